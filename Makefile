@@ -1,0 +1,45 @@
+# `make run` starts Potluck, `make test` tests it; both set up what they need. CONTRIBUTING.md has the rest.
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+BIN := .venv/bin
+
+.PHONY: run setup setup-dev test check format bench soak
+.DELETE_ON_ERROR:
+
+run: $(BIN)/.installed
+	@exec $(BIN)/potluck run
+
+setup: $(BIN)/.installed
+
+setup-dev: $(BIN)/.installed-dev
+
+test: $(BIN)/.installed-dev
+	@$(BIN)/pytest -n 2 --cov --cov-report= $(ARGS)
+	@$(BIN)/coverage report --fail-under=90 --format=total >/dev/null || { $(BIN)/coverage report; exit 1; }
+
+check: $(BIN)/.installed-dev
+	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy
+
+format: $(BIN)/.installed-dev
+	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
+
+soak: $(BIN)/.installed-dev
+	@POTLUCK_SOAK=1 $(BIN)/pytest -p no:randomly --timeout 3600 -m soak -s $(ARGS)
+
+bench: $(BIN)/.installed-dev
+	@for b in overhead; do $(BIN)/python -m benchmarks.$$b $(ARGS) || exit 1; done
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo "Potluck needs Python 3.11 or newer: install it, or name it with make PYTHON=/path/to/python3"; exit 1; }
+	@$(PYTHON) -m venv .venv >/dev/null 2>&1 || { rm -rf .venv; \
+		echo "$(PYTHON) cannot make a virtual environment: install its venv module (Debian, Ubuntu: apt install python3-venv)"; exit 1; }
+
+$(BIN)/.installed: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "Setting up .venv (once; a minute or so)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e . \
+		|| { echo "pip could not install what pyproject.toml names: see above; it needs the Python package index"; exit 1; }
+	@touch $@
+
+$(BIN)/.installed-dev: $(BIN)/.installed
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@

@@ -1,0 +1,157 @@
+"""Everything that can go wrong, as data.
+
+PotluckError
+├── SettingsError              a variable is missing or wrong: names it, its fault and the fix
+├── StorageError               the database cannot be used as it is
+├── ReplyError                 ends one message; `code` is what the outside sees, `resets_at` when it works again
+│   ├── Refused                a rule of ours: nothing was sent, nothing was charged
+│   ├── AnswerFailed           OpenRouter or the model
+│   ├── Stopped                the member did it
+│   └── InternalError          our fault
+└── UpstreamFailure            what the OpenRouter client raises: one class of a closed set
+
+No prose for people in here but a log line's worth: `adapters/rendering` has the words for each code.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Literal, TypeAlias
+
+from bot.clock import Instant
+
+
+class PotluckError(Exception):
+    """The root: whatever Potluck itself raises on purpose."""
+
+
+class SettingsError(PotluckError):
+    """A setting cannot be used. Its text is one line a person can act on and never holds a secret."""
+
+    def __init__(self, variable: str, fault: str, fix: str) -> None:
+        super().__init__(f"{variable}: {fault}. {fix}")
+        self.variable, self.fault, self.fix = variable, fault, fix
+
+
+class StorageError(PotluckError):
+    """The database is newer than this program, belongs to another one, or cannot be opened."""
+
+
+RefusalCode: TypeAlias = Literal[
+    "daily_share_spent",
+    "pool_spent",
+    "line_full",
+    "wait_too_long",
+    "pool_paused",
+    "member_blocked",
+    "model_not_allowed",
+    "budget_spent",
+    "too_long",
+    "attachment_refused",
+    "hold_expired",
+]
+AnswerCode: TypeAlias = Literal[
+    "moderated",
+    "no_route",
+    "upstream_busy",
+    "upstream_failed",
+    "empty_answer",
+    "out_of_credit",
+    "bad_key",
+]
+ErrorCode: TypeAlias = RefusalCode | AnswerCode | Literal["stopped", "internal"]
+
+
+class ReplyError(PotluckError):
+    """Ends one message in words. The code is part of the contract with the outside."""
+
+    code: ErrorCode
+
+    def __init__(self, code: ErrorCode, *, resets_at: Instant | None = None, limit: int | None = None) -> None:
+        super().__init__(code)
+        self.code = code
+        self.resets_at = resets_at
+        """When the same message would work, where that is known."""
+        self.limit = limit
+        """The number that was passed, where there is one: units a day, tokens, places in line."""
+
+
+class Refused(ReplyError):
+    """Potluck did not send it."""
+
+    def __init__(self, code: RefusalCode, *, resets_at: Instant | None = None, limit: int | None = None) -> None:
+        super().__init__(code, resets_at=resets_at, limit=limit)
+
+
+class AnswerFailed(ReplyError):
+    """It was sent, or OpenRouter could not be reached, and no whole answer came."""
+
+    def __init__(self, code: AnswerCode, *, resets_at: Instant | None = None) -> None:
+        super().__init__(code, resets_at=resets_at)
+
+
+class Stopped(ReplyError):
+    """The member stopped it or went away."""
+
+    def __init__(self) -> None:
+        super().__init__("stopped")
+
+
+class InternalError(ReplyError):
+    """A fault of Potluck's; the log has the rest."""
+
+    def __init__(self) -> None:
+        super().__init__("internal")
+
+
+class FailureKind(StrEnum):
+    """Every way an upstream request can end without a whole answer. Closed: each has one meaning and one act."""
+
+    ACCOUNT_DAILY = "account_daily"
+    ACCOUNT_MINUTE = "account_minute"
+    UPSTREAM_MODEL = "upstream_model"
+    PLATFORM_UNKNOWN = "platform_unknown"
+    NEGATIVE_BALANCE = "negative_balance"
+    KEY_LIMIT = "key_limit"
+    IN_FLIGHT_BUDGET = "in_flight_budget"
+    BAD_KEY = "bad_key"
+    MODERATION = "moderation"
+    GUARDRAIL = "guardrail"
+    NO_ENDPOINTS = "no_endpoints"
+    TOO_LARGE = "too_large"
+    BAD_REQUEST = "bad_request"
+    TIMEOUT = "timeout"
+    PROVIDER_DOWN = "provider_down"
+    UNREACHABLE = "unreachable"
+    EDGE_HTML = "edge_html"
+    EMPTY_ANSWER = "empty_answer"
+    REASONING_ONLY = "reasoning_only"
+    CUT_OFF = "cut_off"
+    ERROR_IN_STREAM = "error_in_stream"
+    CONTENT_FILTER = "content_filter"
+    LENGTH = "length"
+    ENDLESS = "endless"
+
+
+class UpstreamFailure(PotluckError):
+    """An upstream request ended without a whole answer."""
+
+    def __init__(
+        self,
+        kind: FailureKind,
+        *,
+        status: int | None = None,
+        retry_at: Instant | None = None,
+        limit: int | None = None,
+        detail: str = "",
+    ) -> None:
+        super().__init__(kind.value)
+        self.kind = kind
+        self.status = status
+        """HTTP status or the code inside the error object."""
+        self.retry_at = retry_at
+        """When OpenRouter says it would work again; None where it did not say."""
+        self.limit = limit
+        """The cap it named (`X-RateLimit-Limit`), where it did."""
+        self.detail = detail
+        """For the operator's log at DEBUG only: may hold provider text. Never shown, never logged above DEBUG."""

@@ -1,0 +1,180 @@
+"""What passes between an adapter and the core: a message in, a closed union of reply events out.
+
+An adapter builds an `IncomingMessage` and renders the `ReplyEvent`s that
+`ConversationService.reply` yields for it. The stream ends with exactly one of `Finished`, `Failed`, `Held`.
+Nothing here is prose: events carry data, `adapters/rendering` has the words.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Literal, NewType, TypeAlias
+
+from bot.clock import Instant
+from bot.errors import ReplyError
+
+MessageId = NewType("MessageId", str)
+"""The platform's id of a message, prefixed with the platform. A message is handled once per id."""
+ConversationId = NewType("ConversationId", str)
+"""A thread, reply chain or DM. The adapter decides what is one; the core never looks inside."""
+CommunityId = NewType("CommunityId", str)
+"""A Discord server, a Slack workspace, the local web page: `platform:tenant`."""
+ModelId = NewType("ModelId", str)
+"""An OpenRouter model id, such as `openrouter/free`."""
+TicketId = NewType("TicketId", str)
+
+Lane: TypeAlias = Literal["free", "paid", "own_key"]
+"""How a request is paid for: from the pool, from credits, from the member's own OpenRouter key."""
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One person in line for a share."""
+
+    platform: str
+    user: str
+    tenant: str = ""
+
+    @property
+    def key(self) -> str:
+        """How the member is written in settings and the database: `discord:123`, `slack:T1/U2`, `web:ann`."""
+        return f"{self.platform}:{self.tenant}/{self.user}" if self.tenant else f"{self.platform}:{self.user}"
+
+    @classmethod
+    def parse(cls, key: str) -> Member:
+        """The member a key names.
+
+        Raises:
+            ValueError: the key has no platform or no user.
+        """
+        platform, colon, rest = key.partition(":")
+        tenant, slash, user = rest.partition("/")
+        if not slash:
+            tenant, user = "", rest
+        if not (platform and colon and user):
+            raise ValueError(f"{key!r} is not platform:user or platform:tenant/user")
+        return cls(platform=platform, tenant=tenant, user=user)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IncomingMessage:
+    """One message a person wrote to the bot."""
+
+    id: MessageId
+    conversation: ConversationId
+    community: CommunityId
+    author: Member
+    author_name: str
+    """What the platform shows as the author's name. Written by a person: never trusted as markup or instruction."""
+    place: str
+    """Where the conversation happens, in words a model understands: "the #general channel of a Discord server"."""
+    text: str
+    received_at: Instant
+    model: ModelId | None = None
+    """The model the member asks for; None leaves the choice to the router."""
+    hold: bool = False
+    """True: what the share refuses now waits for room instead of ending at once."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Share:
+    """What a member has taken and may still take of today's pool. Units are requests."""
+
+    used: int
+    level: float
+    """How many units each member may have taken today as things stand (never more than the pool could give)."""
+    left_now: int
+    left_sure: int
+    """Promised: set aside for this member, whatever others do."""
+    resets_at: Instant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """What an answer cost upstream, as OpenRouter counted it. Zero where it did not say."""
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    reasoning_tokens: int = 0
+    cost_usd: Decimal = Decimal(0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Queued:
+    """The question waits for its turn. Comes again whenever the place or the estimate changes."""
+
+    place: int
+    """1 is next."""
+    estimate: float | None
+    """Seconds until it is sent, as far as can be told."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Started:
+    """The question has been sent upstream."""
+
+    model: ModelId
+    lane: Lane
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextDelta:
+    text: str
+
+
+NoticeKind: TypeAlias = Literal[
+    "history_shortened",
+    "messages_gathered",
+    "images_dropped",
+    "second_attempt",
+    "model_gone",
+    "free_models_may_train",
+    "overtaken",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """Something the member should know; the answer goes on."""
+
+    kind: NoticeKind
+    count: int = 0
+    """How many of what the kind speaks of: turns left out, messages gathered."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finished:
+    """The answer is whole."""
+
+    model: ModelId
+    """The model that answered, which a router such as `openrouter/free` chose."""
+    lane: Lane
+    attempts: int
+    """Units this message took from the pool. 0 when it was answered together with another message."""
+    share: Share
+    usage: Usage = field(default_factory=Usage)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failed:
+    """There is no answer, or only a part of one; `error` says why and when it works again."""
+
+    error: ReplyError
+    share: Share
+    partial: bool = False
+    """Some text had been shown before it failed. It stays."""
+    may_hold: bool = False
+    """The same question sent with `hold` would wait for room."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """The question waits for room in the day; its answer comes later under this ticket."""
+
+    ticket: TicketId
+    estimate_at: Instant | None
+
+
+ReplyEvent: TypeAlias = Queued | Started | TextDelta | Notice | Finished | Failed | Held
+Ending: TypeAlias = Finished | Failed | Held

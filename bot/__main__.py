@@ -1,3 +1,4 @@
 """The `potluck` command."""
 
+
 def main() -> None: ...

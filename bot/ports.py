@@ -6,7 +6,18 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, TypeAlias
 
-from bot.messages import ModelId, Usage
+from bot.clock import Instant
+from bot.messages import (
+    ConversationId,
+    IncomingMessage,
+    Member,
+    MessageId,
+    ModelId,
+    ReplyEvent,
+    Share,
+    TicketId,
+    Usage,
+)
 
 # --- the model -------------------------------------------------------------------------------------------
 
@@ -74,3 +85,96 @@ class ChatModel(Protocol):
             UpstreamFailure: no whole answer; the kind says why. Text may have been yielded before.
         """
         ...
+
+
+# --- what an adapter is given ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolView:
+    """The pool as anyone may see it."""
+
+    sandbox: bool
+    """True: the built-in sandbox stands in for OpenRouter."""
+    rpm: int
+    rpd: int
+    used: int
+    """Units of today's `rpd` that are gone."""
+    minute_used: int
+    """Starts within the rolling minute."""
+    waiting: int
+    """Tickets in line."""
+    answering: int
+    """Requests under way upstream."""
+    resets_at: Instant
+    paused_until: Instant | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """One question with its answer, as it is kept."""
+
+    message: MessageId
+    author: Member
+    author_name: str
+    question: str
+    answer: str
+    whole: bool
+    """False: the answer was cut off, or never came."""
+    model: ModelId | None
+    asked_at: Instant
+
+
+class Conversations(Protocol):
+    """The core as an adapter sees it: `bot.conversation.service.ConversationService` is the one."""
+
+    def reply(self, message: IncomingMessage) -> AsyncGenerator[ReplyEvent]:
+        """Answer one message. Ends with exactly one of `Finished`, `Failed`, `Held`.
+
+        A message id that was handled before yields nothing at all. Closing the generator stops the answer:
+        a question that was not sent yet leaves the line, one that was is cut off and stays spent.
+        """
+        ...
+
+    def stop(self, conversation: ConversationId, member: Member) -> bool:
+        """Stop what this member has waiting or streaming there; its reply ends as `stopped`.
+
+        False: there was nothing to stop.
+        """
+        ...
+
+    def share(self, member: Member) -> Share:
+        """What the member has taken and may still take today. Costs nothing, waits for nothing."""
+        ...
+
+    def pool(self) -> PoolView:
+        """The state of the pool now. Costs nothing, waits for nothing."""
+        ...
+
+    async def turns(self, conversation: ConversationId, *, limit: int = 50) -> list[Turn]:
+        """The newest turns of a conversation, oldest first."""
+        ...
+
+    async def forget(self, conversation: ConversationId) -> None:
+        """Start over: the turns kept so far are no longer sent as context."""
+        ...
+
+    def follow(self, ticket: TicketId) -> AsyncGenerator[ReplyEvent]:
+        """The rest of a held reply, from where it stands now.
+
+        Raises:
+            KeyError: no such ticket.
+        """
+        ...
+
+    async def give_up(self, ticket: TicketId) -> bool:
+        """Drop a held question. False: there is none under this ticket."""
+        ...
+
+
+class Adapter(Protocol):
+    """One way people reach Potluck. `run` returns when the adapter has stopped, which cancelling it makes it do."""
+
+    name: str
+
+    async def run(self) -> None: ...

@@ -1,0 +1,59 @@
+"""What every test may use: the virtual clock, and a guard that keeps tests on this machine."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from tests.fakes.virtual import VirtualClock, VirtualLoop
+
+SOAK = os.environ.get("POTLUCK_SOAK") == "1"
+
+settings.register_profile("ci", deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("soak", deadline=None, max_examples=2000, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("soak" if SOAK else "ci")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long counts run where they are asked for: `make soak`."""
+    if not SOAK:
+        items[:] = [item for item in items if "soak" not in item.keywords]
+
+
+@pytest.fixture(autouse=True)
+def _loopback_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test reaches another machine: a connection off the loopback range is an error of the test."""
+    connect = socket.socket.connect
+
+    def guarded(self: socket.socket, address: Any) -> None:
+        if self.family in (socket.AF_INET, socket.AF_INET6) and address[0] not in ("127.0.0.1", "::1"):
+            raise AssertionError(f"a test tried to reach {address[0]}")
+        connect(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", guarded)
+
+
+def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """Virtual time for tests marked `virtual`, the machine's for all others."""
+    if item.get_closest_marker("virtual"):
+        return {"virtual": VirtualLoop}
+    return {"real": asyncio.new_event_loop}
+
+
+@pytest.fixture
+async def loop() -> VirtualLoop:
+    """The virtual loop the test runs on, to tell it of threads at work."""
+    running = asyncio.get_running_loop()
+    assert isinstance(running, VirtualLoop), "mark the test `virtual`"
+    return running
+
+
+@pytest.fixture
+async def clock(loop: VirtualLoop) -> VirtualClock:
+    return VirtualClock(loop)

@@ -121,6 +121,8 @@ class Turn:
     answer: str
     whole: bool
     """False: the answer was cut off, or never came."""
+    ended: bool
+    """False: the answer is still being written."""
     model: ModelId | None
     asked_at: Instant
 

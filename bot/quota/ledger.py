@@ -1,0 +1,158 @@
+"""The ledger: the durable book of who was allowed to send what, and the only authority on the caps.
+
+Before a request is sent it is reserved, in one transaction, under the minute's and the day's cap; after it, it is
+settled exactly once. What was sent is spent, whatever came of it; what was never sent is released. A lease found
+open at start was cut by a crash and counts as spent.
+
+`bot.storage.ledger` keeps it in SQL, `bot.quota.memory` in memory for simulations; one contract suite holds both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, NewType, Protocol, TypeAlias
+
+from bot.clock import Instant
+from bot.messages import CommunityId, ConversationId, Lane, Member, MessageId, ModelId, Usage
+
+PoolId = NewType("PoolId", str)
+LeaseId = NewType("LeaseId", int)
+TurnId = NewType("TurnId", int)
+
+WINDOW = 62.0
+"""Seconds over which the minute's cap is kept: OpenRouter counts clock minutes or rolling ones (both have been
+seen), and two seconds are to spare for a clock that differs and a request that travels."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caps:
+    """What the pool may start."""
+
+    rpm: int
+    """In any `WINDOW` seconds."""
+    rpd: int
+    """In a UTC day."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """What a lease is for, as it is kept: one or several messages answered together."""
+
+    messages: Sequence[MessageId]
+    conversation: ConversationId
+    community: CommunityId
+    author_name: str
+    text: str
+    asked_at: Instant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """A wish to send one upstream request."""
+
+    pool: PoolId
+    member: Member
+    lane: Lane
+    model: ModelId
+    question: Question
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lease:
+    """The right to send one upstream request, durable. Settled or released exactly once."""
+
+    id: LeaseId
+    pool: PoolId
+    member: Member
+    turn: TurnId
+    day: int
+    number: int
+    """1, 2, 3 … within the pool."""
+    reserved_at: Instant
+    lane: Lane
+    model: ModelId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MinuteFull:
+    """Not now: the window has room again at `until`."""
+
+    until: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class DaySpent:
+    """Not today."""
+
+
+@dataclass(frozen=True, slots=True)
+class AlreadyHandled:
+    """One of the messages has had its lease, perhaps before a restart."""
+
+
+Reserved: TypeAlias = Lease | MinuteFull | DaySpent | AlreadyHandled
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What came of a request that was sent."""
+
+    result: Literal["answered", "failed", "stopped"]
+    answer: str = ""
+    """The text that was shown, whole or in part."""
+    whole: bool = False
+    model: ModelId | None = None
+    generation: str = ""
+    usage: Usage = field(default_factory=Usage)
+    give_back: bool = False
+    """The member's unit is given back, since nothing was shown and the cause was upstream. The pool's never is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """Where a pool stands, for a scheduler that starts or a day that begins."""
+
+    used: int
+    taken: Mapping[Member, int]
+    recent: Sequence[Instant]
+    """When the leases of the last `WINDOW` seconds were reserved, oldest first."""
+
+
+class LeaseNotOpenError(Exception):
+    """A lease was settled or released a second time: a fault of the program."""
+
+
+class Ledger(Protocol):
+    """See the module. Every method is one transaction."""
+
+    async def reserve(self, claim: Claim, caps: Caps) -> Reserved:
+        """Take one unit of the minute, the day and the member, or none of them."""
+        ...
+
+    async def settle(self, lease: Lease, outcome: Outcome) -> None:
+        """Close a lease whose request was sent, and keep the answer with it.
+
+        Raises:
+            LeaseNotOpenError: it is closed already.
+        """
+        ...
+
+    async def release(self, lease: Lease) -> None:
+        """Close a lease whose request was never sent: its units are free again, its messages unhandled.
+
+        Raises:
+            LeaseNotOpenError: it is closed already.
+        """
+        ...
+
+    async def standing(self, pool: PoolId, day: int) -> Standing:
+        """Where the pool stands on a day."""
+        ...
+
+    async def recover(self) -> int:
+        """Close the leases a crash left open: the pool's units stay spent, the members' are given back.
+
+        Returns how many there were. Call it before anything else, once.
+        """
+        ...

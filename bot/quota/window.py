@@ -1,0 +1,54 @@
+"""The minute: how many requests may start now, and when the next ones may. Pure.
+
+Never more than `rpm` starts in any `WINDOW` seconds, so in no clock minute and no rolling minute either, whichever
+way the other side counts. The starts themselves are kept: a token bucket safe for every window would have to give
+half of the minute away.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from itertools import count, repeat
+
+from bot.clock import Instant
+from bot.quota.ledger import WINDOW
+
+
+class Window:
+    """The starts of the last `WINDOW` seconds."""
+
+    def __init__(self, rpm: int, starts: Iterable[Instant] = ()) -> None:
+        self.rpm = rpm
+        self._starts = deque(sorted(starts))
+
+    def _forget(self, now: Instant) -> None:
+        while self._starts and self._starts[0] <= now - WINDOW:
+            self._starts.popleft()
+
+    def used(self, now: Instant) -> int:
+        """Starts that still count."""
+        self._forget(now)
+        return len(self._starts)
+
+    def start(self, at: Instant) -> None:
+        """Count a start. Its place is taken until `drop` or until it has left the window."""
+        if self._starts and at < self._starts[-1]:
+            self._starts = deque(sorted([*self._starts, at]))
+        else:
+            self._starts.append(at)
+
+    def drop(self, at: Instant) -> None:
+        """Uncount a start that never happened, or that happened later than was said."""
+        if at in self._starts:
+            self._starts.remove(at)
+
+    def openings(self, now: Instant) -> Iterator[Instant]:
+        """When the next start may happen, and the one after it, and so on without end, each made as soon as it may."""
+        self._forget(now)
+        free = self.rpm - len(self._starts)
+        # The free ones start now and come round a window later, behind those that are in it already.
+        coming = [*self._starts, *repeat(now, free)] if free > 0 else [*self._starts][-free:]
+        yield from repeat(now, max(0, free))
+        for behind in count(1):
+            yield from (Instant(start + WINDOW * behind) for start in coming)

@@ -1,0 +1,159 @@
+"""The environment, read once and here alone. Every error names the variable, its fault and the fix."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+from typing import Annotated, Literal, TypeAlias
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import SettingsError as SourceError
+
+from bot.errors import SettingsError
+from bot.messages import Member
+
+FairPolicy: TypeAlias = Literal["fcfs"]
+
+
+def _http_url(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("is not an http:// or https:// address")
+    return value.rstrip("/")
+
+
+def _database_url(value: str) -> str:
+    if value.startswith("sqlite+aiosqlite:///"):
+        path = value.removeprefix("sqlite+aiosqlite:///")
+        if path in ("", ":memory:"):
+            raise ValueError("names no file, and the ledger must outlive the process")
+        return value
+    raise ValueError("is not a database Potluck knows")
+
+
+def _owner_ids(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    return tuple(Member.parse(part.strip()) for part in value.split(",") if part.strip())
+
+
+def _secret_key(value: SecretStr | None) -> SecretStr | None:
+    for key in secret_keys(value):
+        try:
+            raw = base64.urlsafe_b64decode(key)
+        except ValueError:
+            raw = b""
+        if len(raw) != 32:
+            raise ValueError("holds a key that is not 32 bytes of URL-safe base64")
+    return value
+
+
+def secret_keys(value: SecretStr | None) -> list[bytes]:
+    """The keys of `SECRET_KEY`, newest first."""
+    return [part.strip().encode() for part in (value.get_secret_value() if value else "").split(",") if part.strip()]
+
+
+class Settings(BaseSettings):
+    """Every variable Potluck reads, from the environment or a `.env` file beside it. Empty counts as unset."""
+
+    model_config = SettingsConfigDict(
+        env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True, hide_input_in_errors=True
+    )
+
+    openrouter_api_key: SecretStr | None = Field(
+        default=None, description="Key of the OpenRouter account to share. Unset: the built-in sandbox stands in."
+    )
+    openrouter_base_url: Annotated[str, AfterValidator(_http_url)] = Field(
+        default="https://openrouter.ai/api/v1", description="Where OpenRouter is reached."
+    )
+    database_url: Annotated[str, AfterValidator(_database_url)] = Field(
+        default="sqlite+aiosqlite:///potluck.db",
+        description="Where everything is kept: sqlite+aiosqlite:///FILE.",
+    )
+    pool_rpm: int = Field(default=20, ge=1, le=100_000, description="Requests a minute the pool may start.")
+    pool_rpd: int | None = Field(
+        default=None,
+        ge=1,
+        le=10_000_000,
+        description="Requests a UTC day the pool may start. Unset: learnt from the account, else 50.",
+    )
+    fair_policy: FairPolicy = Field(
+        default="fcfs", description="How the pool is shared: first come, first served (fcfs)."
+    )
+    max_wait_seconds: float = Field(
+        default=900, gt=0, le=86_400, description="A question that waits longer for the minute ends as too long a wait."
+    )
+    retain_messages_days: int = Field(
+        default=30, ge=0, le=3650, description="Days questions and answers are kept. 0: not past the answer."
+    )
+    owner_ids: Annotated[tuple[Member, ...], NoDecode, BeforeValidator(_owner_ids)] = Field(
+        default=(), description="Who runs this Potluck: discord:123,slack:T1/U2,web:ann."
+    )
+    secret_key: Annotated[SecretStr | None, AfterValidator(_secret_key)] = Field(
+        default=None,
+        description="Comma-separated keys, the newest first; pseudonyms are made with the oldest. "
+        "Unset: one is made and kept beside the database.",
+    )
+    web_host: str = Field(default="127.0.0.1", description="Address the web page listens on.")
+    web_port: int = Field(default=8080, ge=0, le=65_535, description="Port of the web page. 0: any free one.")
+    web_token: SecretStr | None = Field(
+        default=None, description="Password of the web page; without it the page answers this machine only."
+    )
+    log_format: Literal["text", "json"] | None = Field(
+        default=None, description="text or json. Unset: text on a terminal, else json."
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(default="INFO", description="What is logged.")
+
+    @property
+    def database_file(self) -> Path:
+        return Path(self.database_url.removeprefix("sqlite+aiosqlite:///"))
+
+    @property
+    def sandbox(self) -> bool:
+        """True: no key, so the built-in sandbox stands in for OpenRouter."""
+        return self.openrouter_api_key is None
+
+    def model_post_init(self, context: object, /) -> None:
+        loopback = self.web_host in ("127.0.0.1", "::1", "localhost")
+        if not loopback and self.web_token is None:
+            raise SettingsError(
+                "WEB_HOST", f"{self.web_host} can be reached by others and the page has no password", "Set WEB_TOKEN."
+            )
+
+
+_FIXES = {
+    "openrouter_base_url": "Use an address such as https://openrouter.ai/api/v1.",
+    "database_url": "Use sqlite+aiosqlite:///potluck.db.",
+    "owner_ids": "Write platform:user or platform:tenant/user, separated by commas, such as web:ann.",
+    "secret_key": "Leave it unset to have one made.",
+}
+
+
+def load_settings(env_file: Path | str | None = ".env") -> Settings:
+    """Read the environment.
+
+    Raises:
+        SettingsError: one line about the first variable that cannot be used. Never holds the value of a secret.
+    """
+    try:
+        return Settings(_env_file=env_file)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        name = str(first["loc"][0]) if first["loc"] else "settings"
+        raise SettingsError(name.upper(), _fault(first["msg"]), _fix(name)) from None
+    except (SourceError, UnicodeDecodeError) as error:
+        raise SettingsError(".env", f"cannot be read ({type(error).__name__})", "Check the file.") from None
+
+
+def _fault(message: str) -> str:
+    fault = message.removeprefix("Value error, ").removeprefix("Input ")
+    return fault[0].lower() + fault[1:]
+
+
+def _fix(name: str) -> str:
+    if name in _FIXES:
+        return _FIXES[name]
+    default = Settings.model_fields[name].default
+    return f"Leave it unset{f' for {default}' if default is not None else ''}, or correct it."

@@ -1,0 +1,306 @@
+"""The ledger in SQL. Each method is one unit of work; the pool's row is always touched first."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    Connection,
+    Integer,
+    bindparam,
+    case,
+    delete,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    type_coerce,
+    update,
+)
+from sqlalchemy.dialects.sqlite import insert as upsert
+
+from bot.clock import Clock, Instant, day_of
+from bot.messages import Member
+from bot.quota.ledger import (
+    WINDOW,
+    AlreadyHandled,
+    Caps,
+    Claim,
+    DaySpent,
+    Lease,
+    LeaseId,
+    LeaseNotOpenError,
+    MinuteFull,
+    Outcome,
+    PoolId,
+    Reserved,
+    Standing,
+    TurnId,
+)
+from bot.storage.database import Database, Prepared
+from bot.storage.tables import handled_messages, leases, member_days, pool_days, pools, turns
+
+MICROSECONDS = 1_000_000
+_WINDOW = int(WINDOW * MICROSECONDS)
+
+
+def microseconds(moment: Instant) -> int:
+    """A moment as the tables keep it."""
+    return round(moment * MICROSECONDS)
+
+
+def instant(value: int) -> Instant:
+    """A moment from the tables."""
+    return Instant(value / MICROSECONDS)
+
+
+# The lease that would leave the window if the next one started now: `rpm` leases before it.
+_edge = (
+    select(leases.c.reserved_at)
+    .where(leases.c.pool == pools.c.id, leases.c.number == pools.c.started + 1 - bindparam("rpm", type_=Integer))
+    .scalar_subquery()
+)
+_ADD_POOL = Prepared(upsert(pools).values(id=bindparam("pool"), started=0).on_conflict_do_nothing())
+_TAKE_MINUTE = Prepared(
+    update(pools)
+    .where(
+        pools.c.id == bindparam("pool"),
+        # A lease from far ahead was written by a clock that was wrong then: it must not block the pool until then.
+        or_(
+            func.coalesce(_edge, literal(0)) <= bindparam("horizon", type_=Integer),
+            _edge > bindparam("ahead", type_=Integer),
+        ),
+    )
+    .values(started=pools.c.started + 1)
+    .returning(pools.c.started)
+)
+_EDGE = Prepared(select(_edge).where(pools.c.id == bindparam("pool")))
+_TAKE_DAY = Prepared(
+    upsert(pool_days)
+    .values(pool=bindparam("pool"), day=bindparam("day"), used=1)
+    .on_conflict_do_update(
+        index_elements=["pool", "day"],
+        set_={"used": pool_days.c.used + 1},
+        where=pool_days.c.used < bindparam("rpd", type_=Integer),
+    )
+    .returning(pool_days.c.used)
+)
+_CHARGE_MEMBER = Prepared(
+    upsert(member_days)
+    .values(pool=bindparam("pool"), day=bindparam("day"), member=bindparam("member"), taken=1)
+    .on_conflict_do_update(index_elements=["pool", "day", "member"], set_={"taken": member_days.c.taken + 1})
+)
+_ADD_TURN = Prepared(
+    insert(turns)
+    .values({name: bindparam(name) for name in (
+        "message", "conversation", "community", "member", "author_name", "question", "asked_at")}
+        | {"answer": "", "whole": type_coerce(0, Integer)})
+    .returning(turns.c.id)
+)  # fmt: skip
+_ADD_HANDLED = Prepared(
+    upsert(handled_messages)
+    .values(message=bindparam("message"), turn=bindparam("turn"), handled_at=bindparam("handled_at"))
+    .on_conflict_do_nothing()
+    .returning(handled_messages.c.turn)
+)
+_ADD_LEASE = Prepared(
+    insert(leases)
+    .values({name: bindparam(name) for name in (
+        "pool", "number", "day", "member", "turn", "attempt", "lane", "model", "reserved_at")})
+    .returning(leases.c.id)
+)  # fmt: skip
+_CLOSE = Prepared(
+    update(leases)
+    .where(leases.c.id == bindparam("lease"), leases.c.settled_at.is_(None))
+    .values({name: bindparam(name) for name in ("settled_at", "outcome", "generation", "cost_usd", "turn")})
+    .returning(leases.c.id)
+)  # fmt: skip
+_END_TURN = Prepared(
+    update(turns)
+    .where(turns.c.id == bindparam("turn_id"))
+    .values({name: bindparam(name) for name in (
+        "answer", "model", "prompt_tokens", "completion_tokens", "ended_at")}
+        | {"whole": type_coerce(bindparam("whole"), Integer)})
+)  # fmt: skip
+_GIVE_MEMBER_BACK = Prepared(
+    update(member_days)
+    .where(
+        member_days.c.pool == bindparam("in_pool"),
+        member_days.c.day == bindparam("on_day"),
+        member_days.c.member == bindparam("of_member"),
+    )
+    .values(taken=case((member_days.c.taken > 0, member_days.c.taken - 1), else_=0))
+)
+
+
+class _NotReserved(Exception):
+    """Undoes the transaction and carries the reason out of it."""
+
+    def __init__(self, reason: Reserved) -> None:
+        self.reason = reason
+
+
+class SqlLedger:
+    """`bot.quota.ledger.Ledger` over one database."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database, self._clock = database, clock
+
+    async def add_pool(self, pool: PoolId) -> None:
+        """Make sure the pool exists. Before its first lease."""
+        await self._database.write(lambda connection: _ADD_POOL(connection, pool=pool))
+
+    async def reserve(self, claim: Claim, caps: Caps) -> Reserved:
+        try:
+            return await self._database.write(lambda connection: self._reserve(connection, claim, caps))
+        except _NotReserved as refusal:
+            return refusal.reason
+
+    def _reserve(self, connection: Connection, claim: Claim, caps: Caps) -> Lease:
+        now = self._clock.now()
+        at, day, member, question = microseconds(now), day_of(now), claim.member.key, claim.question
+        number = _TAKE_MINUTE(connection, pool=claim.pool, rpm=caps.rpm, horizon=at - _WINDOW, ahead=at + _WINDOW)
+        if number is None:
+            edge = _EDGE(connection, pool=claim.pool, rpm=caps.rpm)
+            assert edge is not None, f"the pool {claim.pool} was never added"
+            raise _NotReserved(MinuteFull(until=instant(edge[0] + _WINDOW)))
+        if _TAKE_DAY(connection, pool=claim.pool, day=day, rpd=caps.rpd) is None:
+            raise _NotReserved(DaySpent())
+        _CHARGE_MEMBER(connection, pool=claim.pool, day=day, member=member)
+        turn = _ADD_TURN(
+            connection,
+            message=question.messages[0],
+            conversation=question.conversation,
+            community=question.community,
+            member=member,
+            author_name=question.author_name,
+            question=question.text,
+            asked_at=microseconds(question.asked_at),
+        )
+        assert turn is not None
+        for message in question.messages:
+            if _ADD_HANDLED(connection, message=message, turn=turn[0], handled_at=at) is None:
+                raise _NotReserved(AlreadyHandled())
+        lease = _ADD_LEASE(
+            connection,
+            pool=claim.pool,
+            number=number[0],
+            day=day,
+            member=member,
+            turn=turn[0],
+            attempt=1,
+            lane=claim.lane,
+            model=claim.model,
+            reserved_at=at,
+        )
+        assert lease is not None
+        return Lease(
+            id=LeaseId(lease[0]),
+            pool=claim.pool,
+            member=claim.member,
+            turn=TurnId(turn[0]),
+            day=day,
+            number=number[0],
+            reserved_at=now,
+            lane=claim.lane,
+            model=claim.model,
+        )
+
+    async def settle(self, lease: Lease, outcome: Outcome) -> None:
+        await self._database.write(lambda connection: self._settle(connection, lease, outcome))
+
+    def _settle(self, connection: Connection, lease: Lease, outcome: Outcome) -> None:
+        at = microseconds(self._clock.now())
+        closed = _CLOSE(
+            connection,
+            lease=lease.id,
+            settled_at=at,
+            outcome=outcome.result,
+            generation=outcome.generation or None,
+            cost_usd=str(outcome.usage.cost_usd),
+            turn=lease.turn,
+        )
+        if closed is None:
+            raise LeaseNotOpenError(f"lease {lease.id} is closed already")
+        _END_TURN(
+            connection,
+            turn_id=lease.turn,
+            answer=outcome.answer,
+            whole=int(outcome.whole),
+            model=outcome.model,
+            prompt_tokens=outcome.usage.prompt_tokens,
+            completion_tokens=outcome.usage.completion_tokens,
+            ended_at=at,
+        )
+        if outcome.give_back:
+            self._give_back(connection, lease)
+
+    def _give_back(self, connection: Connection, lease: Lease) -> None:
+        _GIVE_MEMBER_BACK(connection, in_pool=lease.pool, on_day=lease.day, of_member=lease.member.key)
+
+    async def release(self, lease: Lease) -> None:
+        await self._database.write(lambda connection: self._release(connection, lease))
+
+    def _release(self, connection: Connection, lease: Lease) -> None:
+        closed = _CLOSE(
+            connection,
+            lease=lease.id,
+            settled_at=microseconds(self._clock.now()),
+            outcome="released",
+            generation=None,
+            cost_usd=None,
+            turn=None,
+        )
+        if closed is None:
+            raise LeaseNotOpenError(f"lease {lease.id} is closed already")
+        connection.execute(
+            update(pool_days)
+            .where(pool_days.c.pool == lease.pool, pool_days.c.day == lease.day)
+            .values(used=pool_days.c.used - 1)
+        )
+        self._give_back(connection, lease)
+        connection.execute(delete(handled_messages).where(handled_messages.c.turn == lease.turn))
+        connection.execute(delete(turns).where(turns.c.id == lease.turn))
+        # The minute's place it held is free again too: nothing started.
+        connection.execute(update(leases).where(leases.c.id == lease.id).values(reserved_at=0))
+
+    async def standing(self, pool: PoolId, day: int) -> Standing:
+        now = microseconds(self._clock.now())
+
+        def unit(connection: Connection) -> Standing:
+            used = connection.scalar(select(pool_days.c.used).where(pool_days.c.pool == pool, pool_days.c.day == day))
+            taken = connection.execute(
+                select(member_days.c.member, member_days.c.taken).where(
+                    member_days.c.pool == pool, member_days.c.day == day
+                )
+            )
+            started = connection.scalar(select(pools.c.started).where(pools.c.id == pool)) or 0
+            recent = connection.scalars(
+                select(leases.c.reserved_at)
+                .where(leases.c.pool == pool, leases.c.number > started - 100_000)
+                .where(leases.c.reserved_at > now - _WINDOW, leases.c.reserved_at <= now + _WINDOW)
+                .order_by(leases.c.number)
+            )
+            return Standing(
+                used=used or 0,
+                taken={Member.parse(row.member): row.taken for row in taken},
+                recent=[instant(at) for at in recent],
+            )
+
+        return await self._database.read(unit)
+
+    async def recover(self) -> int:
+        at = microseconds(self._clock.now())
+
+        def unit(connection: Connection) -> int:
+            cut = connection.execute(
+                update(leases)
+                .where(leases.c.settled_at.is_(None))
+                .values(settled_at=at, outcome="crashed")
+                .returning(leases.c.pool, leases.c.day, leases.c.member, leases.c.turn)
+            ).all()
+            for row in cut:
+                _GIVE_MEMBER_BACK(connection, in_pool=row.pool, on_day=row.day, of_member=row.member)
+                connection.execute(update(turns).where(turns.c.id == row.turn).values(ended_at=at))
+            return len(cut)
+
+        return await self._database.write(unit)

@@ -1,0 +1,91 @@
+"""Brings a database to this program's version, or says why it cannot.
+
+Runs at every start and by `potluck migrate`. All steps are one transaction: a crash in the middle leaves the
+database as it was.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import Connection, create_engine, inspect
+from sqlalchemy.pool import StaticPool
+
+from bot.errors import StorageError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Migrated:
+    """What `migrate` did."""
+
+    before: str | None
+    """The version it found; None: a new database."""
+    after: str
+
+
+def migrate(file: Path, *, to: str = "head") -> Migrated:
+    """Create or upgrade the database file.
+
+    Raises:
+        StorageError: the file is no database, is another program's, is newer than this program, or cannot be
+            written. It is left as it was.
+    """
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        raw = sqlite3.connect(file, isolation_level=None, timeout=30)
+    except (OSError, sqlite3.Error) as error:
+        raise StorageError(f"{file} cannot be opened: {error}. Set DATABASE_URL to a file that can be.") from error
+    engine = create_engine("sqlite://", creator=lambda: raw, poolclass=StaticPool)
+    try:
+        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.exec_driver_sql("PRAGMA journal_mode=WAL")
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+            try:
+                migrated = _upgrade(connection, file, to)
+            except BaseException:
+                connection.exec_driver_sql("ROLLBACK")
+                raise
+            connection.exec_driver_sql("COMMIT")
+            return migrated
+    except StorageError:
+        raise
+    except Exception as error:
+        if not isinstance(error, sqlite3.Error) and not isinstance(error.__cause__, sqlite3.Error):
+            raise
+        reason = error.__cause__ or error
+        raise StorageError(f"{file}: {reason}. Set DATABASE_URL to a file Potluck may write.") from error
+    finally:
+        engine.dispose()
+        raw.close()
+
+
+def _upgrade(connection: Connection, file: Path, to: str) -> Migrated:
+    # Alembic is slow to import and needed once: not while the program's modules load.
+    from alembic import command
+    from alembic.config import Config
+    from alembic.runtime.migration import MigrationContext
+    from alembic.script import ScriptDirectory
+
+    import migrations
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrations.__path__[0])))
+    config.attributes["connection"] = connection
+    scripts = ScriptDirectory.from_config(config)
+    tables = set(inspect(connection).get_table_names())
+    if tables and "alembic_version" not in tables:
+        raise StorageError(f"{file} belongs to another program. Set DATABASE_URL to a file of Potluck's own.")
+    before = MigrationContext.configure(connection).get_current_revision()
+    if before is not None and before not in {script.revision for script in scripts.walk_revisions()}:
+        newer = "turns" in tables and "leases" in tables
+        raise StorageError(
+            f"{file} was written by a newer Potluck (version {before}). Update Potluck, or restore an older file."
+            if newer
+            else f"{file} belongs to another program. Set DATABASE_URL to a file of Potluck's own."
+        )
+    command.upgrade(config, to)
+    after = MigrationContext.configure(connection).get_current_revision()
+    assert after is not None
+    return Migrated(before=before, after=after)

@@ -1,0 +1,104 @@
+"""The tables. Times are UTC microseconds since 1970, days are counted from 1970-01-01 UTC, money is text.
+
+What the caps rest on stands in `pools`, `pool_days` and `leases`; the texts stand in `turns` alone, so that they
+can be pruned without touching a count.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, MetaData, Table, Text, UniqueConstraint, text
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(column_0_N_label)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+# An SQLite primary key numbers itself only as INTEGER.
+_Id = BigInteger().with_variant(Integer, "sqlite")
+
+pools = Table(
+    "pools",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("started", BigInteger, nullable=False, doc="Leases ever given; the number of the newest."),
+)
+
+pool_days = Table(
+    "pool_days",
+    metadata,
+    Column("pool", Text, primary_key=True),
+    Column("day", Integer, primary_key=True),
+    Column("used", Integer, nullable=False, doc="Units of the day that are gone or under way."),
+)
+
+member_days = Table(
+    "member_days",
+    metadata,
+    Column("pool", Text, primary_key=True),
+    Column("day", Integer, primary_key=True),
+    Column("member", Text, primary_key=True),
+    Column("taken", Integer, nullable=False, doc="Units charged to the member."),
+)
+
+leases = Table(
+    "leases",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("pool", Text, nullable=False),
+    Column("number", BigInteger, nullable=False, doc="1, 2, 3 … within the pool: the minute's window counts by it."),
+    Column("day", Integer, nullable=False),
+    Column("member", Text, nullable=False),
+    Column("turn", BigInteger, doc="Null once released: nothing was sent."),
+    Column("attempt", Integer, nullable=False),
+    Column("lane", Text, nullable=False),
+    Column("model", Text, nullable=False),
+    Column("reserved_at", BigInteger, nullable=False),
+    Column("settled_at", BigInteger),
+    Column("outcome", Text),
+    Column("generation", Text),
+    Column("cost_usd", Text),
+    UniqueConstraint("pool", "number"),
+    Index("ix_leases_open", "id", sqlite_where=text("settled_at IS NULL"), postgresql_where=text("settled_at IS NULL")),
+)
+
+turns = Table(
+    "turns",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("message", Text, nullable=False, doc="The first of the messages it answers."),
+    Column("conversation", Text, nullable=False),
+    Column("community", Text, nullable=False),
+    Column("member", Text, nullable=False),
+    Column("author_name", Text, nullable=False),
+    Column("question", Text, nullable=False),
+    Column("answer", Text, nullable=False),
+    Column("whole", Boolean, nullable=False, doc="The answer came to its end."),
+    Column("model", Text),
+    Column("prompt_tokens", Integer),
+    Column("completion_tokens", Integer),
+    Column("asked_at", BigInteger, nullable=False),
+    Column("ended_at", BigInteger),
+    Index("ix_turns_conversation", "conversation", "id"),
+    Index("ix_turns_asked_at", "asked_at"),
+    Index("ix_turns_member", "member"),
+)
+
+handled_messages = Table(
+    "handled_messages",
+    metadata,
+    Column("message", Text, primary_key=True),
+    Column("turn", BigInteger, nullable=False),
+    Column("handled_at", BigInteger, nullable=False),
+    Index("ix_handled_messages_turn", "turn"),
+    Index("ix_handled_messages_handled_at", "handled_at"),
+)
+
+conversations = Table(
+    "conversations",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("forgotten_to", BigInteger, nullable=False, doc="Turns up to this one are no longer context."),
+)

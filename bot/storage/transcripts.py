@@ -1,0 +1,87 @@
+"""What was said: the turns of a conversation, for as long as the retention keeps them."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, bindparam, delete, func, select
+from sqlalchemy.dialects.sqlite import insert as upsert
+
+from bot.clock import Clock, Instant
+from bot.conversation.transcripts import Opening
+from bot.messages import ConversationId, Member, MessageId, ModelId
+from bot.ports import Turn
+from bot.storage.database import Database, Prepared
+from bot.storage.ledger import instant, microseconds
+from bot.storage.tables import conversations, handled_messages, leases, turns
+
+_HANDLED = Prepared(select(handled_messages.c.turn).where(handled_messages.c.message == bindparam("message")))
+_SPOKE_BEFORE = Prepared(select(turns.c.id).where(turns.c.member == bindparam("member")).limit(1))
+_FORGOTTEN_TO = select(conversations.c.forgotten_to).where(conversations.c.id == bindparam("of")).scalar_subquery()
+_TURNS = (
+    select(turns)
+    .where(turns.c.conversation == bindparam("of"), turns.c.id > func.coalesce(_FORGOTTEN_TO, 0))
+    .order_by(turns.c.id.desc())
+    .limit(bindparam("newest"))
+)
+
+
+class SqlTranscripts:
+    """`bot.conversation.transcripts.Transcripts` over one database."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database, self._clock = database, clock
+
+    async def open(self, conversation: ConversationId, message: MessageId, member: Member, *, limit: int) -> Opening:
+        def unit(connection: Connection) -> Opening:
+            return Opening(
+                handled=_HANDLED(connection, message=message) is not None,
+                newcomer=_SPOKE_BEFORE(connection, member=member.key) is None,
+                turns=_turns(connection, conversation, limit),
+            )
+
+        return await self._database.read(unit)
+
+    async def turns(self, conversation: ConversationId, *, limit: int) -> list[Turn]:
+        return await self._database.read(lambda connection: _turns(connection, conversation, limit))
+
+    async def forget(self, conversation: ConversationId) -> None:
+        def unit(connection: Connection) -> None:
+            newest = select(func.coalesce(func.max(turns.c.id), 0)).where(turns.c.conversation == conversation)
+            up_to = connection.scalar(newest)
+            connection.execute(
+                upsert(conversations)
+                .values(id=conversation, forgotten_to=up_to)
+                .on_conflict_do_update(index_elements=["id"], set_={"forgotten_to": up_to})
+            )
+
+        await self._database.write(unit)
+
+    async def prune(self, *, before: Instant) -> int:
+        cut = microseconds(before)
+
+        def unit(connection: Connection) -> int:
+            # A turn under way is kept: its lease still has an answer to put there.
+            open_turns = select(leases.c.turn).where(leases.c.settled_at.is_(None))
+            old = turns.c.asked_at < cut
+            gone = connection.execute(delete(turns).where(old, turns.c.id.not_in(open_turns))).rowcount
+            connection.execute(delete(handled_messages).where(handled_messages.c.handled_at < cut))
+            return gone
+
+        return await self._database.write(unit)
+
+
+def _turns(connection: Connection, conversation: ConversationId, limit: int) -> list[Turn]:
+    rows = connection.execute(_TURNS, {"of": conversation, "newest": limit}).all()
+    return [
+        Turn(
+            message=MessageId(row.message),
+            author=Member.parse(row.member),
+            author_name=row.author_name,
+            question=row.question,
+            answer=row.answer,
+            whole=row.whole,
+            ended=row.ended_at is not None,
+            model=ModelId(row.model) if row.model is not None else None,
+            asked_at=instant(row.asked_at),
+        )
+        for row in reversed(rows)
+    ]

@@ -1,0 +1,68 @@
+"""Logs: one line per event, as text for a person or as JSON for a machine, and no secret in either.
+
+`logger(__name__).info("a human sentence", extra={"action": "lease", …})`: the sentence is fixed, what varies stands
+in `extra`, so that the same line can be read and searched. Message text is never logged above DEBUG.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import sys
+from datetime import UTC, datetime
+from typing import Any, TextIO
+
+_OWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+_SECRET = re.compile(r"sk-or-[\w-]{4,}|xox[a-z]-[\w-]{4,}|xapp-[\w-]{4,}|(?i:bearer )[\w.~+/=-]{4,}")
+
+
+def logger(name: str) -> logging.Logger:
+    """The logger of a module."""
+    return logging.getLogger(name)
+
+
+def _redact(text: str) -> str:
+    return _SECRET.sub("[secret]", text)
+
+
+def _extras(record: logging.LogRecord) -> dict[str, Any]:
+    return {name: value for name, value in vars(record).items() if name not in _OWN}
+
+
+class _Json(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        line: dict[str, Any] = {
+            "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "event": record.getMessage(),
+            **_extras(record),
+        }
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return _redact(json.dumps(line, default=str, ensure_ascii=False))
+
+
+class _Text(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        at = datetime.fromtimestamp(record.created, UTC).strftime("%H:%M:%S")
+        extras = "".join(f" {name}={value}" for name, value in _extras(record).items() if name != "action")
+        line = f"{at} {record.levelname.lower():<7} {record.getMessage()}{extras}"
+        # What varies may come from outside: a line stays one line.
+        line = line.replace("\n", "\\n").replace("\r", "\\r").replace("\x1b", "\\e")
+        if record.exc_info:
+            line = f"{line}\n{self.formatException(record.exc_info)}"
+        return _redact(line)
+
+
+def set_up(*, level: str, form: str | None, stream: TextIO = sys.stderr) -> None:
+    """Send all logs to a stream: `form` is text, json, or None for text on a terminal and json elsewhere."""
+    handler = logging.StreamHandler(stream)
+    text = form == "text" or (form is None and stream.isatty())
+    handler.setFormatter(_Text() if text else _Json())
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level)
+    for noisy in ("aiosqlite", "asyncio", "alembic", "httpx", "aiohttp.access"):
+        logging.getLogger(noisy).setLevel(max(logging.WARNING, root.level))

@@ -1,4 +1,135 @@
-"""The `potluck` command."""
+"""The `potluck` command. Exit codes: 0, 1 when something went wrong at run time, 2 for usage or settings."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable, Coroutine
+from functools import wraps
+from pathlib import Path
+from typing import ParamSpec
+
+import click
+
+from bot.errors import PotluckError, SettingsError
+from bot.settings import Settings, load_settings
+
+P = ParamSpec("P")
+
+CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
-def main() -> None: ...
+def one_line_errors(command: Callable[P, None]) -> Callable[P, None]:
+    """What Potluck raises on purpose becomes one line and an exit code, never a traceback."""
+
+    @wraps(command)
+    def guarded(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            command(*args, **kwargs)
+        except SettingsError as error:
+            click.echo(str(error), err=True)
+            sys.exit(2)
+        except PotluckError as error:
+            click.echo(str(error), err=True)
+            sys.exit(1)
+        except KeyboardInterrupt:
+            sys.exit(130)
+
+    return guarded
+
+
+def settings_and_logs() -> Settings:
+    """The settings, with the logs set up as they say."""
+    from bot.telemetry import logs
+
+    settings = load_settings()
+    logs.set_up(level=settings.log_level, form=settings.log_format)
+    return settings
+
+
+def run_async(work: Coroutine[None, None, None]) -> None:
+    """Run to the end."""
+    asyncio.run(work)
+
+
+@click.group(context_settings=CONTEXT)
+@click.version_option(package_name="potluck", prog_name="potluck")
+def main() -> None:
+    """Potluck shares one OpenRouter account's free allowance fairly among everyone who chats with it.
+
+    It reads its settings from the environment and from a .env file; .env.example explains each.
+    With none at all, `potluck run` works with a built-in stand-in for OpenRouter.
+    """
+
+
+@main.command()
+@click.option("--only", default="web", show_default=True, help="Adapters to start, separated by commas.")
+@one_line_errors
+def run(only: str) -> None:
+    """Start the service: the web page, and OpenRouter or its sandbox behind it."""
+    unknown = {name.strip() for name in only.split(",")} - {"web"}
+    if unknown:
+        raise click.UsageError(f"--only {', '.join(sorted(unknown))}: there is no such adapter. There is: web.")
+    from bot import app
+
+    run_async(app.run(settings_and_logs(), say=click.echo))
+
+
+@main.command()
+@one_line_errors
+def migrate() -> None:
+    """Create the database, or bring it to this version. `run` does it too."""
+    from bot.storage.migration import migrate as to_head
+
+    settings = settings_and_logs()
+    done = to_head(settings.database_file)
+    if done.before == done.after:
+        click.echo(f"{settings.database_file} is at version {done.after} already.")
+    else:
+        click.echo(f"{settings.database_file} is now at version {done.after} (was {done.before or 'new'}).")
+
+
+@main.command()
+@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--port", default=8090, show_default=True, help="0: any free one.")
+@click.option("--rpm", default=20, show_default=True, help="Requests a clock minute.")
+@click.option("--rpd", default=50, show_default=True, help="Requests a UTC day.")
+@click.option("--first-token", default=0.6, show_default=True, help="Seconds before an answer begins.")
+@click.option("--per-chunk", default=0.04, show_default=True, help="Seconds between its words.")
+@click.option("--seed", default=0, show_default=True)
+@click.option("--log", type=click.Path(dir_okay=False, path_type=Path), help="Note every request in this file.")
+@click.option("--faults", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="A script of faults.")
+@one_line_errors
+def sandbox(
+    host: str,
+    port: int,
+    rpm: int,
+    rpd: int,
+    first_token: float,
+    per_chunk: float,
+    seed: int,
+    log: Path | None,
+    faults: Path | None,
+) -> None:
+    """Run the OpenRouter sandbox alone, to try things against."""
+    from bot.openrouter.sandbox import Faults, SandboxSettings
+    from bot.openrouter.sandbox.alone import serve
+
+    try:
+        script = Faults.load(faults) if faults else None
+    except ValueError as error:
+        raise click.UsageError(f"--faults {faults}: {error}") from None
+    settings = SandboxSettings(
+        rpm=rpm,
+        rpd=rpd,
+        first_token_seconds=first_token,
+        seconds_per_chunk=per_chunk,
+        seed=seed,
+        log_file=log,
+        faults=script,
+    )
+    run_async(serve(settings, host=host, port=port, say=click.echo))
+
+
+if __name__ == "__main__":
+    main()

@@ -39,6 +39,11 @@ class _Session(aiosqlite.Connection):
 
     core: Connection
 
+    def __init__(self, file: Path) -> None:
+        super().__init__(lambda: _connect(file), iter_chunk_size=64)
+        # A program that fails before it closes the database must end all the same.
+        self._thread.daemon = True
+
     async def run(self, work: Callable[..., T], *args: Any) -> T:
         """Run a function in the connection's thread."""
         # aiosqlite's own way in; each of its public methods is one call of it, for one statement at a time.
@@ -72,7 +77,7 @@ class Database:
 
     def __init__(self, file: Path, clock: Clock) -> None:
         self._file, self._clock = file, clock
-        self._writer, self._reader = _session(file), _session(file)
+        self._writer, self._reader = _Session(file), _Session(file)
         self._waiting: deque[_Job[Any]] = deque()
         self._at_work = 0
 
@@ -82,16 +87,23 @@ class Database:
         Raises:
             StorageError: it cannot be opened.
         """
+        self._at_work += 1
         try:
             await self._writer.open()
             await self._reader.open()
         except sqlite3.Error as error:
             raise StorageError(f"{self._file}: {error}") from error
+        finally:
+            self._at_work -= 1
 
     async def close(self) -> None:
         """Finish the units under way, then close."""
-        await self._writer.shut()
-        await self._reader.shut()
+        self._at_work += 1
+        try:
+            await self._writer.shut()
+            await self._reader.shut()
+        finally:
+            self._at_work -= 1
 
     @property
     def busy(self) -> bool:
@@ -140,10 +152,6 @@ class Database:
         except BaseException as error:  # the transaction itself: every unit in it is undone
             for job in jobs:
                 job.error = error
-
-
-def _session(file: Path) -> _Session:
-    return _Session(lambda: _connect(file), iter_chunk_size=64)
 
 
 def _connect(file: Path) -> sqlite3.Connection:

@@ -29,12 +29,10 @@ class _Selector(selectors.DefaultSelector):
 
     def select(self, timeout: float | None = None) -> Any:
         ready = super().select(0)
-        while not ready and any(busy() for busy in self.loop.busy):
-            ready = super().select(0.0005)
         if ready or timeout == 0:
             return ready
-        # A datagram or a signal from outside may still be on its way: look once more, briefly and for real.
-        ready = super().select(0.0002)
+        while not ready and any(busy() for busy in self.loop.busy):
+            ready = super().select(0.0005)
         if ready:
             return ready
         if timeout is None:

@@ -1,0 +1,266 @@
+"""The composition root: settings → database → pool → conversation service → adapters, and an end in order."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import signal
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from filelock import FileLock, Timeout
+
+from bot.clock import DAY, Clock, Instant, SystemClock
+from bot.conversation.answering import Answering
+from bot.conversation.service import ConversationService
+from bot.errors import PotluckError, StorageError
+from bot.openrouter.account import Account
+from bot.openrouter.client import OpenRouter
+from bot.quota.ledger import Caps, PoolId
+from bot.quota.line import FirstCome
+from bot.quota.scheduler import Scheduler
+from bot.secrets import Secret, load_secret
+from bot.settings import Settings
+from bot.storage.database import Database
+from bot.storage.ledger import SqlLedger
+from bot.storage.migration import migrate
+from bot.storage.transcripts import SqlTranscripts
+from bot.telemetry.logs import logger
+from bot.telemetry.metrics import Metrics
+
+if TYPE_CHECKING:
+    from bot.openrouter.sandbox import SandboxSettings
+
+log = logger(__name__)
+
+DEFAULT_RPD = 50
+"""OpenRouter's free requests a day for an account that never bought ten credits; used until the account tells."""
+_CONNECTIONS = 1000
+_PRUNE_EVERY = 3600.0
+
+
+class StartError(PotluckError):
+    """The service cannot start; its text is one line that says what to do."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """Everything that is running, but for the adapters."""
+
+    settings: Settings
+    clock: Clock
+    secret: Secret
+    database: Database
+    scheduler: Scheduler
+    conversations: ConversationService
+    account: Account
+    metrics: Metrics
+    upstream: str
+    """The base URL requests go to."""
+    recovered: int
+    """Leases the last run left open."""
+
+
+@asynccontextmanager
+async def service(
+    settings: Settings, clock: Clock, *, sandbox: SandboxSettings | None = None, database: Database | None = None
+) -> AsyncIterator[Service]:
+    """Start everything but the adapters; end it in order on the way out.
+
+    `sandbox` says how the built-in one behaves, `database` is one to open in place of the settings' own.
+
+    Raises:
+        PotluckError: it cannot start; one line says why.
+    """
+    async with AsyncExitStack() as stack:
+        stack.enter_context(_alone_with(settings))
+        migrate(settings.database_file)
+        secret = load_secret(settings)
+        database = database or Database(settings.database_file, clock)
+        await database.open()
+        stack.push_async_callback(database.close)
+        upstream = settings.openrouter_base_url
+        if settings.sandbox:
+            upstream = await _start_sandbox(stack, settings, clock, sandbox)
+        key = settings.openrouter_api_key
+        client = OpenRouter(
+            base_url=upstream,
+            api_key=key.get_secret_value() if key else "sandbox",
+            clock=clock,
+            max_connections=_CONNECTIONS,
+        )
+        stack.push_async_callback(client.close)
+        metrics = Metrics()
+        ledger = SqlLedger(database, clock)
+        recovered = await ledger.recover()
+        pool = PoolId("sandbox" if settings.sandbox else "default")
+        await ledger.add_pool(pool)
+        scheduler = Scheduler(
+            pool=pool,
+            caps=Caps(rpm=settings.pool_rpm, rpd=settings.pool_rpd or DEFAULT_RPD),
+            line=FirstCome(),
+            ledger=ledger,
+            clock=clock,
+            max_wait=settings.max_wait_seconds,
+        )
+        await scheduler.open()
+        stack.push_async_callback(scheduler.close)
+        account = Account(client=client, scheduler=scheduler, learn_rpd=settings.pool_rpd is None)
+        await account.look()
+        transcripts = SqlTranscripts(database, clock)
+        conversations = ConversationService(
+            answering=Answering(
+                scheduler=scheduler,
+                model=client,
+                transcripts=transcripts,
+                clock=clock,
+                pseudonym=secret.pseudonym(),
+                metrics=metrics,
+            ),
+            scheduler=scheduler,
+            transcripts=transcripts,
+            metrics=metrics,
+            sandbox=settings.sandbox,
+        )
+        stack.push_async_callback(conversations.close)
+        metrics.watch_pool(conversations.pool)
+        for chore in (account.watch(), _prune(transcripts, clock, settings.retain_messages_days)):
+            task = asyncio.create_task(chore)
+            stack.push_async_callback(_end, task)
+        yield Service(
+            settings=settings,
+            clock=clock,
+            secret=secret,
+            database=database,
+            scheduler=scheduler,
+            conversations=conversations,
+            account=account,
+            metrics=metrics,
+            upstream=upstream,
+            recovered=recovered,
+        )
+
+
+def _alone_with(settings: Settings) -> FileLock:
+    """One process per SQLite database: a second one would take the first one's open leases for a crash's."""
+    lock = FileLock(f"{settings.database_file}.lock", blocking=False)
+    try:
+        settings.database_file.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except Timeout:
+        raise StartError(
+            f"Another Potluck is using {settings.database_file}. Stop it, or set DATABASE_URL to another file."
+        ) from None
+    except OSError as error:
+        raise StorageError(
+            f"{settings.database_file} cannot be used: {error.strerror}. Set DATABASE_URL to a file Potluck may write."
+        ) from None
+    return lock
+
+
+async def _start_sandbox(stack: AsyncExitStack, settings: Settings, clock: Clock, given: SandboxSettings | None) -> str:
+    from bot.openrouter.sandbox import Sandbox, SandboxSettings
+
+    sandbox = Sandbox(given or SandboxSettings(rpm=settings.pool_rpm, rpd=settings.pool_rpd or DEFAULT_RPD), clock)
+    url = await sandbox.start()
+    stack.push_async_callback(sandbox.close)
+    return url
+
+
+async def _prune(transcripts: SqlTranscripts, clock: Clock, days: int) -> None:
+    while True:
+        gone = await transcripts.prune(before=Instant(clock.now() - days * DAY))
+        if gone:
+            log.info("old turns were deleted", extra={"action": "prune", "turns": gone})
+        await asyncio.sleep(_PRUNE_EVERY)
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+
+
+async def run(settings: Settings, *, say: Callable[[str], None]) -> None:
+    """Run until SIGINT or SIGTERM; `say` gets the lines a person reads at the start.
+
+    Raises:
+        PotluckError: it could not start, or an adapter failed.
+    """
+    from adapters.web.server import Readiness, WebAdapter
+
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGINT, signal.SIGTERM):
+        with suppress(NotImplementedError):  # Windows
+            loop.add_signal_handler(name, stop.set)
+
+    async with service(settings, SystemClock()) as running:
+
+        async def health() -> Readiness:
+            parts = {"database": "ok", "openrouter": running.account.trouble or "ok"}
+            try:
+                await asyncio.wait_for(running.database.read(lambda core: core.exec_driver_sql("SELECT 1").all()), 2)
+            except Exception as error:
+                parts["database"] = type(error).__name__
+            return Readiness(ready=parts["database"] == "ok", parts=parts)
+
+        web = WebAdapter(
+            conversations=running.conversations,
+            clock=running.clock,
+            host=settings.web_host,
+            port=settings.web_port,
+            token=settings.web_token.get_secret_value() if settings.web_token else None,
+            health=health,
+            metrics=running.metrics.page,
+            retain_messages_days=settings.retain_messages_days,
+        )
+        try:
+            url = await web.start()
+        except OSError as error:
+            raise StartError(_why_no_port(settings, error)) from None
+        for line in started(running, url):
+            say(line)
+        serving = asyncio.create_task(web.run())
+        stopping = asyncio.create_task(stop.wait())
+        await asyncio.wait([serving, stopping], return_when=asyncio.FIRST_COMPLETED)
+        say("Stopping.")
+        stopping.cancel()
+        serving.cancel()
+        with suppress(asyncio.CancelledError):
+            await serving
+
+
+def _why_no_port(settings: Settings, error: OSError) -> str:
+    where = f"{settings.web_host}:{settings.web_port}"
+    if error.errno == errno.EADDRINUSE:
+        return f"Port {settings.web_port} is taken. Stop what uses it, or set WEB_PORT to another (0: any free one)."
+    return (
+        f"The page cannot listen on {where}: {error.strerror}. Set WEB_HOST and WEB_PORT to an address of this machine."
+    )
+
+
+def started(running: Service, url: str) -> list[str]:
+    """What is on, what is off, and which variable would turn it on."""
+    settings, caps = running.settings, running.scheduler.caps
+    upstream = (
+        "OpenRouter   the built-in sandbox stands in for it; set OPENROUTER_API_KEY for the real one"
+        if settings.sandbox
+        else f"OpenRouter   {running.upstream}"
+        + (f" (no word from it yet: {running.account.trouble})" if running.account.trouble else "")
+    )
+    lines = [
+        f"Potluck       {url}",
+        f"  {upstream}",
+        f"  Pool         {caps.rpd:,} requests a day, {caps.rpm:,} a minute; {running.scheduler.used:,} used today",
+        f"  Database     {settings.database_file}",
+    ]
+    if running.recovered:
+        lines.append(f"  Recovered    {running.recovered} cut off by a crash; they count as spent")
+    if running.secret.made_at:
+        lines.append(f"  Secret       made in {running.secret.made_at}; keep it, or set SECRET_KEY")
+    if settings.web_token is None:
+        lines.append("  Web page     answers this machine only; set WEB_TOKEN and WEB_HOST for others")
+    return lines

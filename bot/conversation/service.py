@@ -1,0 +1,198 @@
+"""What adapters talk to: takes messages in, gathers those that can be one question, and tells each its reply.
+
+Each exchange runs in a task of its own, so that nobody who listens to it can slow the reading of the answer, and so
+that what was sent is settled whoever goes away.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+
+from bot.conversation.answering import Answering
+from bot.conversation.context import tokens
+from bot.conversation.exchange import Exchange
+from bot.conversation.transcripts import Transcripts
+from bot.errors import InternalError, Refused, ReplyError, Stopped
+from bot.messages import (
+    ConversationId,
+    Ending,
+    Failed,
+    IncomingMessage,
+    Member,
+    MessageId,
+    Notice,
+    ReplyEvent,
+    Share,
+    TicketId,
+)
+from bot.ports import PoolView, Turn
+from bot.quota.scheduler import Scheduler
+from bot.routing.router import Route, choose
+from bot.telemetry.logs import logger
+from bot.telemetry.metrics import Metrics
+
+log = logger(__name__)
+
+
+class ConversationService:
+    """`bot.ports.Conversations`. `close` when done."""
+
+    def __init__(
+        self,
+        *,
+        answering: Answering,
+        scheduler: Scheduler,
+        transcripts: Transcripts,
+        metrics: Metrics,
+        sandbox: bool,
+    ) -> None:
+        self._answering, self._scheduler, self._transcripts = answering, scheduler, transcripts
+        self._metrics, self._sandbox = metrics, sandbox
+        self._exchanges: dict[tuple[ConversationId, Member], list[Exchange]] = {}
+        """Per conversation and member: the one under way, and the one that gathers what comes meanwhile."""
+        self._handling: set[MessageId] = set()
+
+    # --- what adapters call ------------------------------------------------------------------------------
+
+    async def reply(self, message: IncomingMessage) -> AsyncGenerator[ReplyEvent]:
+        if message.id in self._handling:
+            return
+        self._handling.add(message.id)
+        self._metrics.messages.labels(platform=message.author.platform).inc()
+        try:
+            route = choose(message.model)
+            exchange = self._gather(message, route)
+        except ReplyError as error:
+            self._handling.discard(message.id)
+            yield self._failed(message.author, error)
+            return
+        try:
+            async with aclosing(exchange.told(message)) as events:
+                async for event in events:
+                    yield event
+        finally:
+            self._handling.discard(message.id)
+            if exchange.leave(message):
+                await self._cancel(exchange)
+
+    def stop(self, conversation: ConversationId, member: Member) -> bool:
+        exchanges = self._exchanges.get((conversation, member), [])
+        for exchange in exchanges:
+            if exchange.task is not None:
+                exchange.task.cancel()
+            else:
+                self._end(exchange, self._failed(member, Stopped()))
+        return bool(exchanges)
+
+    def share(self, member: Member) -> Share:
+        return self._scheduler.share(member)
+
+    def pool(self) -> PoolView:
+        scheduler = self._scheduler
+        return PoolView(
+            sandbox=self._sandbox,
+            rpm=scheduler.caps.rpm,
+            rpd=scheduler.caps.rpd,
+            used=scheduler.used,
+            minute_used=scheduler.minute_used,
+            waiting=scheduler.waiting,
+            answering=scheduler.answering,
+            resets_at=scheduler.resets_at,
+            paused_until=scheduler.paused_until,
+        )
+
+    async def turns(self, conversation: ConversationId, *, limit: int = 50) -> list[Turn]:
+        return await self._transcripts.turns(conversation, limit=limit)
+
+    async def forget(self, conversation: ConversationId) -> None:
+        await self._transcripts.forget(conversation)
+
+    def follow(self, ticket: TicketId) -> AsyncGenerator[ReplyEvent]:
+        raise KeyError(ticket)
+
+    async def give_up(self, ticket: TicketId) -> bool:
+        return False
+
+    async def close(self) -> None:
+        """Stop every answer and settle it."""
+        running = [exchange for exchanges in self._exchanges.values() for exchange in exchanges]
+        for exchange in running:
+            if exchange.task is not None:
+                exchange.task.cancel()
+        await asyncio.gather(*(exchange.task for exchange in running if exchange.task is not None))
+
+    # --- gathering ---------------------------------------------------------------------------------------
+
+    def _gather(self, message: IncomingMessage, route: Route) -> Exchange:
+        """The exchange that answers a message: one that waits and has room for it, or a new one."""
+        exchanges = self._exchanges.setdefault((message.conversation, message.author), [])
+        room = route.window - route.answer
+        if exchanges and not exchanges[-1].sealed:
+            last = exchanges[-1]
+            if last.first.model != message.model or tokens(f"{last.question}{message.text}") > room // 2:
+                raise Refused("line_full", limit=len(exchanges))
+            last.join(message)
+            return last
+        exchange = Exchange(message)
+        exchanges.append(exchange)
+        if len(exchanges) == 1:
+            self._begin(exchange, route)
+        else:
+            exchange.say(Notice(kind="messages_gathered", count=1))
+        return exchange
+
+    def _begin(self, exchange: Exchange, route: Route) -> None:
+        exchange.task = asyncio.create_task(self._run(exchange, route), name=f"exchange {exchange.first.id}")
+        exchange.task.add_done_callback(lambda _: self._never_ran(exchange))
+
+    def _never_ran(self, exchange: Exchange) -> None:
+        """A task that is cancelled before its first step ends without entering its `try`."""
+        if not exchange.over:
+            self._end(exchange, self._failed(exchange.first.author, Stopped()))
+
+    def _end(self, exchange: Exchange, ending: Ending | None) -> None:
+        exchange.end(ending)
+        key = (exchange.first.conversation, exchange.first.author)
+        exchanges = self._exchanges[key]
+        exchanges.remove(exchange)
+        if not exchanges:
+            del self._exchanges[key]
+        elif exchanges[0].task is None:
+            self._begin(exchanges[0], choose(exchanges[0].first.model))
+
+    async def _cancel(self, exchange: Exchange) -> None:
+        """Nobody listens any more: stop it, and see it settled."""
+        if exchange.over:
+            return
+        if exchange.task is None:
+            self._end(exchange, self._failed(exchange.first.author, Stopped()))
+            return
+        exchange.task.cancel()
+        await asyncio.wait([exchange.task])
+
+    # --- one exchange ------------------------------------------------------------------------------------
+
+    async def _run(self, exchange: Exchange, route: Route) -> None:
+        author = exchange.first.author
+        ending: Ending | None
+        try:
+            ending = await self._answering.answer(exchange, route)
+        except asyncio.CancelledError:
+            ending = self._failed(author, Stopped(), exchange)
+        except ReplyError as error:
+            ending = self._failed(author, error, exchange)
+        except Exception as error:
+            # The message may hold what a person wrote: only its type is logged, the rest at DEBUG.
+            log.error("a reply failed inside", extra={"action": "reply", "error": type(error).__name__})
+            log.debug("the failure", exc_info=error)
+            ending = self._failed(author, InternalError(), exchange)
+        if isinstance(ending, Failed):
+            self._metrics.replies.labels(outcome=ending.error.code).inc()
+        elif ending is not None:
+            self._metrics.replies.labels(outcome="finished").inc()
+        self._end(exchange, ending)
+
+    def _failed(self, member: Member, error: ReplyError, exchange: Exchange | None = None) -> Failed:
+        return Failed(error=error, share=self._scheduler.share(member), partial=bool(exchange and exchange.text))

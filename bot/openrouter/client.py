@@ -1,0 +1,287 @@
+"""The one client of OpenRouter's API, and the only code that knows httpx.
+
+httpx gives the interface; aiohttp, below it, the connections, since httpx's own pool loses a slot now and then
+when a request is cancelled before its answer began, which a chat bot does all day. Nothing is ever
+repeated: a request is one unit of everybody's allowance, and whether to spend another is not decided here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from typing import TypeVar
+
+import aiohttp
+import httpx
+from httpx_aiohttp import AiohttpTransport
+
+from bot.clock import Clock
+from bot.errors import FailureKind, UpstreamFailure
+from bot.openrouter import wire
+from bot.openrouter.errors import Failures
+from bot.openrouter.stream import AnswerDecoder
+from bot.openrouter.wire import KeyInfo, ModelInfo
+from bot.ports import ChatRequest, ModelEvent, ModelThinking
+
+T = TypeVar("T")
+
+ERROR_MAX = 64 * 1024
+CATALOGUE_MAX = 16 * 1024 * 1024
+"""Bytes of `GET /models`; it is about one megabyte."""
+THINKING_EVERY = 1.0
+"""Seconds between two signs of life."""
+LAST_WORDS = 5.0
+"""Seconds a stream may take to say what it cost and to close, once the answer in it is whole."""
+DRAIN = 0.25
+"""Seconds a stream may take to close after `[DONE]`."""
+KEEP_ALIVE = 60.0
+"""Seconds an idle connection is kept: a TLS handshake saved for the next question."""
+
+_BROKEN = (httpx.HTTPError, aiohttp.ClientError, OSError)
+"""A connection that fails. The transport passes some of aiohttp's errors on as they are."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deadlines:
+    """How long to wait, in seconds, before a request is given up."""
+
+    connect: float = 10
+    """Until a connection is there, the wait for a free one included."""
+    first_token: float = 90
+    """From sending to the first text or reasoning. Comments do not count: they can go on for ever."""
+    idle: float = 45
+    """Without a single byte."""
+    total: float = 300
+
+
+class _Body(httpx.AsyncByteStream):
+    """A request's body that tells when it is taken.
+
+    aiohttp holds the head of a request back until it has the first piece of the body and writes both at once.
+    So the moment the piece is asked for is the last before any byte can leave.
+    """
+
+    def __init__(self, data: bytes, *, deadline: asyncio.Timeout, patience: float, on_sent: Callable[[], None]) -> None:
+        self._pieces = iter((data,))
+        self._deadline, self._patience, self._on_sent = deadline, patience, on_sent
+        self.first_at: float | None = None
+        """When the first token is due, in the loop's time. None: nothing has left."""
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        for piece in self._pieces:
+            first_at = asyncio.get_running_loop().time() + self._patience
+            self._deadline.reschedule(first_at)  # raises once the deadline has passed: then nothing leaves
+            self.first_at = first_at
+            self._on_sent()
+            return piece
+        raise StopAsyncIteration
+
+
+class OpenRouter:
+    """Implements `bot.ports.ChatModel`. One per key; holds its connections until `close`.
+
+    Args:
+        base_url: ends before `/chat/completions`.
+        api_key: one word of printable ASCII.
+        referer: the site OpenRouter attributes the requests to; None sends none.
+        title: the name it shows beside it.
+
+    Raises:
+        ValueError: the key could not be sent as a header.
+    """
+
+    def __init__(
+        self,
+        *,
+        base_url: str,
+        api_key: str,
+        clock: Clock,
+        deadlines: Deadlines = Deadlines(),
+        max_connections: int = 100,
+        referer: str | None = None,
+        title: str = "Potluck",
+    ) -> None:
+        if not (api_key and api_key.isascii() and api_key.isprintable() and " " not in api_key):
+            raise ValueError("an API key is one word of printable ASCII")
+        self._base = base_url.rstrip("/")
+        self._chat = httpx.URL(f"{self._base}/chat/completions")
+        self._deadlines = deadlines
+        self._max_connections = max_connections
+        self._failures = Failures(clock=clock, secret=api_key)
+        self._tls = httpx.create_ssl_context(trust_env=False)
+        self._headers = {
+            "Authorization": f"Bearer {api_key}",
+            "Accept-Encoding": "identity",
+            "User-Agent": title,
+            "X-OpenRouter-Title": title,
+        }
+        if referer is not None:
+            self._headers["HTTP-Referer"] = referer
+        self._http = httpx.AsyncClient(
+            transport=AiohttpTransport(verify=self._tls, trust_env=False, client=self._session),
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
+            follow_redirects=False,
+            timeout=None,  # noqa: S113 - `Deadlines` are kept here, in the loop's time
+            trust_env=False,
+        )
+
+    def _session(self) -> aiohttp.ClientSession:
+        """Made at the first request, since it belongs to the loop that runs then."""
+        connector = aiohttp.TCPConnector(limit=self._max_connections, ssl=self._tls, keepalive_timeout=KEEP_ALIVE)
+        return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
+
+    async def stream(self, request: ChatRequest, *, on_sent: Callable[[], None]) -> AsyncGenerator[ModelEvent]:
+        """See `ChatModel.stream`. `on_sent` must not raise.
+
+        UNREACHABLE means that nothing was sent; every other failure comes after `on_sent`.
+        """
+        loop = asyncio.get_running_loop()
+        ends_at = loop.time() + self._deadlines.total
+        response, first_at = await self._send(request, on_sent)
+        try:
+            if not _is_event_stream(response):
+                raise await self._failure(response)
+            decoder = AnswerDecoder(
+                failures=self._failures,
+                model=request.model,
+                generation=response.headers.get("x-generation-id", ""),
+            )
+            pieces = response.aiter_raw()
+            thought_at = loop.time() - THINKING_EVERY
+            while not decoder.done:
+                if decoder.finished:
+                    ends_at = min(ends_at, loop.time() + LAST_WORDS)
+                until = min(ends_at, loop.time() + self._deadlines.idle, ends_at if decoder.begun else first_at)
+                piece = await self._next(pieces, until, whole=decoder.finished)
+                for event in decoder.close() if piece is None else decoder.feed(piece):
+                    if isinstance(event, ModelThinking):
+                        if loop.time() < thought_at + THINKING_EVERY:
+                            continue
+                        thought_at = loop.time()
+                    yield event
+                if piece is None:
+                    break
+            yield decoder.end()
+            await _drain(pieces)
+        finally:
+            with suppress(*_BROKEN):
+                await response.aclose()
+
+    async def key(self) -> KeyInfo:
+        """What OpenRouter says of the key. Costs no request of the allowance.
+
+        Raises:
+            UpstreamFailure: no answer, or one that cannot be understood.
+        """
+        return await self._get("/key", wire.key_info)
+
+    async def models(self) -> list[ModelInfo]:
+        """Every model there is, as `key` otherwise."""
+        return await self._get("/models", wire.model_list)
+
+    async def close(self) -> None:
+        """Close every connection. For when no stream is under way: one that is would notice only by its deadline."""
+        await self._http.aclose()
+
+    async def _send(self, request: ChatRequest, on_sent: Callable[[], None]) -> tuple[httpx.Response, float]:
+        """The answer's head, and the moment by which its first token is due."""
+        deadline = asyncio.timeout(self._deadlines.connect)
+        patience = min(self._deadlines.first_token, self._deadlines.total)
+        data = wire.chat_request(request)
+        body = _Body(data, deadline=deadline, patience=patience, on_sent=on_sent)
+        headers = self._headers | {"Content-Type": "application/json", "Content-Length": str(len(data))}
+        try:
+            async with deadline:
+                response = await self._http.send(
+                    httpx.Request("POST", self._chat, headers=headers, stream=body), stream=True
+                )
+            if body.first_at is not None:
+                return response, body.first_at
+            # It spoke before it was asked, so that is no answer. Closing takes the body back: nothing leaves.
+            await response.aclose()
+            failure = self._failures.of(FailureKind.CUT_OFF)
+        except TimeoutError:
+            failure = self._failures.of(FailureKind.TIMEOUT)
+        except _BROKEN as error:
+            failure = self._failures.of(FailureKind.CUT_OFF, detail=str(error))
+        if body.first_at is None:
+            failure = self._failures.of(FailureKind.UNREACHABLE, detail=failure.detail)
+        raise failure
+
+    async def _next(self, pieces: AsyncIterator[bytes], until: float, *, whole: bool) -> bytes | None:
+        """The next bytes; None at the end. A stream whose answer is whole may also end in silence or in pieces."""
+        try:
+            async with asyncio.timeout_at(until):
+                return await anext(pieces, None)
+        except TimeoutError:
+            failure = self._failures.of(FailureKind.TIMEOUT)
+        except _BROKEN as error:
+            failure = self._failures.of(FailureKind.CUT_OFF, detail=str(error))
+        if whole:
+            return None
+        raise failure
+
+    async def _failure(self, response: httpx.Response) -> UpstreamFailure:
+        """What an answer means that is not what was asked for. Its body may trickle: what comes soon has to do."""
+        body = b""
+        with suppress(TimeoutError, *_BROKEN):
+            if _is_plain(response):
+                async with asyncio.timeout(self._deadlines.connect):
+                    async for piece in response.aiter_raw():
+                        body += piece
+                        if len(body) >= ERROR_MAX:
+                            break
+        return self._failures.of_answer(response.status_code, response.headers, body[:ERROR_MAX])
+
+    async def _get(self, path: str, read: Callable[[object], T]) -> T:
+        request = httpx.Request("GET", self._base + path, headers=self._headers)
+        try:
+            async with asyncio.timeout(self._deadlines.idle):
+                response = await self._http.send(request, stream=True)
+                try:
+                    if response.status_code != 200 or not _is_plain(response):
+                        raise await self._failure(response)
+                    body = bytearray()
+                    async for piece in response.aiter_raw():
+                        body += piece
+                        if len(body) > CATALOGUE_MAX:
+                            raise self._failures.of(FailureKind.ENDLESS, status=200)
+                finally:
+                    with suppress(*_BROKEN):
+                        await response.aclose()
+        except TimeoutError:
+            failure = self._failures.of(FailureKind.TIMEOUT)
+        except _BROKEN as error:
+            failure = self._failures.of(FailureKind.UNREACHABLE, detail=str(error))
+        else:
+            try:
+                return read(wire.parse(bytes(body)))
+            except wire.Unreadable:
+                failure = self._failures.of_answer(200, response.headers, bytes(body[:ERROR_MAX]))
+        raise failure
+
+
+def _is_plain(response: httpx.Response) -> bool:
+    """Its bytes are what they say: unpacking a compressed answer nobody asked for could fill the memory."""
+    encoding: str = response.headers.get("content-encoding", "identity")
+    return encoding.lower() == "identity"
+
+
+def _is_event_stream(response: httpx.Response) -> bool:
+    media_type = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+    return response.status_code == 200 and media_type == "text/event-stream" and _is_plain(response)
+
+
+async def _drain(pieces: AsyncIterator[bytes]) -> None:
+    """Read what follows `[DONE]`, which is the end of the body, so that the connection can be used again."""
+    with suppress(TimeoutError, *_BROKEN):
+        async with asyncio.timeout(DRAIN):
+            for _ in range(4):
+                if await anext(pieces, None) is None:
+                    break

@@ -1,0 +1,144 @@
+"""Reads the body of a chat completion and refuses what OpenRouter would."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from bot.openrouter.sandbox import refusals
+from bot.openrouter.sandbox.catalogue import Json, Model
+from bot.openrouter.sandbox.refusals import Refusal
+
+ROLES = ("system", "developer", "user", "assistant", "tool")
+CHARACTERS_PER_TOKEN = 4
+IMAGE_TOKENS = 256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ask:
+    """A body, read leniently: what is missing or of a wrong type is None, and `fault` says so later."""
+
+    body: Json
+
+    @classmethod
+    def read(cls, raw: bytes) -> Ask | None:
+        """The body; None if it is not a JSON object."""
+        try:
+            body = json.loads(raw)
+        except (ValueError, RecursionError):
+            return None
+        return cls(body=body) if isinstance(body, dict) else None
+
+    def _text(self, name: str) -> str | None:
+        value = self.body.get(name)
+        return value if isinstance(value, str) else None
+
+    @property
+    def models(self) -> list[str]:
+        """`model` and the fallbacks in `models`, in order of preference."""
+        fallbacks = self.body.get("models")
+        wanted = [self.body.get("model"), *(fallbacks if isinstance(fallbacks, list) else [])]
+        return [model for model in wanted if isinstance(model, str)]
+
+    @property
+    def user(self) -> str | None:
+        return self._text("user")
+
+    @property
+    def session(self) -> str | None:
+        return self._text("session_id")
+
+    @property
+    def attempt(self) -> str | None:
+        """Whose attempt this is in the sender's own books: `metadata.attempt`."""
+        metadata = self.body.get("metadata")
+        value = metadata.get("attempt") if isinstance(metadata, dict) else None
+        return value if isinstance(value, str) else None
+
+    @property
+    def stream(self) -> bool:
+        return self.body.get("stream") is True
+
+    @property
+    def reasons(self) -> bool:
+        """A model that can is to show its reasoning."""
+        reasoning = self.body.get("reasoning")
+        if not isinstance(reasoning, dict):
+            return True
+        return reasoning.get("effort") != "none" and reasoning.get("exclude") is not True
+
+    @property
+    def max_tokens(self) -> int | None:
+        value = self.body.get("max_completion_tokens", self.body.get("max_tokens"))
+        return value if isinstance(value, int) and value > 0 else None
+
+    @property
+    def messages(self) -> list[Json]:
+        messages = self.body.get("messages")
+        return [entry for entry in messages if isinstance(entry, dict)] if isinstance(messages, list) else []
+
+    @property
+    def turns(self) -> int:
+        """Messages of the user in the context: which question of the conversation this is."""
+        return sum(message.get("role") == "user" for message in self.messages)
+
+    @property
+    def question(self) -> str:
+        """The text of the last user message."""
+        asked = [message for message in self.messages if message.get("role") == "user"]
+        return text_of(asked[-1]) if asked else ""
+
+    @property
+    def images(self) -> int:
+        return sum(part.get("type") == "image_url" for message in self.messages for part in _parts(message))
+
+    @property
+    def prompt_tokens(self) -> int:
+        """A guess at the length of the context."""
+        characters = sum(len(text_of(message)) for message in self.messages)
+        return -(-characters // CHARACTERS_PER_TOKEN) + 4 * len(self.messages) + IMAGE_TOKENS * self.images
+
+    def refused(self, model: Model) -> Refusal | None:
+        """Why OpenRouter would not send this to the model; None if it would."""
+        return self._malformed() or self._unroutable(model)
+
+    def _malformed(self) -> Refusal | None:
+        messages = self.body.get("messages")
+        if not isinstance(messages, list) or not messages:
+            return refusals.NO_MESSAGES
+        for place, message in enumerate(messages):
+            if not isinstance(message, dict) or message.get("role") not in ROLES:
+                return Refusal(code=400, message=f"Invalid input: messages.{place}.role")
+            if not isinstance(message.get("content"), str | list):
+                return Refusal(code=400, message=f"Invalid input: messages.{place}.content")
+        return None
+
+    def _unroutable(self, model: Model) -> Refusal | None:
+        provider, reasoning = self.body.get("provider"), self.body.get("reasoning")
+        if model.expires is not None:
+            return refusals.free_variant_ended(model.id)
+        private = isinstance(provider, dict) and (
+            provider.get("data_collection") == "deny" or provider.get("zdr") is True
+        )
+        if model.free and private:  # free endpoints may keep what they are sent: there is nowhere to go
+            return refusals.DATA_POLICY
+        if self.images and not model.images and not model.router:
+            return refusals.NO_IMAGES
+        if model.reasoning == "mandatory" and isinstance(reasoning, dict) and reasoning.get("effort") == "none":
+            return refusals.REASONING_MANDATORY
+        asked = self.prompt_tokens + (self.max_tokens or 0)
+        return refusals.context_length(model.context, asked) if asked > model.context else None
+
+
+def text_of(message: Json) -> str:
+    """The text of a message, whatever form its content has."""
+    content = message.get("content")
+    parts = [content, *(part.get("text") for part in _parts(message))]
+    text = "\n".join(part for part in parts if isinstance(part, str))
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")  # JSON can hold half a character
+
+
+def _parts(message: Json) -> list[dict[str, Any]]:
+    content = message.get("content")
+    return [part for part in content if isinstance(part, dict)] if isinstance(content, list) else []

@@ -1,0 +1,163 @@
+"""A whole Potluck without adapters, over a real database file and the real sandbox, in virtual time.
+
+What tests read of the truth comes from the two ends: the sandbox's own log and the database's tables.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import func, select
+
+from bot.app import Service, service
+from bot.clock import Clock
+from bot.messages import (
+    CommunityId,
+    ConversationId,
+    Ending,
+    Failed,
+    Finished,
+    Held,
+    IncomingMessage,
+    Member,
+    MessageId,
+    Notice,
+    Queued,
+    ReplyEvent,
+    Started,
+    TextDelta,
+)
+from bot.openrouter.sandbox import Sandbox, SandboxSettings
+from bot.settings import Settings
+from bot.storage.database import Database
+from bot.storage.tables import leases, member_days, pool_days
+from tests.fakes.virtual import VirtualLoop
+
+
+@dataclass
+class Heard:
+    """One reply, as its member got it."""
+
+    events: list[ReplyEvent] = field(default_factory=list)
+
+    @property
+    def text(self) -> str:
+        return "".join(event.text for event in self.events if isinstance(event, TextDelta))
+
+    @property
+    def ending(self) -> Ending:
+        """The one ending, which is the last event."""
+        endings = [event for event in self.events if isinstance(event, Finished | Failed | Held)]
+        assert len(endings) == 1, self.events
+        assert self.events[-1] is endings[0]
+        return endings[0]
+
+    @property
+    def places(self) -> list[int]:
+        return [event.place for event in self.events if isinstance(event, Queued)]
+
+    @property
+    def notices(self) -> list[str]:
+        return [event.kind for event in self.events if isinstance(event, Notice)]
+
+    @property
+    def error(self) -> str | None:
+        return self.ending.error.code if isinstance(self.ending, Failed) else None
+
+    @property
+    def started(self) -> bool:
+        return any(isinstance(event, Started) for event in self.events)
+
+
+class Deployment:
+    """See the module."""
+
+    def __init__(self, running: Service, sandbox: Sandbox, clock: Clock) -> None:
+        self.running, self.sandbox, self.clock = running, sandbox, clock
+        self._counter = 0
+
+    def message(self, user: str, text: str = "hello", *, conversation: str = "", id: str = "") -> IncomingMessage:  # noqa: A002 - a message's id
+        self._counter += 1
+        return IncomingMessage(
+            id=MessageId(id or f"web:{self._counter}"),
+            conversation=ConversationId(f"web/{user}/{conversation or self._counter}"),
+            community=CommunityId("web"),
+            author=Member("web", user),
+            author_name=user,
+            place="a test",
+            text=text,
+            received_at=self.clock.now(),
+        )
+
+    async def ask(self, user: str, text: str = "hello", **more: str) -> Heard:
+        """Ask, and hear the reply to its end."""
+        return await self.hear(self.message(user, text, **more))
+
+    async def hear(self, message: IncomingMessage, *, heard: Heard | None = None) -> Heard:
+        heard = heard or Heard()
+        async with aclosing(self.running.conversations.reply(message)) as events:
+            async for event in events:
+                heard.events.append(event)
+        return heard
+
+    async def counted(self) -> dict[str, Any]:
+        """What the database says: leases by outcome, units used, units members were charged."""
+
+        def unit(connection: Any) -> dict[str, Any]:
+            rows = connection.execute(select(leases.c.outcome, func.count()).group_by(leases.c.outcome)).all()
+            return {
+                "leases": {outcome or "open": number for outcome, number in rows},
+                "used": connection.scalar(select(func.coalesce(func.sum(pool_days.c.used), 0))),
+                "taken": connection.scalar(select(func.coalesce(func.sum(member_days.c.taken), 0))),
+            }
+
+        return await self.running.database.read(unit)
+
+    async def quiet(self) -> None:
+        """Nothing is under way any more, and the books are straight."""
+        await self.running.scheduler.close()
+        counted = await self.counted()
+        assert "open" not in counted["leases"], counted
+        assert self.running.scheduler.answering == 0
+        assert self.running.scheduler.waiting == 0
+        assert self.running.scheduler.used == counted["used"], "the scheduler and the ledger disagree at rest"
+
+
+@asynccontextmanager
+async def deployment(
+    folder: Path, clock: Clock, *, sandbox: SandboxSettings | None = None, env: dict[str, str] | None = None
+) -> AsyncIterator[Deployment]:
+    """Start one, with the sandbox as an upstream of its own."""
+    upstream = Sandbox(sandbox or SandboxSettings(), clock)
+    async with AsyncExitStack() as stack:
+        url = await upstream.start()
+        stack.push_async_callback(upstream.close)
+        settings = Settings.model_validate(
+            {
+                "openrouter_api_key": "sk-or-test",
+                "openrouter_base_url": url,
+                "database_url": f"sqlite+aiosqlite:///{folder / 'potluck.db'}",
+                **(env or {}),
+            }
+        )
+        database = Database(settings.database_file, clock)
+        loop = asyncio.get_running_loop()
+        if isinstance(loop, VirtualLoop):
+            loop.busy.append(lambda: database.busy)
+        running = await stack.enter_async_context(service(settings, clock, database=database))
+        yield Deployment(running, upstream, clock)
+
+
+def most_in_any(seconds: float, moments: Sequence[float]) -> int:
+    """The most of the moments that lie in any window of that length."""
+    most, first, ordered = 0, 0, sorted(moments)
+    for last, moment in enumerate(ordered):
+        while ordered[first] <= moment - seconds:
+            first += 1
+        most = max(most, last - first + 1)
+    return most

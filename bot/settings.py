@@ -39,6 +39,13 @@ def _owner_ids(value: object) -> object:
     return tuple(Member.parse(part.strip()) for part in value.split(",") if part.strip())
 
 
+def _one_word(value: SecretStr | None) -> SecretStr | None:
+    word = value.get_secret_value() if value else "x"
+    if not (word.isascii() and word.isprintable() and word and " " not in word):
+        raise ValueError("is not one word of plain letters, digits and signs")
+    return value
+
+
 def _secret_key(value: SecretStr | None) -> SecretStr | None:
     for key in secret_keys(value):
         try:
@@ -62,7 +69,7 @@ class Settings(BaseSettings):
         env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True, hide_input_in_errors=True
     )
 
-    openrouter_api_key: SecretStr | None = Field(
+    openrouter_api_key: Annotated[SecretStr | None, AfterValidator(_one_word)] = Field(
         default=None, description="Key of the OpenRouter account to share. Unset: the built-in sandbox stands in."
     )
     openrouter_base_url: Annotated[str, AfterValidator(_http_url)] = Field(
@@ -124,6 +131,7 @@ class Settings(BaseSettings):
 
 
 _FIXES = {
+    "openrouter_api_key": "Copy the key again, or leave it unset for the sandbox.",
     "openrouter_base_url": "Use an address such as https://openrouter.ai/api/v1.",
     "database_url": "Use sqlite+aiosqlite:///potluck.db.",
     "owner_ids": "Write platform:user or platform:tenant/user, separated by commas, such as web:ann.",

@@ -64,7 +64,8 @@ class Exchange:
             return True
         if not self.sealed:
             self.messages.remove(message)
-        if carried:
+        heard_all = self.over and not self._unread
+        if carried and not heard_all:
             self._unread = deque(self._said)
             if self._text:
                 self._unread.append(TextDelta(text=self.text))

@@ -40,8 +40,9 @@ DRAIN = 0.25
 KEEP_ALIVE = 60.0
 """Seconds an idle connection is kept: a TLS handshake saved for the next question."""
 
-_BROKEN = (httpx.HTTPError, aiohttp.ClientError, OSError)
-"""A connection that fails. The transport passes some of aiohttp's errors on as they are."""
+_BROKEN = (httpx.HTTPError, aiohttp.ClientError, OSError, UnicodeError)
+"""A connection that fails, or speaks no HTTP. The transport passes some of aiohttp's errors on as they are, and
+stumbles over a reason phrase that is no text."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

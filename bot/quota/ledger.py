@@ -67,8 +67,6 @@ class Lease:
     member: Member
     turn: TurnId
     day: int
-    number: int
-    """1, 2, 3 … within the pool."""
     reserved_at: Instant
     lane: Lane
     model: ModelId

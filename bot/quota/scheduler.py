@@ -98,6 +98,12 @@ class Scheduler:
         return min(self._used + self._elsewhere, self.caps.rpd)
 
     @property
+    def used_here(self) -> int:
+        """Of these, what our own leases took."""
+        self._turn_day()
+        return self._used
+
+    @property
     def minute_used(self) -> int:
         """Starts within the window."""
         return self._window.used(self._clock.now())

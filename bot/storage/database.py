@@ -9,6 +9,7 @@ The file is in WAL mode with `synchronous=FULL`: when `write` returns, the unit 
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Mapping
@@ -80,6 +81,7 @@ class Database:
         self._writer, self._reader = _Session(file), _Session(file)
         self._waiting: deque[_Job[Any]] = deque()
         self._at_work = 0
+        self._left_behind: set[asyncio.Task[None]] = set()
 
     async def open(self) -> None:
         """Open the file, which `bot.storage.migration.migrate` has made.
@@ -127,15 +129,28 @@ class Database:
         return await self._hop(self._reader, _read, self._reader.core, unit)
 
     async def _hop(self, session: _Session, work: Callable[..., T], *args: Any) -> T:
-        self._at_work += 1
         started = self._clock.monotonic()
+        self._at_work += 1
         try:
-            return await session.run(work, *args)
-        finally:
+            result = await session.run(work, *args)
+        except asyncio.CancelledError:
+            # The work goes on without its caller: it is over when what is queued behind it is.
+            behind = asyncio.create_task(session.run(lambda: None))
+            self._left_behind.add(behind)
+            behind.add_done_callback(self._over)
+            raise
+        except BaseException:
             self._at_work -= 1
-            took = self._clock.monotonic() - started
-            if took > _SLOW_SECONDS:
-                log.warning("the database took long", extra={"action": "slow_unit", "seconds": round(took, 3)})
+            raise
+        self._at_work -= 1
+        took = self._clock.monotonic() - started
+        if took > _SLOW_SECONDS:
+            log.warning("the database took long", extra={"action": "slow_unit", "seconds": round(took, 3)})
+        return result
+
+    def _over(self, behind: asyncio.Task[None]) -> None:
+        self._left_behind.discard(behind)
+        self._at_work -= 1
 
     def _drain(self) -> None:
         """Run what waits, in the writer's thread. Each caller calls it once, after adding its own job: so every

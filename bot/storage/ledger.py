@@ -199,7 +199,6 @@ class SqlLedger:
             member=claim.member,
             turn=TurnId(turn[0]),
             day=day,
-            number=number[0],
             reserved_at=now,
             lane=claim.lane,
             model=claim.model,
@@ -252,6 +251,7 @@ class SqlLedger:
         )
         if closed is None:
             raise LeaseNotOpenError(f"lease {lease.id} is closed already")
+        connection.execute(update(pools).where(pools.c.id == lease.pool).values(started=pools.c.started - 1))
         connection.execute(
             update(pool_days)
             .where(pool_days.c.pool == lease.pool, pool_days.c.day == lease.day)
@@ -260,8 +260,11 @@ class SqlLedger:
         self._give_back(connection, lease)
         connection.execute(delete(handled_messages).where(handled_messages.c.turn == lease.turn))
         connection.execute(delete(turns).where(turns.c.id == lease.turn))
-        # The minute's place it held is free again too: nothing started.
-        connection.execute(update(leases).where(leases.c.id == lease.id).values(reserved_at=0))
+        # Nothing started: the later starts move up by one, so that the minute does not count a gap.
+        number = select(leases.c.number).where(leases.c.id == lease.id).scalar_subquery()
+        later = leases.c.number > number
+        connection.execute(update(leases).where(leases.c.pool == lease.pool, later).values(number=leases.c.number - 1))
+        connection.execute(update(leases).where(leases.c.id == lease.id).values(number=None))
 
     async def standing(self, pool: PoolId, day: int) -> Standing:
         now = microseconds(self._clock.now())

@@ -6,7 +6,7 @@ can be pruned without touching a count.
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, MetaData, Table, Text, UniqueConstraint, text
+from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, MetaData, Table, Text, text
 
 metadata = MetaData(
     naming_convention={
@@ -48,7 +48,7 @@ leases = Table(
     metadata,
     Column("id", _Id, primary_key=True),
     Column("pool", Text, nullable=False),
-    Column("number", BigInteger, nullable=False, doc="1, 2, 3 … within the pool: the minute's window counts by it."),
+    Column("number", BigInteger, doc="1, 2, 3 … of the pool's: the minute's window counts by it. Null once released."),
     Column("day", Integer, nullable=False),
     Column("member", Text, nullable=False),
     Column("turn", BigInteger, doc="Null once released: nothing was sent."),
@@ -60,7 +60,7 @@ leases = Table(
     Column("outcome", Text),
     Column("generation", Text),
     Column("cost_usd", Text),
-    UniqueConstraint("pool", "number"),
+    Index("ix_leases_pool_number", "pool", "number"),
     Index("ix_leases_open", "id", sqlite_where=text("settled_at IS NULL"), postgresql_where=text("settled_at IS NULL")),
 )
 

@@ -34,7 +34,7 @@ def upgrade() -> None:
         "leases",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("pool", sa.Text(), nullable=False),
-        sa.Column("number", sa.BigInteger(), nullable=False),
+        sa.Column("number", sa.BigInteger(), nullable=True),
         sa.Column("day", sa.Integer(), nullable=False),
         sa.Column("member", sa.Text(), nullable=False),
         sa.Column("turn", sa.BigInteger(), nullable=True),
@@ -47,9 +47,9 @@ def upgrade() -> None:
         sa.Column("generation", sa.Text(), nullable=True),
         sa.Column("cost_usd", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_leases")),
-        sa.UniqueConstraint("pool", "number", name=op.f("uq_leases_pool_number")),
     )
     with op.batch_alter_table("leases", schema=None) as batch_op:
+        batch_op.create_index("ix_leases_pool_number", ["pool", "number"], unique=False)
         batch_op.create_index(
             "ix_leases_open",
             ["id"],

@@ -11,11 +11,12 @@ from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from sqlalchemy import func, select
 
 from bot.app import Service, service
-from bot.clock import Clock
+from bot.clock import Clock, day_of
 from bot.messages import (
     CommunityId,
     ConversationId,
@@ -81,10 +82,10 @@ class Deployment:
         self.running, self.sandbox, self.clock = running, sandbox, clock
         self._counter = 0
 
-    def message(self, user: str, text: str = "hello", *, conversation: str = "", id: str = "") -> IncomingMessage:  # noqa: A002 - a message's id
+    def message(self, user: str, text: str = "hello", *, conversation: str = "", id: str = "") -> IncomingMessage:
         self._counter += 1
         return IncomingMessage(
-            id=MessageId(id or f"web:{self._counter}"),
+            id=MessageId(id or f"web:{uuid4()}"),
             conversation=ConversationId(f"web/{user}/{conversation or self._counter}"),
             community=CommunityId("web"),
             author=Member("web", user),
@@ -106,14 +107,19 @@ class Deployment:
         return heard
 
     async def counted(self) -> dict[str, Any]:
-        """What the database says: leases by outcome, units used, units members were charged."""
+        """What the database says: all leases by outcome; today's units used, and charged to members."""
 
         def unit(connection: Any) -> dict[str, Any]:
             rows = connection.execute(select(leases.c.outcome, func.count()).group_by(leases.c.outcome)).all()
+            today = day_of(self.clock.now())
             return {
                 "leases": {outcome or "open": number for outcome, number in rows},
-                "used": connection.scalar(select(func.coalesce(func.sum(pool_days.c.used), 0))),
-                "taken": connection.scalar(select(func.coalesce(func.sum(member_days.c.taken), 0))),
+                "used": connection.scalar(
+                    select(func.coalesce(func.sum(pool_days.c.used), 0)).where(pool_days.c.day == today)
+                ),
+                "taken": connection.scalar(
+                    select(func.coalesce(func.sum(member_days.c.taken), 0)).where(member_days.c.day == today)
+                ),
             }
 
         return await self.running.database.read(unit)
@@ -125,7 +131,7 @@ class Deployment:
         assert "open" not in counted["leases"], counted
         assert self.running.scheduler.answering == 0
         assert self.running.scheduler.waiting == 0
-        assert self.running.scheduler.used == counted["used"], "the scheduler and the ledger disagree at rest"
+        assert self.running.scheduler.used_here == counted["used"], "the scheduler and the ledger disagree at rest"
 
 
 @asynccontextmanager

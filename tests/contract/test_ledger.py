@@ -1,0 +1,237 @@
+"""What every ledger keeps, held by the SQL one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Connection, text
+
+from bot.clock import DAY, Instant, day_of
+from bot.messages import CommunityId, ConversationId, Member, MessageId, ModelId
+from bot.quota.ledger import (
+    AlreadyHandled,
+    Caps,
+    Claim,
+    DaySpent,
+    Lease,
+    LeaseNotOpenError,
+    MinuteFull,
+    Outcome,
+    PoolId,
+    Question,
+)
+from bot.storage.database import Database
+from bot.storage.ledger import SqlLedger
+from bot.storage.migration import migrate
+from tests.fakes.virtual import VirtualClock, VirtualLoop
+
+pytestmark = pytest.mark.virtual
+
+POOL = PoolId("default")
+ANN, BEN = Member("web", "ann"), Member("slack", "U1", "T1")
+WIDE = Caps(rpm=1000, rpd=1000)
+
+
+@pytest.fixture
+async def database(tmp_path: Path, clock: VirtualClock, loop: VirtualLoop) -> AsyncIterator[Database]:
+    migrate(tmp_path / "potluck.db")
+    database = Database(tmp_path / "potluck.db", clock)
+    loop.busy.append(lambda: database.busy)
+    await database.open()
+    yield database
+    await database.close()
+
+
+@pytest.fixture
+async def ledger(database: Database, clock: VirtualClock) -> SqlLedger:
+    ledger = SqlLedger(database, clock)
+    await ledger.add_pool(POOL)
+    return ledger
+
+
+_numbers = iter(range(1_000_000))
+
+
+def claim(member: Member = ANN, *messages: str, pool: PoolId = POOL) -> Claim:
+    return Claim(
+        pool=pool,
+        member=member,
+        lane="free",
+        model=ModelId("openrouter/free"),
+        question=Question(
+            messages=[MessageId(message) for message in messages or (f"m{next(_numbers)}",)],
+            conversation=ConversationId("c"),
+            community=CommunityId("web"),
+            author_name="someone",
+            text="hello",
+            asked_at=Instant(0),
+        ),
+    )
+
+
+async def lease(ledger: SqlLedger, member: Member = ANN, caps: Caps = WIDE) -> Lease:
+    reserved = await ledger.reserve(claim(member), caps)
+    assert isinstance(reserved, Lease), reserved
+    return reserved
+
+
+async def test_the_day_gives_exactly_its_units_to_any_number_at_once(ledger: SqlLedger, clock: VirtualClock) -> None:
+    reserved = await asyncio.gather(*(ledger.reserve(claim(), Caps(rpm=1000, rpd=7)) for _ in range(100)))
+    assert sum(isinstance(one, Lease) for one in reserved) == 7
+    assert sum(isinstance(one, DaySpent) for one in reserved) == 93
+    assert (await ledger.standing(POOL, day_of(clock.now()))).used == 7
+
+
+async def test_the_minute_gives_exactly_its_starts_and_says_when_the_next_is(
+    ledger: SqlLedger, clock: VirtualClock
+) -> None:
+    caps = Caps(rpm=5, rpd=1000)
+    began = clock.now()
+    reserved = await asyncio.gather(*(ledger.reserve(claim(), caps) for _ in range(30)))
+    assert sum(isinstance(one, Lease) for one in reserved) == 5
+    full = next(one for one in reserved if isinstance(one, MinuteFull))
+    assert full.until == pytest.approx(began + 62, abs=0.01)
+    await asyncio.sleep(61)
+    assert isinstance(await ledger.reserve(claim(), caps), MinuteFull)
+    await asyncio.sleep(full.until - clock.now())
+    assert isinstance(await ledger.reserve(claim(), caps), Lease)
+
+
+async def test_what_is_refused_takes_nothing(ledger: SqlLedger, clock: VirtualClock) -> None:
+    await lease(ledger, caps=Caps(rpm=1, rpd=1))
+    await asyncio.sleep(70)
+    assert isinstance(await ledger.reserve(claim(BEN), Caps(rpm=1, rpd=1)), DaySpent)
+    assert isinstance(await ledger.reserve(claim(BEN), Caps(rpm=1, rpd=2)), Lease), "the minute was not taken"
+    standing = await ledger.standing(POOL, day_of(clock.now()))
+    assert standing.taken == {ANN: 1, BEN: 1}
+
+
+async def test_a_message_has_one_lease_whoever_asks_and_however_gathered(ledger: SqlLedger) -> None:
+    both = await asyncio.gather(*(ledger.reserve(claim(ANN, "x"), WIDE) for _ in range(20)))
+    assert sum(isinstance(one, Lease) for one in both) == 1
+    assert isinstance(await ledger.reserve(claim(ANN, "y", "x"), WIDE), AlreadyHandled)
+    assert isinstance(await ledger.reserve(claim(ANN, "y"), WIDE), Lease), "y was not handled by the refused claim"
+
+
+async def test_a_lease_is_closed_once(ledger: SqlLedger) -> None:
+    one = await lease(ledger)
+    await ledger.settle(one, Outcome(result="answered", answer="hi", whole=True))
+    with pytest.raises(LeaseNotOpenError):
+        await ledger.settle(one, Outcome(result="answered"))
+    with pytest.raises(LeaseNotOpenError):
+        await ledger.release(one)
+
+
+async def test_a_release_undoes_everything(ledger: SqlLedger) -> None:
+    caps = Caps(rpm=2, rpd=2)
+    await lease(ledger, caps=caps)
+    reserved = await ledger.reserve(claim(ANN, "again"), caps)
+    assert isinstance(reserved, Lease)
+    await ledger.release(reserved)
+    standing = await ledger.standing(POOL, reserved.day)
+    assert (standing.used, standing.taken, len(standing.recent)) == (1, {ANN: 1}, 1)
+    assert isinstance(await ledger.reserve(claim(ANN, "again"), caps), Lease), "unit, start and message are free again"
+    assert isinstance(await ledger.reserve(claim(ANN), caps), MinuteFull), "and no more than that"
+
+
+async def test_only_the_member_is_given_back(ledger: SqlLedger) -> None:
+    one = await lease(ledger)
+    await ledger.settle(one, Outcome(result="failed", give_back=True))
+    standing = await ledger.standing(POOL, one.day)
+    assert standing.used == 1
+    assert standing.taken[ANN] == 0
+
+
+async def test_recovery_spends_what_was_cut_and_gives_the_members_back(ledger: SqlLedger) -> None:
+    settled, cut = await lease(ledger), await lease(ledger)
+    await ledger.settle(settled, Outcome(result="answered"))
+    assert await ledger.recover() == 1
+    assert await ledger.recover() == 0
+    standing = await ledger.standing(POOL, cut.day)
+    assert standing.used == 2
+    assert standing.taken == {ANN: 1}
+    with pytest.raises(LeaseNotOpenError):
+        await ledger.settle(cut, Outcome(result="answered"))
+
+
+async def test_each_day_has_its_own_units(ledger: SqlLedger) -> None:
+    caps = Caps(rpm=1000, rpd=1)
+    await lease(ledger, caps=caps)
+    assert isinstance(await ledger.reserve(claim(), caps), DaySpent)
+    await asyncio.sleep(DAY)
+    await lease(ledger, caps=caps)
+
+
+async def test_pools_do_not_touch_each_other(ledger: SqlLedger) -> None:
+    other = PoolId("other")
+    await ledger.add_pool(other)
+    caps = Caps(rpm=1, rpd=1)
+    await lease(ledger, caps=caps)
+    assert isinstance(await ledger.reserve(claim(pool=other), caps), Lease)
+
+
+async def test_a_clock_that_was_far_ahead_does_not_block_the_minute_when_it_is_put_right(
+    ledger: SqlLedger, clock: VirtualClock
+) -> None:
+    clock.skew = 7 * DAY
+    await lease(ledger, caps=Caps(rpm=1, rpd=9))
+    clock.skew = 0
+    await lease(ledger, caps=Caps(rpm=1, rpd=9))
+
+
+async def test_a_lowered_cap_counts_what_has_started_already(ledger: SqlLedger) -> None:
+    for _ in range(10):
+        await lease(ledger, caps=Caps(rpm=10, rpd=99))
+    assert isinstance(await ledger.reserve(claim(), Caps(rpm=4, rpd=99)), MinuteFull)
+
+
+# --- the database below it ---------------------------------------------------------------------------------
+
+
+async def test_one_unit_that_fails_undoes_itself_alone(database: Database) -> None:
+    def insert(number: int) -> Callable[[Connection], None]:
+        def unit(connection: Connection) -> None:
+            connection.exec_driver_sql("INSERT INTO pools (id, started) VALUES (?, 0)", (f"p{number}",))
+            if number % 3 == 0:
+                raise ValueError(number)
+
+        return unit
+
+    done = await asyncio.gather(*(database.write(insert(number)) for number in range(40)), return_exceptions=True)
+    failed = {number for number, result in enumerate(done) if isinstance(result, ValueError)}
+    assert failed == set(range(0, 40, 3))
+    kept = await database.read(lambda core: {row[0] for row in core.execute(text("SELECT id FROM pools"))})
+    assert kept == {f"p{number}" for number in range(40) if number % 3}
+
+
+async def test_a_unit_whose_caller_went_away_still_runs(
+    ledger: SqlLedger, database: Database, clock: VirtualClock
+) -> None:
+    task = asyncio.create_task(ledger.reserve(claim(), WIDE))
+    await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.wait([task])
+    while database.busy:
+        await asyncio.sleep(0)
+    assert (await ledger.standing(POOL, day_of(clock.now()))).used == 1
+
+
+async def test_readers_see_no_half_of_a_unit(database: Database, ledger: SqlLedger) -> None:
+    async def write() -> None:
+        for _ in range(50):
+            await lease(ledger)
+
+    async def read() -> None:
+        for _ in range(50):
+            used, leases = await database.read(
+                lambda core: (
+                    core.scalar(text("SELECT COALESCE(SUM(used), 0) FROM pool_days")),
+                    core.scalar(text("SELECT COUNT(*) FROM leases")),
+                )
+            )
+            assert used == leases
+
+    await asyncio.gather(write(), read())

@@ -245,22 +245,20 @@ def _why_no_port(settings: Settings, error: OSError) -> str:
 def started(running: Service, url: str) -> list[str]:
     """What is on, what is off, and which variable would turn it on."""
     settings, caps = running.settings, running.scheduler.caps
-    upstream = (
-        "OpenRouter   the built-in sandbox stands in for it; set OPENROUTER_API_KEY for the real one"
-        if settings.sandbox
-        else f"OpenRouter   {running.upstream}"
-        + (f" (no word from it yet: {running.account.trouble})" if running.account.trouble else "")
-    )
-    lines = [
-        f"Potluck       {url}",
-        f"  {upstream}",
-        f"  Pool         {caps.rpd:,} requests a day, {caps.rpm:,} a minute; {running.scheduler.used:,} used today",
-        f"  Database     {settings.database_file}",
+    trouble = running.account.trouble
+    lines = [("Potluck", url)]
+    if settings.sandbox:
+        lines.append(("OpenRouter", "the built-in sandbox stands in; set OPENROUTER_API_KEY for the real one"))
+    else:
+        lines.append(("OpenRouter", running.upstream + (f" (says nothing yet: {trouble})" if trouble else "")))
+    lines += [
+        ("Pool", f"{caps.rpd:,} requests a day, {caps.rpm:,} a minute; {running.scheduler.used:,} used today"),
+        ("Database", str(settings.database_file)),
     ]
     if running.recovered:
-        lines.append(f"  Recovered    {running.recovered} cut off by a crash; they count as spent")
+        lines.append(("Recovered", f"{running.recovered} cut off when it last ended; they count as spent"))
     if running.secret.made_at:
-        lines.append(f"  Secret       made in {running.secret.made_at}; keep it, or set SECRET_KEY")
+        lines.append(("Secret", f"made in {running.secret.made_at}; keep that file, or set SECRET_KEY"))
     if settings.web_token is None:
-        lines.append("  Web page     answers this machine only; set WEB_TOKEN and WEB_HOST for others")
-    return lines
+        lines.append(("Web page", "answers this machine only; set WEB_TOKEN, then WEB_HOST, to let others in"))
+    return [f"{name:<12}{text}" for name, text in lines]

@@ -25,11 +25,19 @@ class Window:
     def _forget(self, now: Instant) -> None:
         while self._starts and self._starts[0] <= now - WINDOW:
             self._starts.popleft()
+        # A start far ahead was noted by a clock that was wrong then: it must not block the pool until that time.
+        while self._starts and self._starts[-1] > now + WINDOW:
+            self._starts.pop()
 
     def used(self, now: Instant) -> int:
-        """Starts that still count."""
+        """How many starts still count."""
         self._forget(now)
         return len(self._starts)
+
+    def starts(self, now: Instant) -> list[Instant]:
+        """The starts that still count, oldest first."""
+        self._forget(now)
+        return list(self._starts)
 
     def start(self, at: Instant) -> None:
         """Count a start. Its place is taken until `drop` or until it has left the window."""

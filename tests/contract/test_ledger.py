@@ -1,4 +1,4 @@
-"""What every ledger keeps, held by the SQL one."""
+"""What every ledger keeps, and what the SQL one keeps beyond that."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from bot.quota.ledger import (
     PoolId,
     Question,
 )
+from bot.quota.memory import MemoryLedger
 from bot.storage.database import Database
 from bot.storage.ledger import SqlLedger
 from bot.storage.migration import migrate
@@ -45,8 +46,18 @@ async def database(tmp_path: Path, clock: VirtualClock, loop: VirtualLoop) -> As
     await database.close()
 
 
+AnyLedger = SqlLedger | MemoryLedger
+
+
+@pytest.fixture(params=["sql", "memory"])
+async def ledger(request: pytest.FixtureRequest, database: Database, clock: VirtualClock) -> AnyLedger:
+    ledger = SqlLedger(database, clock) if request.param == "sql" else MemoryLedger(clock)
+    await ledger.add_pool(POOL)
+    return ledger
+
+
 @pytest.fixture
-async def ledger(database: Database, clock: VirtualClock) -> SqlLedger:
+async def sql_ledger(database: Database, clock: VirtualClock) -> SqlLedger:
     ledger = SqlLedger(database, clock)
     await ledger.add_pool(POOL)
     return ledger
@@ -72,13 +83,13 @@ def claim(member: Member = ANN, *messages: str, pool: PoolId = POOL) -> Claim:
     )
 
 
-async def lease(ledger: SqlLedger, member: Member = ANN, caps: Caps = WIDE) -> Lease:
+async def lease(ledger: AnyLedger, member: Member = ANN, caps: Caps = WIDE) -> Lease:
     reserved = await ledger.reserve(claim(member), caps)
     assert isinstance(reserved, Lease), reserved
     return reserved
 
 
-async def test_the_day_gives_exactly_its_units_to_any_number_at_once(ledger: SqlLedger, clock: VirtualClock) -> None:
+async def test_the_day_gives_exactly_its_units_to_any_number_at_once(ledger: AnyLedger, clock: VirtualClock) -> None:
     reserved = await asyncio.gather(*(ledger.reserve(claim(), Caps(rpm=1000, rpd=7)) for _ in range(100)))
     assert sum(isinstance(one, Lease) for one in reserved) == 7
     assert sum(isinstance(one, DaySpent) for one in reserved) == 93
@@ -86,7 +97,7 @@ async def test_the_day_gives_exactly_its_units_to_any_number_at_once(ledger: Sql
 
 
 async def test_the_minute_gives_exactly_its_starts_and_says_when_the_next_is(
-    ledger: SqlLedger, clock: VirtualClock
+    ledger: AnyLedger, clock: VirtualClock
 ) -> None:
     caps = Caps(rpm=5, rpd=1000)
     began = clock.now()
@@ -100,7 +111,7 @@ async def test_the_minute_gives_exactly_its_starts_and_says_when_the_next_is(
     assert isinstance(await ledger.reserve(claim(), caps), Lease)
 
 
-async def test_what_is_refused_takes_nothing(ledger: SqlLedger, clock: VirtualClock) -> None:
+async def test_what_is_refused_takes_nothing(ledger: AnyLedger, clock: VirtualClock) -> None:
     await lease(ledger, caps=Caps(rpm=1, rpd=1))
     await asyncio.sleep(70)
     assert isinstance(await ledger.reserve(claim(BEN), Caps(rpm=1, rpd=1)), DaySpent)
@@ -109,14 +120,14 @@ async def test_what_is_refused_takes_nothing(ledger: SqlLedger, clock: VirtualCl
     assert standing.taken == {ANN: 1, BEN: 1}
 
 
-async def test_a_message_has_one_lease_whoever_asks_and_however_gathered(ledger: SqlLedger) -> None:
+async def test_a_message_has_one_lease_whoever_asks_and_however_gathered(ledger: AnyLedger) -> None:
     both = await asyncio.gather(*(ledger.reserve(claim(ANN, "x"), WIDE) for _ in range(20)))
     assert sum(isinstance(one, Lease) for one in both) == 1
     assert isinstance(await ledger.reserve(claim(ANN, "y", "x"), WIDE), AlreadyHandled)
     assert isinstance(await ledger.reserve(claim(ANN, "y"), WIDE), Lease), "y was not handled by the refused claim"
 
 
-async def test_a_lease_is_closed_once(ledger: SqlLedger) -> None:
+async def test_a_lease_is_closed_once(ledger: AnyLedger) -> None:
     one = await lease(ledger)
     await ledger.settle(one, Outcome(result="answered", answer="hi", whole=True))
     with pytest.raises(LeaseNotOpenError):
@@ -125,7 +136,7 @@ async def test_a_lease_is_closed_once(ledger: SqlLedger) -> None:
         await ledger.release(one)
 
 
-async def test_a_release_undoes_everything(ledger: SqlLedger) -> None:
+async def test_a_release_undoes_everything(ledger: AnyLedger) -> None:
     caps = Caps(rpm=2, rpd=2)
     await lease(ledger, caps=caps)
     reserved = await ledger.reserve(claim(ANN, "again"), caps)
@@ -137,7 +148,7 @@ async def test_a_release_undoes_everything(ledger: SqlLedger) -> None:
     assert isinstance(await ledger.reserve(claim(ANN), caps), MinuteFull), "and no more than that"
 
 
-async def test_only_the_member_is_given_back(ledger: SqlLedger) -> None:
+async def test_only_the_member_is_given_back(ledger: AnyLedger) -> None:
     one = await lease(ledger)
     await ledger.settle(one, Outcome(result="failed", give_back=True))
     standing = await ledger.standing(POOL, one.day)
@@ -145,7 +156,7 @@ async def test_only_the_member_is_given_back(ledger: SqlLedger) -> None:
     assert standing.taken[ANN] == 0
 
 
-async def test_recovery_spends_what_was_cut_and_gives_the_members_back(ledger: SqlLedger) -> None:
+async def test_recovery_spends_what_was_cut_and_gives_the_members_back(ledger: AnyLedger) -> None:
     settled, cut = await lease(ledger), await lease(ledger)
     await ledger.settle(settled, Outcome(result="answered"))
     assert await ledger.recover() == 1
@@ -157,7 +168,7 @@ async def test_recovery_spends_what_was_cut_and_gives_the_members_back(ledger: S
         await ledger.settle(cut, Outcome(result="answered"))
 
 
-async def test_each_day_has_its_own_units(ledger: SqlLedger) -> None:
+async def test_each_day_has_its_own_units(ledger: AnyLedger) -> None:
     caps = Caps(rpm=1000, rpd=1)
     await lease(ledger, caps=caps)
     assert isinstance(await ledger.reserve(claim(), caps), DaySpent)
@@ -165,7 +176,7 @@ async def test_each_day_has_its_own_units(ledger: SqlLedger) -> None:
     await lease(ledger, caps=caps)
 
 
-async def test_pools_do_not_touch_each_other(ledger: SqlLedger) -> None:
+async def test_pools_do_not_touch_each_other(ledger: AnyLedger) -> None:
     other = PoolId("other")
     await ledger.add_pool(other)
     caps = Caps(rpm=1, rpd=1)
@@ -174,7 +185,7 @@ async def test_pools_do_not_touch_each_other(ledger: SqlLedger) -> None:
 
 
 async def test_a_clock_that_was_far_ahead_does_not_block_the_minute_when_it_is_put_right(
-    ledger: SqlLedger, clock: VirtualClock
+    ledger: AnyLedger, clock: VirtualClock
 ) -> None:
     clock.skew = 7 * DAY
     await lease(ledger, caps=Caps(rpm=1, rpd=9))
@@ -182,7 +193,7 @@ async def test_a_clock_that_was_far_ahead_does_not_block_the_minute_when_it_is_p
     await lease(ledger, caps=Caps(rpm=1, rpd=9))
 
 
-async def test_a_lowered_cap_counts_what_has_started_already(ledger: SqlLedger) -> None:
+async def test_a_lowered_cap_counts_what_has_started_already(ledger: AnyLedger) -> None:
     for _ in range(10):
         await lease(ledger, caps=Caps(rpm=10, rpd=99))
     assert isinstance(await ledger.reserve(claim(), Caps(rpm=4, rpd=99)), MinuteFull)
@@ -208,21 +219,21 @@ async def test_one_unit_that_fails_undoes_itself_alone(database: Database) -> No
 
 
 async def test_a_unit_whose_caller_went_away_still_runs(
-    ledger: SqlLedger, database: Database, clock: VirtualClock
+    sql_ledger: SqlLedger, database: Database, clock: VirtualClock
 ) -> None:
-    task = asyncio.create_task(ledger.reserve(claim(), WIDE))
+    task = asyncio.create_task(sql_ledger.reserve(claim(), WIDE))
     await asyncio.sleep(0)
     task.cancel()
     await asyncio.wait([task])
     while database.busy:
         await asyncio.sleep(0)
-    assert (await ledger.standing(POOL, day_of(clock.now()))).used == 1
+    assert (await sql_ledger.standing(POOL, day_of(clock.now()))).used == 1
 
 
-async def test_readers_see_no_half_of_a_unit(database: Database, ledger: SqlLedger) -> None:
+async def test_readers_see_no_half_of_a_unit(database: Database, sql_ledger: SqlLedger) -> None:
     async def write() -> None:
         for _ in range(50):
-            await lease(ledger)
+            await lease(sql_ledger)
 
     async def read() -> None:
         for _ in range(50):

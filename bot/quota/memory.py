@@ -1,0 +1,115 @@
+"""The ledger in memory: the same promises as the SQL one, for simulations that run whole days in seconds."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from bot.clock import Clock, day_of
+from bot.messages import Member, MessageId
+from bot.quota.ledger import (
+    AlreadyHandled,
+    Caps,
+    Claim,
+    DaySpent,
+    Lease,
+    LeaseId,
+    LeaseNotOpenError,
+    MinuteFull,
+    Outcome,
+    PoolId,
+    Reserved,
+    Standing,
+    TurnId,
+)
+from bot.quota.window import Window
+
+
+@dataclass(slots=True)
+class _Pool:
+    """One pool's book."""
+
+    window: Window = field(default_factory=lambda: Window(0))
+    used: Counter[int] = field(default_factory=Counter)
+    taken: Counter[tuple[int, Member]] = field(default_factory=Counter)
+
+
+class MemoryLedger:
+    """`bot.quota.ledger.Ledger` that a crash forgets."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._pools: dict[PoolId, _Pool] = {}
+        self._handled: dict[MessageId, LeaseId] = {}
+        self._open: dict[LeaseId, tuple[Lease, Claim]] = {}
+        self._number = 0
+
+    async def add_pool(self, pool: PoolId) -> None:
+        self._pools.setdefault(pool, _Pool())
+
+    async def reserve(self, claim: Claim, caps: Caps) -> Reserved:
+        now, pool = self._clock.now(), self._pools[claim.pool]
+        day = day_of(now)
+        pool.window.rpm = caps.rpm
+        opening = next(pool.window.openings(now))
+        if opening > now:
+            return MinuteFull(until=opening)
+        if pool.used[day] >= caps.rpd:
+            return DaySpent()
+        if any(message in self._handled for message in claim.question.messages):
+            return AlreadyHandled()
+        self._number += 1
+        lease = Lease(
+            id=LeaseId(self._number),
+            pool=claim.pool,
+            member=claim.member,
+            turn=TurnId(self._number),
+            day=day,
+            reserved_at=now,
+            lane=claim.lane,
+            model=claim.model,
+        )
+        pool.window.start(now)
+        pool.used[day] += 1
+        pool.taken[day, claim.member] += 1
+        self._handled |= dict.fromkeys(claim.question.messages, lease.id)
+        self._open[lease.id] = (lease, claim)
+        return lease
+
+    async def settle(self, lease: Lease, outcome: Outcome) -> None:
+        self._close(lease)
+        if outcome.give_back:
+            self._give_back(lease)
+
+    async def release(self, lease: Lease) -> None:
+        claim = self._close(lease)
+        pool = self._pools[lease.pool]
+        pool.window.drop(lease.reserved_at)
+        pool.used[lease.day] -= 1
+        self._give_back(lease)
+        for message in claim.question.messages:
+            del self._handled[message]
+
+    async def standing(self, pool: PoolId, day: int) -> Standing:
+        now, book = self._clock.now(), self._pools[pool]
+        return Standing(
+            used=book.used[day],
+            taken={member: taken for (on, member), taken in book.taken.items() if on == day},
+            recent=book.window.starts(now),
+        )
+
+    async def recover(self) -> int:
+        cut = [lease for lease, _ in self._open.values()]
+        for lease in cut:
+            self._close(lease)
+            self._give_back(lease)
+        return len(cut)
+
+    def _close(self, lease: Lease) -> Claim:
+        if lease.id not in self._open:
+            raise LeaseNotOpenError(f"lease {lease.id} is closed already")
+        return self._open.pop(lease.id)[1]
+
+    def _give_back(self, lease: Lease) -> None:
+        taken = self._pools[lease.pool].taken
+        taken[lease.day, lease.member] = max(0, taken[lease.day, lease.member] - 1)

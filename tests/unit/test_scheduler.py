@@ -1,0 +1,232 @@
+"""The scheduler over a ledger in memory, with members, answers and cancellations as hypothesis likes them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing
+from dataclasses import dataclass
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.clock import Instant
+from bot.errors import Refused
+from bot.messages import CommunityId, ConversationId, Member, MessageId, ModelId
+from bot.quota.ledger import Caps, Claim, Lease, Outcome, PoolId, Question
+from bot.quota.line import FirstCome, Line, Ticket
+from bot.quota.memory import MemoryLedger
+from bot.quota.scheduler import Place, Scheduler
+from tests.fakes.deployment import most_in_any
+from tests.fakes.virtual import VirtualClock, VirtualLoop
+
+POOL = PoolId("default")
+
+
+@dataclass(frozen=True)
+class Ask:
+    """One question: by whom, when, how long its answer takes, and whether its member goes away first."""
+
+    member: int
+    at: float
+    answer: float
+    gone_after: float | None
+
+
+asks = st.lists(
+    st.builds(
+        Ask,
+        member=st.integers(0, 5),
+        at=st.floats(0, 300),
+        answer=st.floats(0, 40),
+        gone_after=st.none() | st.floats(0, 120),
+    ),
+    max_size=40,
+)
+
+
+class World:
+    """Asks through one scheduler, and writes down what happened."""
+
+    def __init__(self, loop: VirtualLoop, caps: Caps, max_wait: float = 900, line: Line | None = None) -> None:
+        self.clock = VirtualClock(loop)
+        self.ledger = MemoryLedger(self.clock)
+        self.scheduler = Scheduler(
+            pool=POOL,
+            caps=caps,
+            line=FirstCome() if line is None else line,
+            ledger=self.ledger,
+            clock=self.clock,
+            max_wait=max_wait,
+        )
+        self.started: list[tuple[float, int]] = []
+        self.under_way: dict[int, int] = {}
+        self.most_under_way = 0
+        self.ends: list[str] = []
+
+    async def run(self, asks: list[Ask]) -> None:
+        await self.ledger.add_pool(POOL)
+        await self.scheduler.open()
+        await asyncio.gather(*(self.ask(number, ask) for number, ask in enumerate(asks)))
+        await self.scheduler.close()
+
+    async def ask(self, number: int, ask: Ask) -> None:
+        await asyncio.sleep(ask.at)
+        try:
+            async with asyncio.timeout(ask.gone_after):
+                await self.reply(number, ask)
+            self.ends.append("answered")
+        except TimeoutError:
+            self.ends.append("gone")
+        except Refused as refusal:
+            self.ends.append(refusal.code)
+
+    async def reply(self, number: int, ask: Ask) -> None:
+        member = Member("test", str(ask.member))
+        claim = _claim(member, number)
+        lease: Lease | None = None
+        async with aclosing(self.scheduler.admit(member, lambda: claim)) as steps:
+            async for step in steps:
+                if isinstance(step, Place):
+                    assert step.place >= 1
+                elif isinstance(step, Lease):
+                    lease = step
+        assert lease is not None
+        self.scheduler.sent(lease)
+        self.started.append((self.clock.now(), number))
+        self.under_way[ask.member] = self.under_way.get(ask.member, 0) + 1
+        self.most_under_way = max(self.most_under_way, *self.under_way.values())
+        try:
+            await asyncio.sleep(ask.answer)
+        finally:
+            self.under_way[ask.member] -= 1
+            await self.scheduler.settle(lease, Outcome(result="answered"))
+
+
+def simulate(asks: list[Ask], caps: Caps, max_wait: float = 900, line: Line | None = None) -> World:
+    loop = VirtualLoop()
+    asyncio.set_event_loop(loop)
+    try:
+        world = World(loop, caps, max_wait, line)
+        loop.run_until_complete(world.run(asks))
+        return world
+    finally:
+        asyncio.set_event_loop(None)
+        loop.close()
+
+
+@given(asks, st.integers(1, 6), st.integers(1, 30))
+def test_caps_hold_and_every_ticket_ends_once(asks: list[Ask], rpm: int, rpd: int) -> None:
+    world = simulate(asks, Caps(rpm=rpm, rpd=rpd))
+    assert most_in_any(62, [at for at, _ in world.started]) <= rpm
+    assert len(world.started) <= rpd
+    assert world.most_under_way <= 1, "one in flight for each member"
+    assert len(world.ends) == len(asks)
+    assert world.scheduler.answering == world.scheduler.waiting == 0
+    assert world.scheduler.used_here == len(world.started)
+
+
+@given(asks, st.integers(1, 6))
+def test_nobody_is_refused_while_there_is_enough(asks: list[Ask], rpm: int) -> None:
+    patient = [Ask(ask.member, ask.at, ask.answer, None) for ask in asks]
+    world = simulate(patient, Caps(rpm=rpm, rpd=1000), max_wait=80_000)
+    assert set(world.ends) <= {"answered"}
+
+
+@given(st.integers(1, 40), st.integers(1, 7))
+def test_a_burst_is_served_in_the_order_it_came_and_as_fast_as_the_minute_allows(number: int, rpm: int) -> None:
+    world = simulate([Ask(member, 0, 5, None) for member in range(number)], Caps(rpm=rpm, rpd=1000), 9000)
+    assert [who for _, who in world.started] == list(range(number))
+    began = world.started[0][0]
+    for place, (at, _) in enumerate(world.started):
+        assert at - began == pytest.approx(place // rpm * 62, abs=0.5)
+
+
+class _Unruly(FirstCome):
+    """A line that forgets that each member has one request under way at most."""
+
+    def next(self, busy: Callable[[Member], bool]) -> Ticket | None:
+        return super().next(lambda _: False)
+
+
+def test_a_line_without_the_rule_runs_two_of_one_member_at_once() -> None:
+    """The control: the property above is not true by itself."""
+    world = simulate([Ask(0, 0, 5, None), Ask(0, 0, 5, None)], Caps(rpm=9, rpd=9), line=_Unruly())
+    assert world.most_under_way == 2
+
+
+@pytest.fixture
+async def world(loop: VirtualLoop) -> AsyncIterator[World]:
+    world = World(loop, Caps(rpm=2, rpd=100))
+    await world.ledger.add_pool(POOL)
+    await world.scheduler.open()
+    yield world
+    await world.scheduler.close()
+
+
+@pytest.mark.virtual
+async def test_a_request_that_left_late_counts_from_when_it_left(world: World) -> None:
+    """A slow connection must not let one more through in the minute that OpenRouter sees."""
+
+    async def late(number: int, connecting: float) -> None:
+        member = Member("test", str(number))
+        async with aclosing(world.scheduler.admit(member, lambda: _claim(member, number))) as steps:
+            lease = await anext(steps)
+        assert isinstance(lease, Lease)
+        await asyncio.sleep(connecting)
+        world.scheduler.sent(lease)
+        world.started.append((world.clock.now(), number))
+        await world.scheduler.settle(lease, Outcome(result="answered"))
+
+    await asyncio.gather(late(1, 10), late(2, 0))
+    await asyncio.gather(*(world.ask(number, Ask(number, 0, 1, None)) for number in range(3, 7)))
+    assert most_in_any(60, [at for at, _ in world.started]) == 2
+
+
+@pytest.mark.virtual
+async def test_a_pause_holds_the_line_and_keeps_its_order(world: World) -> None:
+    world.scheduler.pause(Instant(world.clock.now() + 30))
+    began = world.clock.now()
+    await asyncio.gather(*(world.ask(number, Ask(number, number * 0.01, 1, None)) for number in range(2)))
+    assert [who for _, who in world.started] == [0, 1]
+    assert world.started[0][0] - began >= 30
+    assert world.scheduler.paused_until is None
+
+
+@pytest.mark.virtual
+async def test_the_account_is_believed_only_when_it_says_less(world: World) -> None:
+    await world.ask(0, Ask(0, 0, 0, None))
+    world.scheduler.learn(rpd=10, used=4)
+    assert world.scheduler.used == 4
+    world.scheduler.learn(used=0)
+    assert world.scheduler.used == 4
+    await world.ask(1, Ask(1, 0, 0, None))
+    assert world.scheduler.used == 5
+    world.scheduler.learn(rpd=1000)
+    assert world.scheduler.share(Member("test", "1")).left_now == 995
+
+
+@pytest.mark.virtual
+async def test_a_line_that_is_full_says_so_and_keeps_the_others(world: World) -> None:
+    asks = [asyncio.create_task(world.ask(number, Ask(0, 0, 1, None))) for number in range(110)]
+    await asyncio.gather(*asks)
+    assert world.ends.count("line_full") == 110 - 101
+    assert world.ends.count("answered") > 20
+
+
+def _claim(member: Member, number: int) -> Claim:
+    return Claim(
+        pool=POOL,
+        member=member,
+        lane="free",
+        model=ModelId("m"),
+        question=Question(
+            messages=[MessageId(f"{number}")],
+            conversation=ConversationId("c"),
+            community=CommunityId("test"),
+            author_name="",
+            text="",
+            asked_at=Instant(0),
+        ),
+    )

@@ -17,7 +17,7 @@ test: $(BIN)/.installed-dev
 	@$(BIN)/pytest -n 2 --cov --cov-report= $(ARGS)
 	@$(BIN)/coverage report --fail-under=90 --format=total >/dev/null || { $(BIN)/coverage report; exit 1; }
 
-check: $(BIN)/.installed-dev
+check: $(BIN)/.installed-bench
 	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy
 
 format: $(BIN)/.installed-dev
@@ -26,7 +26,7 @@ format: $(BIN)/.installed-dev
 soak: $(BIN)/.installed-dev
 	@POTLUCK_SOAK=1 $(BIN)/pytest -p no:randomly --timeout 3600 -m soak -s $(ARGS)
 
-bench: $(BIN)/.installed-dev
+bench: $(BIN)/.installed-bench
 	@for b in overhead; do $(BIN)/python -m benchmarks.$$b $(ARGS) || exit 1; done
 
 $(BIN)/python:
@@ -42,4 +42,8 @@ $(BIN)/.installed: pyproject.toml constraints.txt | $(BIN)/python
 
 $(BIN)/.installed-dev: $(BIN)/.installed
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+$(BIN)/.installed-bench: $(BIN)/.installed-dev
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,bench]'
 	@touch $@

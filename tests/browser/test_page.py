@@ -1,0 +1,164 @@
+"""The page in a real browser, over a real Potluck with its sandbox: what a person at the keyboard sees."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.async_playwright import Axe
+from playwright.async_api import Locator, Page, async_playwright, expect
+
+from tests.acceptance.processes import Running, running
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking", "--disable-sync"]
+
+pytestmark = [
+    pytest.mark.timeout(180),
+    pytest.mark.skipif(
+        CHROMIUM is None and not os.environ.get("CI"), reason="needs a chromium on the PATH (Debian: chromium)"
+    ),
+]
+
+expect.set_options(timeout=20_000)
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A browser on the page of a Potluck."""
+
+    page: Page
+    complaints: list[str]
+    """What the browser's console called an error."""
+    potluck: Running
+
+
+@asynccontextmanager
+async def page_of(folder: Path, *, dark: bool = False, phone: bool = False, **env: str) -> AsyncIterator[Opened]:
+    """A fresh Potluck and a fresh browser on its page."""
+    assert CHROMIUM, "no browser: .ci/run installs one"
+    async with running("run", folder=folder, env={"WEB_PORT": "0", **env}) as potluck, async_playwright() as play:
+        url = (await potluck.line("Potluck")).split()[1]
+        browser = await play.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        try:
+            page = await browser.new_page(
+                viewport={"width": 360, "height": 740} if phone else {"width": 1280, "height": 800},
+                color_scheme="dark" if dark else "light",
+                reduced_motion="reduce",
+            )
+            complaints: list[str] = []
+            page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
+            page.on("pageerror", lambda error: complaints.append(str(error)))
+            await page.goto(url)
+            await expect(page.get_by_role("textbox").first).to_be_visible()
+            yield Opened(page, complaints, potluck)
+        finally:
+            await browser.close()
+
+
+def seat(page: Page, name: str) -> Locator:
+    return page.get_by_role("region", name=name, exact=True)
+
+
+async def ask(page: Page, name: str, text: str) -> None:
+    box = page.get_by_role("textbox", name=f"Ask as {name}")
+    await box.fill(text)
+    await box.press("Enter")
+
+
+async def test_two_members_chat_one_is_stopped_and_one_is_refused(tmp_path: Path) -> None:
+    async with page_of(tmp_path, POOL_RPD="2") as opened:
+        page, complaints = opened.page, opened.complaints
+        ann, ben, cy = seat(page, "Ann"), seat(page, "Ben"), seat(page, "Cy")
+        await ask(page, "Ann", "Tell me something long about soup")
+        await ask(page, "Ben", "Hello, what is a potluck?")
+        await expect(ben.get_by_text("free ·")).to_be_visible()
+        await ann.get_by_role("button", name="Stop").click()
+        await expect(ann.get_by_text("topped").first).to_be_visible()
+        await expect(page.get_by_text("2 of 2 used today")).to_be_visible()
+        await ask(page, "Cy", "Is there anything left?")
+        await expect(cy.get_by_text("pool is empty").first).to_be_visible()
+        await expect(page.get_by_role("meter")).to_have_attribute("aria-valuenow", "2")
+        assert complaints == []
+
+
+async def test_the_page_survives_a_reload_and_says_it_is_a_sandbox(tmp_path: Path) -> None:
+    async with page_of(tmp_path) as opened:
+        page, complaints = opened.page, opened.complaints
+        await expect(page.get_by_text("Sandbox").first).to_be_visible()
+        await ask(page, "Ann", "Please remember the heron")
+        await expect(seat(page, "Ann").get_by_text("free ·")).to_be_visible()
+        await page.reload()
+        await expect(seat(page, "Ann").get_by_text("Please remember the heron").first).to_be_visible()
+        assert complaints == []
+
+
+async def test_what_a_model_writes_runs_nothing_and_loads_nothing(tmp_path: Path) -> None:
+    async with page_of(tmp_path) as opened:
+        page, complaints = opened.page, opened.complaints
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url))
+        evil = (
+            "sandbox:echo <img src=x onerror=alert(1)> ![pixel](http://127.0.0.1:9/steal?d=1) "
+            "[click](javascript:alert(1)) <script>alert(1)</script>"
+        )
+        page.on("dialog", lambda dialog: complaints.append(dialog.message))
+        await ask(page, "Ann", evil)
+        await expect(seat(page, "Ann").get_by_text("free ·")).to_be_visible()
+        assert not [url for url in asked if ":9/" in url]
+        assert await page.locator(".answer img, .answer script").count() == 0
+        assert await page.locator('.answer a[href^="javascript"]').count() == 0
+        assert complaints == []
+
+
+async def test_a_ten_thousand_character_question_is_taken(tmp_path: Path) -> None:
+    async with page_of(tmp_path) as opened:
+        page, complaints = opened.page, opened.complaints
+        await ask(page, "Ben", "word " * 2000)
+        await expect(seat(page, "Ben").get_by_text("free ·")).to_be_visible()
+        assert complaints == []
+
+
+@pytest.mark.parametrize(("dark", "phone"), [(False, False), (True, False), (False, True), (True, True)])
+async def test_it_is_accessible_and_nothing_hangs_over_the_edge(tmp_path: Path, dark: bool, phone: bool) -> None:
+    async with page_of(tmp_path, dark=dark, phone=phone, POOL_RPD="1") as opened:
+        page, complaints = opened.page, opened.complaints
+        await ask(page, "Ann", "A list, a table and some code please")
+        await expect(seat(page, "Ann").get_by_text("free ·")).to_be_visible()
+        await ask(page, "Ann", "One more")
+        await expect(seat(page, "Ann").locator(".trouble")).to_have_count(2)
+        results = await Axe().run(page)
+        serious = [
+            f"{found['id']}: {[node['target'] for node in found['nodes']]}"
+            for found in results.response["violations"]
+            if found["impact"] in ("serious", "critical")
+        ]
+        assert serious == []
+        wide, shown = await page.evaluate("[document.documentElement.scrollWidth, window.innerWidth]")
+        assert wide <= shown
+        assert complaints == []
+
+
+async def test_it_loses_the_server_and_finds_it_again(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = str(free.getsockname()[1])
+    async with page_of(tmp_path, WEB_PORT=port) as opened:
+        page = opened.page
+        await ask(page, "Ann", "Please remember the heron")
+        await expect(seat(page, "Ann").get_by_text("free ·")).to_be_visible()
+        opened.potluck.signal(signal.SIGTERM)
+        assert (await opened.potluck.ended()).code == 0
+        await expect(page.locator("#lost")).to_be_visible()
+        async with running("run", folder=tmp_path, env={"WEB_PORT": port}) as again:
+            await again.line("Potluck")
+            await expect(page.locator("#lost")).to_be_hidden()
+            await ask(page, "Ann", "Are you back?")
+            await expect(seat(page, "Ann").locator(".exchange")).to_have_count(2)
+            await expect(seat(page, "Ann").locator(".exchange").last.get_by_text("free ·")).to_be_visible()

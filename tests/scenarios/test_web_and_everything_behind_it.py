@@ -1,0 +1,147 @@
+"""The web adapter over the whole service and the sandbox: what a browser would send and see."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from adapters.web.server import Readiness, WebAdapter
+from bot.openrouter.sandbox import SandboxSettings
+from tests.fakes.deployment import Deployment, deployment
+from tests.fakes.virtual import VirtualClock
+
+pytestmark = pytest.mark.virtual
+
+
+class Browser:
+    """Asks over HTTP and reads the events."""
+
+    def __init__(self, session: aiohttp.ClientSession, url: str) -> None:
+        self._session, self._url = session, url
+
+    async def ask(self, member: str, text: str = "hello", *, until: str = "", **more: Any) -> list[tuple[str, Any]]:
+        """The events of one reply; with `until`, the tab is closed after the first event of that name."""
+        body = {"member": member, "conversation": "c1", "text": text, **more}
+        heard: list[tuple[str, Any]] = []
+        async with self._session.post(f"{self._url}/api/chat", json=body) as answer:
+            assert answer.status == 200, await answer.text()
+            name = ""
+            async for line in answer.content:
+                field, _, value = line.decode().rstrip("\n").partition(": ")
+                if field == "event":
+                    name = value
+                elif field == "data":
+                    heard.append((name, json.loads(value)))
+                    if name == until:
+                        answer.close()
+                        return heard
+        return heard
+
+    async def get(self, path: str) -> Any:
+        async with self._session.get(f"{self._url}{path}") as answer:
+            assert answer.status == 200
+            return await answer.json(content_type=None)
+
+
+@asynccontextmanager
+async def browsing(
+    folder: Path, clock: VirtualClock, *, sandbox: SandboxSettings | None = None, **env: str
+) -> AsyncIterator[tuple[Browser, Deployment]]:
+    async with deployment(folder, clock, sandbox=sandbox, env=env) as potluck:
+
+        async def health() -> Readiness:
+            return Readiness(ready=True, parts={})
+
+        web = WebAdapter(
+            conversations=potluck.running.conversations,
+            clock=clock,
+            host="127.0.0.1",
+            port=0,
+            token=None,
+            health=health,
+            metrics=potluck.running.metrics.page,
+        )
+        url = await web.start()
+        serving = asyncio.create_task(web.run())
+        try:
+            async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout()) as session:
+                yield Browser(session, url), potluck
+        finally:
+            serving.cancel()
+            await asyncio.wait([serving])
+
+
+async def test_a_reply_is_the_contracts_events_and_one_ending(tmp_path: Path, clock: VirtualClock) -> None:
+    async with browsing(tmp_path, clock) as (browser, potluck):
+        heard = await browser.ask("ann", "why?")
+        names = [name for name, _ in heard]
+        assert names[-1] == "finished"
+        assert names.count("started") == 1
+        assert not {"failed", "held"} & set(names)
+        started, finished = dict(heard)["started"], heard[-1][1]
+        assert started == {"model": "openrouter/free", "lane": "free"}
+        assert finished["attempts"] == 1
+        assert finished["cost_usd"] == "0"
+        assert finished["share"]["used"] == 1
+        pool = await browser.get("/api/pool")
+        assert pool["used"] == potluck.running.scheduler.used == 1
+        await potluck.quiet()
+
+
+async def test_a_closed_tab_stops_the_answer_in_mid_stream_and_in_line(tmp_path: Path, clock: VirtualClock) -> None:
+    async with browsing(tmp_path, clock, pool_rpm="1") as (browser, potluck):
+        await browser.ask("ann", "something long", until="delta")
+        await asyncio.sleep(2)
+        await potluck.quiet()
+        assert (await potluck.counted())["leases"] == {"stopped": 1}
+        assert [attempt.outcome for attempt in potluck.sandbox.log] == ["cut_by_client"]
+        await browser.ask("ben", until="queued")
+        await asyncio.sleep(2)
+        await potluck.quiet()
+        assert await potluck.counted() == {"leases": {"stopped": 1}, "used": 1, "taken": 1}
+
+
+async def test_the_page_sees_the_pool_run_dry_and_says_when_it_is_back(tmp_path: Path, clock: VirtualClock) -> None:
+    async with browsing(tmp_path, clock, sandbox=SandboxSettings(rpd=2)) as (browser, potluck):
+        for member in ("ann", "ben"):
+            assert (await browser.ask(member))[-1][0] == "finished"
+        (name, failed), *rest = await browser.ask("cy")
+        assert not rest
+        assert name == "failed"
+        assert failed["error"] == "pool_spent"
+        assert failed["resets_at"] == "2026-09-22T00:00:00Z"
+        assert failed["share"] == {
+            "used": 0,
+            "level": 0,
+            "left_now": 0,
+            "left_sure": 0,
+            "resets_at": "2026-09-22T00:00:00Z",
+        }
+        assert (failed["partial"], failed["may_hold"]) == (False, False)
+        assert len(potluck.sandbox.log) == 2
+
+
+async def test_two_hundred_members_each_find_only_their_own_words(tmp_path: Path, clock: VirtualClock) -> None:
+    """Isolation: the model echoes all it is sent, tabs are closed at random, and no canary crosses over."""
+    wide = SandboxSettings(rpm=100_000, rpd=100_000, seconds_per_chunk=0)
+    async with browsing(tmp_path, clock, sandbox=wide, pool_rpm="100000") as (browser, potluck):
+
+        async def member(number: int) -> None:
+            name, canary = f"m{number}", f"canary-{number:03d}-x"
+            await browser.ask(name, f"remember {canary}", until="delta" if number % 3 == 0 else "")
+            heard = await browser.ask(name, "sandbox:echo what did I say?")
+            told = "".join(data["text"] for event, data in heard if event == "delta")
+            others = {f"canary-{other:03d}-x" for other in range(200)} - {canary}
+            assert not [other for other in others if other in told]
+            if number % 3:
+                assert canary in told
+
+        await asyncio.gather(*(member(number) for number in range(200)))
+        await potluck.quiet()

@@ -12,15 +12,16 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
-from bot.clock import DAY, Clock, Instant, SystemClock
+from bot.clock import DAY, Clock, Instant, SystemClock, day_of
 from bot.conversation.answering import Answering
 from bot.conversation.service import ConversationService
 from bot.errors import PotluckError, StorageError
 from bot.openrouter.account import Account
 from bot.openrouter.client import OpenRouter
 from bot.quota.ledger import Caps, PoolId
-from bot.quota.line import FirstCome
+from bot.quota.line import FairLine, FirstCome
 from bot.quota.scheduler import Scheduler
+from bot.quota.sharing import Days, FairDays, FirstComeDays
 from bot.secrets import Secret, load_secret
 from bot.settings import Settings
 from bot.storage.database import Database
@@ -100,7 +101,8 @@ async def service(
         scheduler = Scheduler(
             pool=pool,
             caps=Caps(rpm=settings.pool_rpm, rpd=settings.pool_rpd or DEFAULT_RPD),
-            line=FirstCome(),
+            line=FairLine() if settings.fair_policy == "fair" else FirstCome(),
+            days=_days(settings),
             ledger=ledger,
             clock=clock,
             max_wait=settings.max_wait_seconds,
@@ -126,7 +128,7 @@ async def service(
         )
         stack.push_async_callback(conversations.close)
         metrics.watch_pool(conversations.pool)
-        for chore in (account.watch(), _prune(transcripts, clock, settings.retain_messages_days)):
+        for chore in (account.watch(), _prune(transcripts, ledger, clock, settings)):
             task = asyncio.create_task(chore)
             stack.push_async_callback(_end, task)
         yield Service(
@@ -141,6 +143,12 @@ async def service(
             upstream=upstream,
             recovered=recovered,
         )
+
+
+def _days(settings: Settings) -> Days:
+    if settings.fair_policy == "fcfs":
+        return FirstComeDays()
+    return FairDays(between_communities=settings.fair_between == "communities", promise_units=settings.promise_units)
 
 
 def _alone_with(settings: Settings) -> FileLock:
@@ -169,11 +177,12 @@ async def _start_sandbox(stack: AsyncExitStack, settings: Settings, clock: Clock
     return url
 
 
-async def _prune(transcripts: SqlTranscripts, clock: Clock, days: int) -> None:
+async def _prune(transcripts: SqlTranscripts, ledger: SqlLedger, clock: Clock, settings: Settings) -> None:
     while True:
-        gone = await transcripts.prune(before=Instant(clock.now() - days * DAY))
+        gone = await transcripts.prune(before=Instant(clock.now() - settings.retain_messages_days * DAY))
         if gone:
             log.info("old turns were deleted", extra={"action": "prune", "turns": gone})
+        await ledger.prune_events(before_day=day_of(clock.now()) - settings.retain_counts_days)
         await asyncio.sleep(_PRUNE_EVERY)
 
 
@@ -216,6 +225,7 @@ async def run(settings: Settings, *, say: Callable[[str], None]) -> None:
             health=health,
             metrics=running.metrics.page,
             retain_messages_days=settings.retain_messages_days,
+            retain_counts_days=settings.retain_counts_days,
         )
         try:
             url = await web.start()

@@ -8,6 +8,7 @@ from typing import Literal, Protocol, TypeAlias
 
 from bot.clock import Instant
 from bot.messages import (
+    CommunityId,
     ConversationId,
     IncomingMessage,
     Member,
@@ -145,7 +146,7 @@ class Conversations(Protocol):
         """
         ...
 
-    def share(self, member: Member) -> Share:
+    def share(self, member: Member, community: CommunityId) -> Share:
         """What the member has taken and may still take today. Costs nothing, waits for nothing."""
         ...
 

@@ -14,7 +14,7 @@ from pydantic_settings import SettingsError as SourceError
 from bot.errors import SettingsError
 from bot.messages import Member
 
-FairPolicy: TypeAlias = Literal["fcfs"]
+FairPolicy: TypeAlias = Literal["fair", "fcfs"]
 
 
 def _http_url(value: str) -> str:
@@ -87,13 +87,23 @@ class Settings(BaseSettings):
         description="Requests a UTC day the pool may start. Unset: learnt from the account, else 50.",
     )
     fair_policy: FairPolicy = Field(
-        default="fcfs", description="How the pool is shared: first come, first served (fcfs)."
+        default="fair",
+        description="How the day is shared: up to the level for everyone (fair), or first come, first served (fcfs).",
+    )
+    fair_between: Literal["members", "communities"] = Field(
+        default="members", description="One level over all members, or communities first and members within them."
+    )
+    promise_units: int = Field(
+        default=1, ge=0, le=10, description="Units set aside for a member for an hour after an answer. 0: none."
     )
     max_wait_seconds: float = Field(
         default=900, gt=0, le=86_400, description="A question that waits longer for the minute ends as too long a wait."
     )
     retain_messages_days: int = Field(
         default=30, ge=0, le=3650, description="Days questions and answers are kept. 0: not past the answer."
+    )
+    retain_counts_days: int = Field(
+        default=60, ge=28, le=3650, description="Days it is kept who asked and was sent when; the level learns from 28."
     )
     owner_ids: Annotated[tuple[Member, ...], NoDecode, BeforeValidator(_owner_ids)] = Field(
         default=(), description="Who runs this Potluck: discord:123,slack:T1/U2,web:ann."

@@ -59,8 +59,10 @@ class Answering:
         if opening.handled:
             return None
         sending = self._context(exchange, route, opening.turns)
+        again = False
         while True:
-            lease, waited = await self._lease(exchange, route)
+            lease, waited = await self._lease(exchange, route, again=again)
+            again = True
             if lease is None:
                 return None
             end = await self._attempt(
@@ -71,11 +73,11 @@ class Answering:
                     model=end.model,
                     lane=route.lane,
                     attempts=1,
-                    share=self._scheduler.share(first.author),
+                    share=self._scheduler.share(first.author, first.community),
                     usage=end.usage,
                 )
 
-    async def _lease(self, exchange: Exchange, route: Route) -> tuple[Lease | None, bool]:
+    async def _lease(self, exchange: Exchange, route: Route, *, again: bool) -> tuple[Lease | None, bool]:
         """A lease, and whether the world may have moved on while it was waited for."""
         first, waited = exchange.first, False
 
@@ -96,7 +98,8 @@ class Answering:
                 ),
             )
 
-        async with aclosing(self._scheduler.admit(first.author, claim)) as steps:
+        admitting = self._scheduler.admit(first.author, first.community, claim, again=again)
+        async with aclosing(admitting) as steps:
             async for step in steps:
                 match step:
                     case Place(place=place, estimate_at=at):

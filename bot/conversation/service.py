@@ -16,6 +16,7 @@ from bot.conversation.exchange import Exchange
 from bot.conversation.transcripts import Transcripts
 from bot.errors import InternalError, Refused, ReplyError, Stopped
 from bot.messages import (
+    CommunityId,
     ConversationId,
     Ending,
     Failed,
@@ -66,7 +67,7 @@ class ConversationService:
             exchange = self._gather(message, route)
         except ReplyError as error:
             self._handling.discard(message.id)
-            yield self._failed(message.author, error)
+            yield self._failed(message, error)
             return
         try:
             async with aclosing(exchange.told(message)) as events:
@@ -83,11 +84,11 @@ class ConversationService:
             if exchange.task is not None:
                 exchange.task.cancel()
             else:
-                self._end(exchange, self._failed(member, Stopped()))
+                self._end(exchange, self._failed(exchange.first, Stopped()))
         return bool(exchanges)
 
-    def share(self, member: Member) -> Share:
-        return self._scheduler.share(member)
+    def share(self, member: Member, community: CommunityId) -> Share:
+        return self._scheduler.share(member, community)
 
     def pool(self) -> PoolView:
         scheduler = self._scheduler
@@ -150,7 +151,7 @@ class ConversationService:
     def _never_ran(self, exchange: Exchange) -> None:
         """A task that is cancelled before its first step ends without entering its `try`."""
         if not exchange.over:
-            self._end(exchange, self._failed(exchange.first.author, Stopped()))
+            self._end(exchange, self._failed(exchange.first, Stopped()))
 
     def _end(self, exchange: Exchange, ending: Ending | None) -> None:
         exchange.end(ending)
@@ -167,7 +168,7 @@ class ConversationService:
         if exchange.over:
             return
         if exchange.task is None:
-            self._end(exchange, self._failed(exchange.first.author, Stopped()))
+            self._end(exchange, self._failed(exchange.first, Stopped()))
             return
         exchange.task.cancel()
         await asyncio.wait([exchange.task])
@@ -175,24 +176,24 @@ class ConversationService:
     # --- one exchange ------------------------------------------------------------------------------------
 
     async def _run(self, exchange: Exchange, route: Route) -> None:
-        author = exchange.first.author
         ending: Ending | None
         try:
             ending = await self._answering.answer(exchange, route)
         except asyncio.CancelledError:
-            ending = self._failed(author, Stopped(), exchange)
+            ending = self._failed(exchange.first, Stopped(), exchange)
         except ReplyError as error:
-            ending = self._failed(author, error, exchange)
+            ending = self._failed(exchange.first, error, exchange)
         except Exception as error:
             # The message may hold what a person wrote: only its type is logged, the rest at DEBUG.
             log.error("a reply failed inside", extra={"action": "reply", "error": type(error).__name__})
             log.debug("the failure", exc_info=error)
-            ending = self._failed(author, InternalError(), exchange)
+            ending = self._failed(exchange.first, InternalError(), exchange)
         if isinstance(ending, Failed):
             self._metrics.replies.labels(outcome=ending.error.code).inc()
         elif ending is not None:
             self._metrics.replies.labels(outcome="finished").inc()
         self._end(exchange, ending)
 
-    def _failed(self, member: Member, error: ReplyError, exchange: Exchange | None = None) -> Failed:
-        return Failed(error=error, share=self._scheduler.share(member), partial=bool(exchange and exchange.text))
+    def _failed(self, message: IncomingMessage, error: ReplyError, exchange: Exchange | None = None) -> Failed:
+        share = self._scheduler.share(message.author, message.community)
+        return Failed(error=error, share=share, partial=bool(exchange and exchange.text))

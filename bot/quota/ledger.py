@@ -15,6 +15,8 @@ from typing import Literal, NewType, Protocol, TypeAlias
 
 from bot.clock import Instant
 from bot.messages import CommunityId, ConversationId, Lane, Member, MessageId, ModelId, Usage
+from bot.quota.events import DayEvent
+from bot.quota.history import Ask
 
 PoolId = NewType("PoolId", str)
 LeaseId = NewType("LeaseId", int)
@@ -65,6 +67,7 @@ class Lease:
     id: LeaseId
     pool: PoolId
     member: Member
+    community: CommunityId
     turn: TurnId
     day: int
     reserved_at: Instant
@@ -113,8 +116,8 @@ class Standing:
 
     used: int
     taken: Mapping[Member, int]
-    recent: Sequence[Instant]
-    """When the leases of the last `WINDOW` seconds were reserved, oldest first."""
+    recent: Sequence[tuple[Instant, Member]]
+    """When the leases of the last `WINDOW` seconds were reserved and for whom, oldest first."""
 
 
 class LeaseNotOpenError(Exception):
@@ -124,24 +127,36 @@ class LeaseNotOpenError(Exception):
 class Ledger(Protocol):
     """See the module. Every method is one transaction."""
 
-    async def reserve(self, claim: Claim, caps: Caps) -> Reserved:
-        """Take one unit of the minute, the day and the member, or none of them."""
+    async def reserve(self, claim: Claim, caps: Caps, events: Sequence[DayEvent] = ()) -> Reserved:
+        """Take one unit of the minute, the day and the member, and keep the events; or none of them."""
         ...
 
-    async def settle(self, lease: Lease, outcome: Outcome) -> None:
-        """Close a lease whose request was sent, and keep the answer with it.
+    async def settle(self, lease: Lease, outcome: Outcome, events: Sequence[DayEvent] = ()) -> None:
+        """Close a lease whose request was sent, and keep the answer and the events with it.
 
         Raises:
             LeaseNotOpenError: it is closed already.
         """
         ...
 
-    async def release(self, lease: Lease) -> None:
+    async def release(self, lease: Lease, events: Sequence[DayEvent] = ()) -> None:
         """Close a lease whose request was never sent: its units are free again, its messages unhandled.
 
         Raises:
             LeaseNotOpenError: it is closed already.
         """
+        ...
+
+    async def note(self, pool: PoolId, events: Sequence[DayEvent]) -> None:
+        """Keep events that come with no lease."""
+        ...
+
+    async def events(self, pool: PoolId, day: int) -> Sequence[DayEvent]:
+        """The events of a day, in the order they were kept."""
+        ...
+
+    async def asks(self, pool: PoolId, *, first: int, last: int) -> Mapping[int, Sequence[Ask]]:
+        """The questions of each of these days on which there were any, in order of time."""
         ...
 
     async def standing(self, pool: PoolId, day: int) -> Standing:

@@ -1,18 +1,23 @@
 """The line: the tickets that wait, and whose turn it is. Pure: no clock, no I/O.
 
-`FirstCome` is first come, first served with one request under way for each member: the plainest rule that keeps one
-person from having the whole minute, and what the fair one is compared with.
+`FairLine` is start-time fair queueing over members: each ticket is tagged with the turn it would have if members took
+turns, so however many one member brings, another who comes waits behind one of them at most. `FirstCome` is first
+come, first served: the plainest rule, and what the fair one is compared with.
 """
 
 from __future__ import annotations
 
+import sys
+from bisect import bisect_left, insort
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from bot.clock import Instant
 from bot.errors import ReplyError
-from bot.messages import Member
+from bot.messages import CommunityId, Member
+from bot.quota.events import DayEvent
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -20,15 +25,26 @@ class Ticket:
     """Wanting one upstream request."""
 
     member: Member
+    community: CommunityId
     asked_at: Instant
     wake: Callable[[], None] = field(repr=False, default=lambda: None)
     """Called when its turn has come, its place or estimate has changed, or it is refused."""
+    weight: float = 1.0
+    """How many turns it has for another's one."""
     started_at: Instant | None = None
     """Its turn came then; None while it waits."""
     place: int = 0
     estimate_at: Instant | None = None
     """When its turn should come."""
     refused: ReplyError | None = None
+    day: int = 0
+    """The day it is charged to."""
+    unwritten: list[DayEvent] = field(repr=False, default_factory=list)
+    """What happened to it that the ledger does not have yet."""
+    leased: bool = False
+    """From here on it is the lease that holds the member and the place."""
+    undoing: bool = False
+    """Its caller went away while the ledger was writing its lease."""
 
 
 class Line(Protocol):
@@ -48,12 +64,16 @@ class Line(Protocol):
         """Stop waiting. A ticket that is not in line is fine."""
         ...
 
-    def next(self, busy: Callable[[Member], bool]) -> Ticket | None:
-        """Whose turn it is: the first whose member has nothing under way. It stays in line."""
+    def next(self, may: Callable[[Member], bool]) -> Ticket | None:
+        """Whose turn it is: the first whose member may start one now. It stays in line."""
         ...
 
     def count(self, member: Member) -> int:
         """How many tickets a member has in line."""
+        ...
+
+    def allowance(self, free: int) -> int:
+        """How many starts of the window one member may have before another, when so many are free."""
         ...
 
 
@@ -85,8 +105,76 @@ class FirstCome:
         if not self._counts[ticket.member]:
             del self._counts[ticket.member]
 
-    def next(self, busy: Callable[[Member], bool]) -> Ticket | None:
-        return next((ticket for ticket in self._tickets if not busy(ticket.member)), None)
+    def next(self, may: Callable[[Member], bool]) -> Ticket | None:
+        return next((ticket for ticket in self._tickets if may(ticket.member)), None)
 
     def count(self, member: Member) -> int:
         return self._counts.get(member, 0)
+
+    def allowance(self, free: int) -> int:
+        return sys.maxsize
+
+
+class FairLine:
+    """Members take turns, by weight.
+
+    A ticket's tag is where its member's last one ended in virtual time, or now in virtual time if that is later: who
+    comes back after a while has saved nothing up, and who floods is tagged far into the future.
+    """
+
+    def __init__(self) -> None:
+        self._order: list[tuple[float, int, Ticket]] = []
+        self._tags: dict[Ticket, tuple[float, int]] = {}
+        self._ends: dict[Member, float] = {}
+        self._counts: Counter[Member] = Counter()
+        self._now = 0.0
+        self._number = 0
+
+    def __len__(self) -> int:
+        return len(self._order)
+
+    def __iter__(self) -> Iterator[Ticket]:
+        return (ticket for _, _, ticket in self._order)
+
+    def join(self, ticket: Ticket, *, front: bool = False) -> None:
+        if front and ticket in self._tags:
+            tag, number = self._tags[ticket]
+        else:
+            self._number += 1
+            tag, number = max(self._now, self._ends.get(ticket.member, 0.0)), self._number
+            self._ends[ticket.member] = tag + 1 / ticket.weight
+        self._tags[ticket] = (tag, number)
+        insort(self._order, (tag, number, ticket))
+        self._counts[ticket.member] += 1
+
+    def leave(self, ticket: Ticket) -> None:
+        at = bisect_left(self._order, self._tags.get(ticket, (0.0, 0)), key=lambda one: one[:2])
+        if at == len(self._order) or self._order[at][2] is not ticket:
+            self._tags.pop(ticket, None)
+            return
+        del self._order[at]
+        self._counts[ticket.member] -= 1
+        if not self._counts[ticket.member]:
+            del self._counts[ticket.member]
+        if ticket.started_at is not None:
+            self._now = max(self._now, self._tags[ticket][0])
+        elif not self._counts[ticket.member] and ticket.refused is None:
+            # The last one left without its turn: it costs the member nothing.
+            self._ends[ticket.member] = min(self._ends[ticket.member], self._tags[ticket][0])
+        self._forget()
+
+    def next(self, may: Callable[[Member], bool]) -> Ticket | None:
+        return next((ticket for _, _, ticket in self._order if may(ticket.member)), None)
+
+    def count(self, member: Member) -> int:
+        return self._counts[member]
+
+    def allowance(self, free: int) -> int:
+        # As many as are free, so that a few floods cannot fill the window before anyone else comes (a dynamic
+        # threshold, as switches use for their shared buffers).
+        return max(1, free)
+
+    def _forget(self) -> None:
+        """Members whose virtual time has passed stand where anyone new would: nothing need be kept of them."""
+        if len(self._ends) > 2 * len(self._counts) + 64:
+            self._ends = {member: end for member, end in self._ends.items() if end > self._now or self._counts[member]}

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bot.clock import Clock, day_of
 from bot.messages import Member, MessageId
+from bot.quota.events import DayEvent, asked, cut_off
+from bot.quota.history import Ask
 from bot.quota.ledger import (
     AlreadyHandled,
     Caps,
@@ -32,6 +35,7 @@ class _Pool:
     window: Window = field(default_factory=lambda: Window(0))
     used: Counter[int] = field(default_factory=Counter)
     taken: Counter[tuple[int, Member]] = field(default_factory=Counter)
+    events: defaultdict[int, list[DayEvent]] = field(default_factory=lambda: defaultdict(list))
 
 
 class MemoryLedger:
@@ -47,7 +51,7 @@ class MemoryLedger:
     async def add_pool(self, pool: PoolId) -> None:
         self._pools.setdefault(pool, _Pool())
 
-    async def reserve(self, claim: Claim, caps: Caps) -> Reserved:
+    async def reserve(self, claim: Claim, caps: Caps, events: Sequence[DayEvent] = ()) -> Reserved:
         now, pool = self._clock.now(), self._pools[claim.pool]
         day = day_of(now)
         pool.window.rpm = caps.rpm
@@ -63,32 +67,50 @@ class MemoryLedger:
             id=LeaseId(self._number),
             pool=claim.pool,
             member=claim.member,
+            community=claim.question.community,
             turn=TurnId(self._number),
             day=day,
             reserved_at=now,
             lane=claim.lane,
             model=claim.model,
         )
-        pool.window.start(now)
+        pool.window.start(now, claim.member)
         pool.used[day] += 1
         pool.taken[day, claim.member] += 1
         self._handled |= dict.fromkeys(claim.question.messages, lease.id)
         self._open[lease.id] = (lease, claim)
+        self._keep(claim.pool, events)
         return lease
 
-    async def settle(self, lease: Lease, outcome: Outcome) -> None:
+    async def settle(self, lease: Lease, outcome: Outcome, events: Sequence[DayEvent] = ()) -> None:
         self._close(lease)
+        self._keep(lease.pool, events)
         if outcome.give_back:
             self._give_back(lease)
 
-    async def release(self, lease: Lease) -> None:
+    async def release(self, lease: Lease, events: Sequence[DayEvent] = ()) -> None:
         claim = self._close(lease)
+        self._keep(lease.pool, events)
         pool = self._pools[lease.pool]
-        pool.window.drop(lease.reserved_at)
+        pool.window.drop(lease.reserved_at, lease.member)
         pool.used[lease.day] -= 1
         self._give_back(lease)
         for message in claim.question.messages:
             del self._handled[message]
+
+    async def note(self, pool: PoolId, events: Sequence[DayEvent]) -> None:
+        self._keep(pool, events)
+
+    async def events(self, pool: PoolId, day: int) -> Sequence[DayEvent]:
+        return list(self._pools[pool].events[day])
+
+    async def asks(self, pool: PoolId, *, first: int, last: int) -> Mapping[int, Sequence[Ask]]:
+        kept = self._pools[pool].events
+        return {day: asks for day in range(first, last + 1) if (asks := asked(kept[day]))}
+
+    def _keep(self, pool: PoolId, events: Sequence[DayEvent]) -> None:
+        for event in events:
+            self._pools[pool].events[day_of(event.at)].append(event)
 
     async def standing(self, pool: PoolId, day: int) -> Standing:
         now, book = self._clock.now(), self._pools[pool]
@@ -99,10 +121,11 @@ class MemoryLedger:
         )
 
     async def recover(self) -> int:
-        cut = [lease for lease, _ in self._open.values()]
-        for lease in cut:
+        cut = list(self._open.values())
+        for lease, claim in cut:
             self._close(lease)
             self._give_back(lease)
+            self._keep(lease.pool, cut_off(lease.member, claim.question.community, lease.reserved_at))
         return len(cut)
 
     def _close(self, lease: Lease) -> Claim:

@@ -9,14 +9,18 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncGenerator, Callable, Coroutine
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import assert_never
 
-from bot.clock import Clock, Instant, day_of, day_start
+from bot.clock import DAY, Clock, Instant, day_of, day_start
 from bot.errors import Refused
-from bot.messages import Member, Share
+from bot.messages import CommunityId, Member, Share
+from bot.quota.day import Decision
+from bot.quota.events import DayEvent, EventKind
+from bot.quota.history import DAYS, Ask
 from bot.quota.ledger import (
+    WINDOW,
     AlreadyHandled,
     Caps,
     Claim,
@@ -29,6 +33,7 @@ from bot.quota.ledger import (
     Reserved,
 )
 from bot.quota.line import Line, Ticket
+from bot.quota.sharing import Days, Sharing
 from bot.quota.window import Window
 from bot.telemetry.logs import logger
 
@@ -41,6 +46,8 @@ _MEMBER_LIMIT = 100
 """Tickets of one member in line. Each waits for the one before it anyway."""
 _ANSWER_SECONDS = 8.0
 """How long an answer takes until we have seen some."""
+_MIDNIGHT = 3.0
+"""Seconds before and after 00:00 UTC in which nothing starts."""
 _NEWS_SECONDS = 2.0
 """An estimate that moved by less is no news."""
 
@@ -57,14 +64,16 @@ class Place:
 class Scheduler:
     """See the module. `open` before use, `close` after."""
 
-    def __init__(self, *, pool: PoolId, caps: Caps, line: Line, ledger: Ledger, clock: Clock, max_wait: float) -> None:
+    def __init__(
+        self, *, pool: PoolId, caps: Caps, line: Line, days: Days, ledger: Ledger, clock: Clock, max_wait: float
+    ) -> None:
         self.pool, self.caps = pool, caps
-        self._line, self._ledger, self._clock, self._max_wait = line, ledger, clock, max_wait
+        self._line, self._days, self._ledger, self._clock, self._max_wait = line, days, ledger, clock, max_wait
         self._window = Window(caps.rpm)
-        self._day = 0
-        self._used = 0
+        self._sharing: Sharing = days.begin(0, caps.rpd)
+        self._asks: list[Ask] = []
+        """Today's questions: tomorrow they are history."""
         self._elsewhere = 0
-        self._taken: dict[Member, int] = {}
         self._reserving = 0
         self._busy: Counter[Member] = Counter()
         self._sent_at: dict[int, Instant] = {}
@@ -76,11 +85,22 @@ class Scheduler:
         self._background: set[asyncio.Task[None]] = set()
 
     async def open(self) -> None:
-        """Take up where the ledger stands."""
+        """Take up where the ledger stands: the days before, and today's events once more."""
         now = self._clock.now()
-        standing = await self._ledger.standing(self.pool, day_of(now))
-        self._day, self._used, self._taken = day_of(now), standing.used, dict(standing.taken)
+        today = day_of(now)
+        asks = await self._ledger.asks(self.pool, first=today - DAYS, last=today - 1)
+        await asyncio.to_thread(
+            self._remember, {day: asks.get(day, ()) for day in range(min(asks, default=today), today)}
+        )
+        self._sharing = self._days.begin(today, self.caps.rpd)
+        for event in await self._ledger.events(self.pool, today):
+            self._apply(event)
+        standing = await self._ledger.standing(self.pool, today)
         self._window = Window(self.caps.rpm, standing.recent)
+
+    def _remember(self, days: Mapping[int, Sequence[Ask]]) -> None:
+        for day, asks in days.items():
+            self._days.remember(day, asks)
 
     async def close(self) -> None:
         """Finish what is under way in the ledger. Whoever still waits is left to its caller."""
@@ -95,13 +115,13 @@ class Scheduler:
     def used(self) -> int:
         """Units of today's that are gone, whoever used them."""
         self._turn_day()
-        return min(self._used + self._elsewhere, self.caps.rpd)
+        return min(self._sharing.used + self._elsewhere, self.caps.rpd)
 
     @property
     def used_here(self) -> int:
         """Of these, what our own leases took."""
         self._turn_day()
-        return self._used
+        return self._sharing.used
 
     @property
     def minute_used(self) -> int:
@@ -122,11 +142,15 @@ class Scheduler:
         """00:00 UTC, when the day's units are back."""
         return day_start(day_of(self._clock.now()) + 1)
 
-    def share(self, member: Member) -> Share:
-        """What a member has taken and may still take. First come, first served: whatever is left."""
+    def share(self, member: Member, community: CommunityId) -> Share:
+        """What a member has taken and may still take."""
         self._turn_day()
-        used, left = self._taken.get(member, 0), self.caps.rpd - self.used
-        return Share(used=used, level=used + left, left_now=left, left_sure=0, resets_at=self.resets_at)
+        return self._sharing.share(member, community, self._clock.now())
+
+    def decision(self, member: Member, community: CommunityId) -> Decision | None:
+        """Why a member's next question may go or not, where the policy has reasons."""
+        self._turn_day()
+        return self._sharing.decision(member, community, self._clock.now())
 
     # --- what the account tells --------------------------------------------------------------------------
 
@@ -139,7 +163,8 @@ class Scheduler:
         if rpd is not None:
             self.caps = Caps(rpm=self.caps.rpm, rpd=rpd)
         if used is not None:
-            self._elsewhere = max(self._elsewhere, used - self._used)
+            self._elsewhere = max(self._elsewhere, used - self._sharing.used)
+        self._sharing.recount(elsewhere=self._elsewhere, rpd=self.caps.rpd)
         self._pump()
 
     def pause(self, until: Instant) -> None:
@@ -150,24 +175,37 @@ class Scheduler:
     def spend_rest(self) -> None:
         """The day is over by the account's word, whatever we counted: whoever waits is told, nobody is sent."""
         self._turn_day()
-        self._elsewhere = max(self._elsewhere, self.caps.rpd - self._used)
+        self._elsewhere = max(self._elsewhere, self.caps.rpd - self._sharing.used)
+        self._sharing.recount(elsewhere=self._elsewhere, rpd=self.caps.rpd)
         self._pump()
 
     # --- a ticket's way ----------------------------------------------------------------------------------
 
-    async def admit(self, member: Member, claim: Callable[[], Claim]) -> AsyncGenerator[Place | Lease | AlreadyHandled]:
-        """Wait in line, told the place as it changes, until there is a lease: always the last thing yielded.
+    async def admit(
+        self, member: Member, community: CommunityId, claim: Callable[[], Claim], *, again: bool = False
+    ) -> AsyncGenerator[Place | Lease | AlreadyHandled]:
+        """Ask for a unit and wait in line, told the place as it changes. The lease is the last thing yielded.
 
         `claim` is asked for when the turn has come. Closing the generator leaves the line and gives back whatever
-        was about to be reserved; a lease that was yielded is the caller's to settle or release.
+        was about to be reserved; a lease that was yielded is the caller's to settle or release. `again`: the same
+        question asked before, and its lease released.
 
         Raises:
-            Refused: `pool_spent`, `pool_paused`, `line_full` or `wait_too_long`; nothing was charged.
+            Refused: `daily_share_spent`, `pool_spent`, `line_full` or `wait_too_long`; nothing was charged.
         """
         if len(self._line) >= _LINE_LIMIT or self._line.count(member) >= _MEMBER_LIMIT:
             raise Refused("line_full", limit=_LINE_LIMIT if len(self._line) >= _LINE_LIMIT else _MEMBER_LIMIT)
+        self._turn_day()
         news = asyncio.Event()
-        ticket = Ticket(member=member, asked_at=self._clock.now(), wake=news.set)
+        now = self._clock.now()
+        ticket = Ticket(member=member, community=community, asked_at=now, wake=news.set, day=self._sharing.day)
+        if not again:
+            self._happens(ticket, EventKind.ASKED)
+        if refusal := self._sharing.refusal(member, community, now):
+            self._happens(ticket, EventKind.REFUSED)
+            self._write(ticket)
+            raise Refused(refusal, resets_at=self.resets_at, limit=self.caps.rpd if refusal == "pool_spent" else None)
+        self._happens(ticket, EventKind.LET_THROUGH)
         self._line.join(ticket)
         try:
             self._pump()
@@ -186,6 +224,23 @@ class Scheduler:
         finally:
             self._leave(ticket)
 
+    def _happens(self, ticket: Ticket, kind: EventKind) -> None:
+        if ticket.day == self._sharing.day:
+            event = DayEvent(kind=kind, at=self._clock.now(), member=ticket.member, community=ticket.community)
+            self._apply(event)
+            ticket.unwritten.append(event)
+
+    def _apply(self, event: DayEvent) -> None:
+        if event.kind is EventKind.ASKED:
+            self._asks.append(Ask(event.at % DAY, event.community, event.member.key))
+        self._sharing.apply(event)
+
+    def _write(self, ticket: Ticket) -> None:
+        """Keep what happened to a ticket that has no lease to be kept with."""
+        if ticket.unwritten:
+            self._in_background(self._ledger.note(self.pool, ticket.unwritten))
+            ticket.unwritten = []
+
     async def _news(self, ticket: Ticket, news: asyncio.Event) -> None:
         left = ticket.asked_at + self._max_wait - self._clock.now()
         try:
@@ -199,29 +254,37 @@ class Scheduler:
 
     async def _reserve(self, ticket: Ticket, claim: Claim) -> Reserved:
         caps = Caps(rpm=self.caps.rpm, rpd=self.caps.rpd - self._elsewhere)
-        reserving = asyncio.ensure_future(self._ledger.reserve(claim, caps))
+        sent = DayEvent(kind=EventKind.SENT, at=self._clock.now(), member=ticket.member, community=ticket.community)
+        reserving = asyncio.ensure_future(self._ledger.reserve(claim, caps, [*ticket.unwritten, sent]))
         try:
             reserved = await asyncio.shield(reserving)
         except asyncio.CancelledError:
-            self._in_background(self._undo(reserving))
+            ticket.undoing = True
+            self._in_background(self._undo(ticket, reserving, sent))
             raise
         if isinstance(reserved, Lease):
-            assert ticket.started_at is not None
-            self._window.drop(ticket.started_at)
-            self._window.start(reserved.reserved_at)
-            self._sent_at[reserved.id] = reserved.reserved_at
-            self._reserving -= 1
-            ticket.started_at = None  # from here on it is the lease that holds the member and the place
-            if reserved.day == self._day:
-                self._used += 1
-                self._taken[reserved.member] = self._taken.get(reserved.member, 0) + 1
+            self._reserved(ticket, reserved, sent)
         return reserved
 
-    async def _undo(self, reserving: asyncio.Future[Reserved]) -> None:
+    def _reserved(self, ticket: Ticket, lease: Lease, sent: DayEvent) -> None:
+        assert ticket.started_at is not None
+        self._window.drop(ticket.started_at, ticket.member)
+        self._window.start(lease.reserved_at, lease.member)
+        self._sent_at[lease.id] = lease.reserved_at
+        self._reserving -= 1
+        ticket.leased = True
+        ticket.unwritten = []
+        if lease.day == self._sharing.day:
+            self._sharing.apply(sent)
+
+    async def _undo(self, ticket: Ticket, reserving: asyncio.Future[Reserved], sent: DayEvent) -> None:
         """The caller went away while the ledger was writing: nothing was sent."""
         reserved = await reserving
         if isinstance(reserved, Lease):
-            await self._ledger.release(reserved)
+            # What happened up to the lease was kept with it; the withdrawal came after.
+            await self._ledger.release(reserved, [replace(sent, kind=EventKind.UNSENT), *ticket.unwritten[-1:]])
+        else:
+            await self._ledger.note(self.pool, ticket.unwritten)
 
     def _again(self, ticket: Ticket, denied: MinuteFull | DaySpent) -> None:
         """The ledger knows better than we did: learn from it and wait on, in front."""
@@ -238,13 +301,17 @@ class Scheduler:
 
     def _leave(self, ticket: Ticket) -> None:
         self._line.leave(ticket)
-        if ticket.started_at is not None:
-            self._ungrant(ticket)
+        if not ticket.leased:
+            if ticket.started_at is not None:
+                self._ungrant(ticket)
+            self._happens(ticket, EventKind.WITHDRAWN)
+            if not ticket.undoing:
+                self._write(ticket)
         self._pump()
 
     def _ungrant(self, ticket: Ticket) -> None:
         assert ticket.started_at is not None
-        self._window.drop(ticket.started_at)
+        self._window.drop(ticket.started_at, ticket.member)
         self._reserving -= 1
         self._free(ticket.member)
         ticket.started_at = None
@@ -257,29 +324,39 @@ class Scheduler:
 
     def sent(self, lease: Lease) -> None:
         """The request leaves now. Connecting may have taken a while, and it is the leaving that OpenRouter counts."""
-        self._window.drop(self._sent_at[lease.id])
+        self._window.drop(self._sent_at[lease.id], lease.member)
         self._sent_at[lease.id] = self._clock.now()
-        self._window.start(self._sent_at[lease.id])
+        self._window.start(self._sent_at[lease.id], lease.member)
 
     async def settle(self, lease: Lease, outcome: Outcome) -> None:
         """Close a lease whose request was sent. Runs to its end even if the caller is cancelled."""
         began = self._sent_at.pop(lease.id)
-        if outcome.result == "answered":
+        answered = outcome.result == "answered"
+        if answered:
             self._answer_seconds += 0.1 * (self._clock.now() - began - self._answer_seconds)
-        if outcome.give_back and lease.day == self._day:
-            self._taken[lease.member] = max(0, self._taken.get(lease.member, 0) - 1)
-        await self._close(lease, self._ledger.settle(lease, outcome))
+        kinds = [EventKind.FAILED if outcome.result == "failed" else EventKind.ANSWERED]
+        if outcome.give_back:
+            kinds.append(EventKind.GIVEN_BACK)
+        if answered:
+            kinds.append(EventKind.PROMISED)
+        await self._close(lease, self._ledger.settle(lease, outcome, self._happen_after(lease, kinds)))
 
     async def release(self, lease: Lease) -> None:
         """Close a lease whose request was never sent: its unit is free again."""
-        self._window.drop(self._sent_at.pop(lease.id))
-        await self._close(lease, self._release(lease))
+        self._window.drop(self._sent_at.pop(lease.id), lease.member)
+        events = self._happen_after(lease, [EventKind.UNSENT, EventKind.WITHDRAWN])
+        await self._close(lease, self._ledger.release(lease, events))
 
-    async def _release(self, lease: Lease) -> None:
-        await self._ledger.release(lease)
-        if lease.day == self._day:
-            self._used -= 1
-            self._taken[lease.member] = max(0, self._taken.get(lease.member, 0) - 1)
+    def _happen_after(self, lease: Lease, kinds: Sequence[EventKind]) -> list[DayEvent]:
+        """What comes of a lease. Once its day is over nothing is made of it any more."""
+        self._turn_day()
+        if lease.day != self._sharing.day:
+            return []
+        at = self._clock.now()
+        events = [DayEvent(kind=kind, at=at, member=lease.member, community=lease.community) for kind in kinds]
+        for event in events:
+            self._apply(event)
+        return events
 
     async def _close(self, lease: Lease, closing: Coroutine[None, None, None]) -> None:
         async def to_the_end() -> None:
@@ -294,9 +371,19 @@ class Scheduler:
     # --- whose turn it is --------------------------------------------------------------------------------
 
     def _turn_day(self) -> None:
+        """At 00:00 UTC a new day begins: yesterday becomes history, and whoever is in line is charged anew."""
         today = day_of(self._clock.now())
-        if today != self._day:
-            self._day, self._used, self._elsewhere, self._taken = today, 0, 0, {}
+        if today <= self._sharing.day:
+            return
+        self._days.remember(self._sharing.day, self._asks)
+        for skipped in range(max(self._sharing.day + 1, today - DAYS), today):
+            self._days.remember(skipped, ())
+        self._sharing, self._asks, self._elsewhere = self._days.begin(today, self.caps.rpd), [], 0
+        for ticket in self._line:
+            self._write(ticket)
+            ticket.day = today
+            self._happens(ticket, EventKind.ASKED)
+            self._happens(ticket, EventKind.LET_THROUGH)
 
     def _pump(self) -> None:
         """Let through whoever may go now, tell the others where they stand, and come back when that changes."""
@@ -308,15 +395,15 @@ class Scheduler:
             return
         now = self._clock.now()
         self._window.rpm = self.caps.rpm
-        if self._used + self._elsewhere >= self.caps.rpd:
+        if self.used >= self.caps.rpd:
             self._refuse_all()
             return
-        while self._may_start(now) and (ticket := self._line.next(self._is_busy)):
+        while self._may_start(now) and (ticket := self._line.next(self._whose_turn(now))):
+            ticket.started_at = now
             self._line.leave(ticket)
-            self._window.start(now)
+            self._window.start(now, ticket.member)
             self._reserving += 1
             self._busy[ticket.member] += 1
-            ticket.started_at = now
             ticket.wake()
         self._tell_places(now)
 
@@ -324,17 +411,22 @@ class Scheduler:
         return (
             self._gate(now) <= now
             and self._window.used(now) < self._window.rpm
-            and self._used + self._elsewhere + self._reserving < self.caps.rpd
+            and self._sharing.used + self._elsewhere + self._reserving < self.caps.rpd
         )
+
+    def _whose_turn(self, now: Instant) -> Callable[[Member], bool]:
+        """A member may start one now: nothing of theirs is under way, and the window is not mostly theirs."""
+        most = self._line.allowance(self._window.rpm - self._window.used(now))
+        return lambda member: self._busy[member] <= 0 and self._window.own(member) < most
 
     def _gate(self, now: Instant) -> Instant:
         """Nobody starts before it."""
         if self.paused_until is not None and self.paused_until <= now:
             self.paused_until = None
-        return max(now, self._not_before, self.paused_until or now)
-
-    def _is_busy(self, member: Member) -> bool:
-        return self._busy[member] > 0
+        # Around midnight it is not certain on which day OpenRouter would count a request.
+        into, ends = now % DAY, day_start(day_of(now) + 1)
+        opens = ends + _MIDNIGHT if into >= DAY - _MIDNIGHT else ends - DAY + _MIDNIGHT
+        return Instant(max(now, self._not_before, self.paused_until or now, opens))
 
     def _free(self, member: Member) -> None:
         self._busy[member] -= 1
@@ -349,20 +441,24 @@ class Scheduler:
 
     def _tell_places(self, now: Instant) -> None:
         ahead: Counter[Member] = Counter()
-        first: Instant | None = None
         openings = self._window.openings(self._gate(now))
         for place, (ticket, opening) in enumerate(zip(self._line, openings, strict=False), start=1):
-            first = first or opening
             own = ahead[ticket.member] + self._busy[ticket.member]
             ahead[ticket.member] += 1
             estimate = Instant(max(opening, now + own * self._answer_seconds))
             if ticket.place != place or abs((ticket.estimate_at or 0) - estimate) >= _NEWS_SECONDS:
                 ticket.place, ticket.estimate_at = place, estimate
                 ticket.wake()
-        if first is not None and first > now:
-            loop = asyncio.get_running_loop()
+        self._come_back(now)
+
+    def _come_back(self, now: Instant) -> None:
+        """Look again when the gate opens or the oldest start leaves the window; an answer that ends does it too."""
+        gate = self._gate(now)
+        starts = self._window.starts(now)
+        at = gate if gate > now else starts[0][0] + WINDOW if starts else None
+        if at is not None:
             # A hair later than the edge: a timer that fires early would find the window still full and spin.
-            self._timer = loop.call_later(first - now + 0.001, self._pump)
+            self._timer = asyncio.get_running_loop().call_later(at - now + 0.001, self._pump)
 
     def _in_background(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from sqlalchemy import (
     Connection,
     Integer,
@@ -18,8 +20,10 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.sqlite import insert as upsert
 
-from bot.clock import Clock, Instant, day_of
-from bot.messages import Member
+from bot.clock import DAY, Clock, Instant, day_of
+from bot.messages import CommunityId, Member
+from bot.quota.events import DayEvent, EventKind, cut_off
+from bot.quota.history import Ask
 from bot.quota.ledger import (
     WINDOW,
     AlreadyHandled,
@@ -37,7 +41,7 @@ from bot.quota.ledger import (
     TurnId,
 )
 from bot.storage.database import Database, Prepared
-from bot.storage.tables import handled_messages, leases, member_days, pool_days, pools, turns
+from bot.storage.tables import day_events, handled_messages, leases, member_days, pool_days, pools, turns
 
 MICROSECONDS = 1_000_000
 _WINDOW = int(WINDOW * MICROSECONDS)
@@ -121,6 +125,9 @@ _END_TURN = Prepared(
         "answer", "model", "prompt_tokens", "completion_tokens", "ended_at")}
         | {"whole": type_coerce(bindparam("whole"), Integer)})
 )  # fmt: skip
+_ADD_EVENT = Prepared(
+    insert(day_events).values({name: bindparam(name) for name in ("pool", "day", "at", "kind", "member", "community")})
+)
 _GIVE_MEMBER_BACK = Prepared(
     update(member_days)
     .where(
@@ -149,9 +156,14 @@ class SqlLedger:
         """Make sure the pool exists. Before its first lease."""
         await self._database.write(lambda connection: _ADD_POOL(connection, pool=pool))
 
-    async def reserve(self, claim: Claim, caps: Caps) -> Reserved:
+    async def reserve(self, claim: Claim, caps: Caps, events: Sequence[DayEvent] = ()) -> Reserved:
+        def unit(connection: Connection) -> Lease:
+            lease = self._reserve(connection, claim, caps)
+            _keep(connection, claim.pool, events)
+            return lease
+
         try:
-            return await self._database.write(lambda connection: self._reserve(connection, claim, caps))
+            return await self._database.write(unit)
         except _NotReserved as refusal:
             return refusal.reason
 
@@ -197,6 +209,7 @@ class SqlLedger:
             id=LeaseId(lease[0]),
             pool=claim.pool,
             member=claim.member,
+            community=question.community,
             turn=TurnId(turn[0]),
             day=day,
             reserved_at=now,
@@ -204,8 +217,12 @@ class SqlLedger:
             model=claim.model,
         )
 
-    async def settle(self, lease: Lease, outcome: Outcome) -> None:
-        await self._database.write(lambda connection: self._settle(connection, lease, outcome))
+    async def settle(self, lease: Lease, outcome: Outcome, events: Sequence[DayEvent] = ()) -> None:
+        def unit(connection: Connection) -> None:
+            self._settle(connection, lease, outcome)
+            _keep(connection, lease.pool, events)
+
+        await self._database.write(unit)
 
     def _settle(self, connection: Connection, lease: Lease, outcome: Outcome) -> None:
         at = microseconds(self._clock.now())
@@ -236,8 +253,12 @@ class SqlLedger:
     def _give_back(self, connection: Connection, lease: Lease) -> None:
         _GIVE_MEMBER_BACK(connection, in_pool=lease.pool, on_day=lease.day, of_member=lease.member.key)
 
-    async def release(self, lease: Lease) -> None:
-        await self._database.write(lambda connection: self._release(connection, lease))
+    async def release(self, lease: Lease, events: Sequence[DayEvent] = ()) -> None:
+        def unit(connection: Connection) -> None:
+            self._release(connection, lease)
+            _keep(connection, lease.pool, events)
+
+        await self._database.write(unit)
 
     def _release(self, connection: Connection, lease: Lease) -> None:
         closed = _CLOSE(
@@ -266,6 +287,44 @@ class SqlLedger:
         connection.execute(update(leases).where(leases.c.pool == lease.pool, later).values(number=leases.c.number - 1))
         connection.execute(update(leases).where(leases.c.id == lease.id).values(number=None))
 
+    async def note(self, pool: PoolId, events: Sequence[DayEvent]) -> None:
+        await self._database.write(lambda connection: _keep(connection, pool, events))
+
+    async def events(self, pool: PoolId, day: int) -> Sequence[DayEvent]:
+        wanted = select(day_events).where(day_events.c.pool == pool, day_events.c.day == day).order_by(day_events.c.id)
+
+        def unit(connection: Connection) -> list[DayEvent]:
+            return [
+                DayEvent(
+                    kind=EventKind(row.kind),
+                    at=instant(row.at),
+                    member=Member.parse(row.member),
+                    community=CommunityId(row.community),
+                )
+                for row in connection.execute(wanted)
+            ]
+
+        return await self._database.read(unit)
+
+    async def asks(self, pool: PoolId, *, first: int, last: int) -> Mapping[int, Sequence[Ask]]:
+        wanted = select(day_events.c.day, day_events.c.at, day_events.c.community, day_events.c.member).where(
+            day_events.c.pool == pool, day_events.c.day.between(first, last), day_events.c.kind == EventKind.ASKED
+        )
+
+        def unit(connection: Connection) -> dict[int, list[Ask]]:
+            days: dict[int, list[Ask]] = {}
+            for row in connection.execute(wanted):
+                days.setdefault(row.day, []).append(Ask(instant(row.at) % DAY, row.community, row.member))
+            return {day: sorted(asks) for day, asks in days.items()}
+
+        return await self._database.read(unit)
+
+    async def prune_events(self, *, before_day: int) -> None:
+        """Delete the events of days before one, for good."""
+        await self._database.write(
+            lambda connection: connection.execute(delete(day_events).where(day_events.c.day < before_day)) and None
+        )
+
     async def standing(self, pool: PoolId, day: int) -> Standing:
         now = microseconds(self._clock.now())
 
@@ -277,8 +336,8 @@ class SqlLedger:
                 )
             )
             started = connection.scalar(select(pools.c.started).where(pools.c.id == pool)) or 0
-            recent = connection.scalars(
-                select(leases.c.reserved_at)
+            recent = connection.execute(
+                select(leases.c.reserved_at, leases.c.member)
                 .where(leases.c.pool == pool, leases.c.number > started - 100_000)
                 .where(leases.c.reserved_at > now - _WINDOW, leases.c.reserved_at <= now + _WINDOW)
                 .order_by(leases.c.number)
@@ -286,7 +345,7 @@ class SqlLedger:
             return Standing(
                 used=used or 0,
                 taken={Member.parse(row.member): row.taken for row in taken},
-                recent=[instant(at) for at in recent],
+                recent=[(instant(row.reserved_at), Member.parse(row.member)) for row in recent],
             )
 
         return await self._database.read(unit)
@@ -299,11 +358,27 @@ class SqlLedger:
                 update(leases)
                 .where(leases.c.settled_at.is_(None))
                 .values(settled_at=at, outcome="crashed")
-                .returning(leases.c.pool, leases.c.day, leases.c.member, leases.c.turn)
+                .returning(leases.c.pool, leases.c.day, leases.c.member, leases.c.turn, leases.c.reserved_at)
             ).all()
             for row in cut:
                 _GIVE_MEMBER_BACK(connection, in_pool=row.pool, on_day=row.day, of_member=row.member)
                 connection.execute(update(turns).where(turns.c.id == row.turn).values(ended_at=at))
+                community = connection.scalar(select(turns.c.community).where(turns.c.id == row.turn)) or ""
+                member, reserved_at = Member.parse(row.member), instant(row.reserved_at)
+                _keep(connection, row.pool, cut_off(member, CommunityId(community), reserved_at))
             return len(cut)
 
         return await self._database.write(unit)
+
+
+def _keep(connection: Connection, pool: PoolId, events: Sequence[DayEvent]) -> None:
+    for event in events:
+        _ADD_EVENT(
+            connection,
+            pool=pool,
+            day=day_of(event.at),
+            at=microseconds(event.at),
+            kind=event.kind.value,
+            member=event.member.key,
+            community=event.community,
+        )

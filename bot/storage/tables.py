@@ -64,6 +64,20 @@ leases = Table(
     Index("ix_leases_open", "id", sqlite_where=text("settled_at IS NULL"), postgresql_where=text("settled_at IS NULL")),
 )
 
+day_events = Table(
+    "day_events",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("pool", Text, nullable=False),
+    Column("day", Integer, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("member", Text, nullable=False),
+    Column("community", Text, nullable=False),
+    Index("ix_day_events_pool_day", "pool", "day", "id"),
+    Index("ix_day_events_day", "day"),
+)
+
 turns = Table(
     "turns",
     metadata,

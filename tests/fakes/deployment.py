@@ -147,6 +147,7 @@ async def deployment(
             {
                 "openrouter_api_key": "sk-or-test",
                 "openrouter_base_url": url,
+                "fair_policy": "fcfs",
                 "database_url": f"sqlite+aiosqlite:///{folder / 'potluck.db'}",
                 **(env or {}),
             }

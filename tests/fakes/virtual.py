@@ -31,7 +31,7 @@ class _Selector(selectors.DefaultSelector):
         ready = super().select(0)
         if ready or timeout == 0:
             return ready
-        while not ready and any(busy() for busy in self.loop.busy):
+        while not ready and (self.loop.threads or any(busy() for busy in self.loop.busy)):
             ready = super().select(0.0005)
         if ready:
             return ready
@@ -47,12 +47,29 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def __init__(self) -> None:
         self._virtual = 0.0
         self.busy: list[Callable[[], bool]] = []
+        self.threads = 0
+        """Calls under way in the loop's own executor."""
         selector = _Selector()
         selector.loop = self
         super().__init__(selector)
 
     def time(self) -> float:
         return self._virtual
+
+    def run_in_executor(self, executor: Any, func: Callable[..., Any], *args: Any) -> asyncio.Future[Any]:
+        future = super().run_in_executor(executor, func, *args)
+        self.threads += 1
+        future.add_done_callback(self._returned)
+        return future
+
+    def _returned(self, _: asyncio.Future[Any]) -> None:
+        self.threads -= 1
+
+    async def shutdown_default_executor(self, timeout: float | None = None) -> None:
+        """At once: the base class waits for a thread of its own, which this loop would take for a deadlock."""
+        executor = getattr(self, "_default_executor", None)
+        if executor is not None:
+            executor.shutdown(wait=True)
 
     def advance(self, seconds: float) -> None:
         self._virtual += seconds

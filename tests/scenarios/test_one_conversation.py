@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.messages import Failed, Finished, ModelId, TextDelta
+from bot.messages import CommunityId, Failed, Finished, ModelId, TextDelta
 from bot.openrouter.sandbox import SandboxSettings
 from tests.fakes.deployment import Heard, deployment
 from tests.fakes.virtual import VirtualClock
@@ -190,7 +190,7 @@ async def test_an_upstream_failure_before_any_text_gives_the_members_unit_back(
         assert heard.error == "upstream_failed"
         await potluck.quiet()
         assert await potluck.counted() == {"leases": {"failed": 1}, "used": 1, "taken": 0}
-        assert potluck.running.conversations.share(potluck.message("ann").author).used == 0
+        assert potluck.running.conversations.share(potluck.message("ann").author, CommunityId("web")).used == 0
 
 
 async def test_nothing_is_charged_when_openrouter_cannot_be_reached(tmp_path: Path, clock: VirtualClock) -> None:

@@ -18,10 +18,12 @@ from bot.quota.ledger import Caps, Claim, Lease, Outcome, PoolId, Question
 from bot.quota.line import FirstCome, Line, Ticket
 from bot.quota.memory import MemoryLedger
 from bot.quota.scheduler import Place, Scheduler
+from bot.quota.sharing import FirstComeDays
 from tests.fakes.deployment import most_in_any
 from tests.fakes.virtual import VirtualClock, VirtualLoop
 
 POOL = PoolId("default")
+WEB = CommunityId("test")
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,7 @@ class World:
             pool=POOL,
             caps=caps,
             line=FirstCome() if line is None else line,
+            days=FirstComeDays(),
             ledger=self.ledger,
             clock=self.clock,
             max_wait=max_wait,
@@ -86,7 +89,7 @@ class World:
         member = Member("test", str(ask.member))
         claim = _claim(member, number)
         lease: Lease | None = None
-        async with aclosing(self.scheduler.admit(member, lambda: claim)) as steps:
+        async with aclosing(self.scheduler.admit(member, WEB, lambda: claim)) as steps:
             async for step in steps:
                 if isinstance(step, Place):
                     assert step.place >= 1
@@ -146,8 +149,8 @@ def test_a_burst_is_served_in_the_order_it_came_and_as_fast_as_the_minute_allows
 class _Unruly(FirstCome):
     """A line that forgets that each member has one request under way at most."""
 
-    def next(self, busy: Callable[[Member], bool]) -> Ticket | None:
-        return super().next(lambda _: False)
+    def next(self, may: Callable[[Member], bool]) -> Ticket | None:
+        return super().next(lambda _: True)
 
 
 def test_a_line_without_the_rule_runs_two_of_one_member_at_once() -> None:
@@ -171,7 +174,7 @@ async def test_a_request_that_left_late_counts_from_when_it_left(world: World) -
 
     async def late(number: int, connecting: float) -> None:
         member = Member("test", str(number))
-        async with aclosing(world.scheduler.admit(member, lambda: _claim(member, number))) as steps:
+        async with aclosing(world.scheduler.admit(member, WEB, lambda: _claim(member, number))) as steps:
             lease = await anext(steps)
         assert isinstance(lease, Lease)
         await asyncio.sleep(connecting)
@@ -204,7 +207,7 @@ async def test_the_account_is_believed_only_when_it_says_less(world: World) -> N
     await world.ask(1, Ask(1, 0, 0, None))
     assert world.scheduler.used == 5
     world.scheduler.learn(rpd=1000)
-    assert world.scheduler.share(Member("test", "1")).left_now == 995
+    assert world.scheduler.share(Member("test", "1"), WEB).left_now == 995
 
 
 @pytest.mark.virtual

@@ -8,10 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.clock import Instant
+from bot.messages import Member
 from bot.quota.ledger import WINDOW
 from bot.quota.window import Window
 from tests.fakes.deployment import most_in_any
 
+ANN = Member("web", "ann")
 rpms = st.integers(1, 8)
 gaps = st.lists(st.floats(0, 90), max_size=60)
 
@@ -29,7 +31,7 @@ def test_starts_that_it_allows_never_exceed_the_cap_in_any_window(rpm: int, gaps
     window, started = Window(rpm), []
     for now in times(gaps):
         if window.used(now) < rpm:
-            window.start(now)
+            window.start(now, ANN)
             started.append(now)
     assert most_in_any(WINDOW, started) <= rpm
 
@@ -50,18 +52,18 @@ def test_the_openings_are_exactly_when_greedy_starts_happen(rpm: int, gaps: list
     window = Window(rpm)
     for moment in times(gaps):
         if window.used(moment) < rpm:
-            window.start(moment)
+            window.start(moment, ANN)
     now = Instant(times([*gaps, 1.0])[-1])
     promised = list(islice(window.openings(now), ahead))
     for opening in promised:
         assert window.used(Instant(opening + 1e-6)) < rpm
-        window.start(opening)
+        window.start(opening, ANN)
     assert promised == sorted(promised)
 
 
 @given(rpms, st.lists(st.floats(900, 1100), min_size=1, max_size=12))
 def test_a_lowered_cap_holds_back_until_enough_have_left(rpm: int, starts: list[float]) -> None:
-    window = Window(rpm, [Instant(start) for start in starts])
+    window = Window(rpm, [(Instant(start), ANN) for start in sorted(starts)])
     now = Instant(1100.0)
     first = next(window.openings(now))
     if first > now:
@@ -71,7 +73,7 @@ def test_a_lowered_cap_holds_back_until_enough_have_left(rpm: int, starts: list[
 
 def test_a_dropped_start_never_counted() -> None:
     window = Window(1)
-    window.start(Instant(100))
-    window.drop(Instant(100))
-    window.drop(Instant(100))
+    window.start(Instant(100), ANN)
+    window.drop(Instant(100), ANN)
+    window.drop(Instant(100), ANN)
     assert window.used(Instant(100)) == 0

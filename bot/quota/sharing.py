@@ -1,0 +1,216 @@
+"""How one day of a pool is shared: what each policy makes of the day's events. No clock, no I/O.
+
+`FairSharing` lets a member take units up to the level; `FirstComeSharing` lets whoever asks take what is there, and
+stays for comparison.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, deque
+from collections.abc import Sequence
+from typing import Protocol, assert_never
+
+from bot.clock import Instant, day_start
+from bot.errors import RefusalCode
+from bot.messages import CommunityId, Member, Share
+from bot.quota.day import Decision, FairDay
+from bot.quota.events import DayEvent, EventKind
+from bot.quota.history import DAYS, Ask, DayTable, Past, tabulate
+from bot.quota.level import PLAIN
+
+
+class Sharing(Protocol):
+    """One day of one pool under one policy."""
+
+    day: int
+
+    @property
+    def used(self) -> int:
+        """Units our own leases took."""
+        ...
+
+    def apply(self, event: DayEvent) -> None:
+        """Take an event into account."""
+        ...
+
+    def recount(self, *, elsewhere: int, rpd: int) -> None:
+        """The account's cap, and the units it says are gone beyond ours."""
+        ...
+
+    def refusal(self, member: Member, community: CommunityId, moment: Instant) -> RefusalCode | None:
+        """Why a member's next question may not go now; None: it may."""
+        ...
+
+    def share(self, member: Member, community: CommunityId, moment: Instant) -> Share:
+        """Where the member stands."""
+        ...
+
+    def decision(self, member: Member, community: CommunityId, moment: Instant) -> Decision | None:
+        """The same with its reasons, where the policy has any."""
+        ...
+
+
+class Days(Protocol):
+    """Begins each day under one policy, with what it needs of the days before."""
+
+    def remember(self, day: int, asks: Sequence[Ask]) -> None:
+        """A day that is over, in order; days on which nobody asked too."""
+        ...
+
+    def begin(self, day: int, rpd: int) -> Sharing: ...
+
+
+class FirstComeSharing:
+    """Whoever asks may go while there are units."""
+
+    def __init__(self, day: int, rpd: int) -> None:
+        self.day, self.used = day, 0
+        self._rpd, self._elsewhere = rpd, 0
+        self._taken: Counter[Member] = Counter()
+
+    def apply(self, event: DayEvent) -> None:
+        match event.kind:
+            case EventKind.SENT:
+                self.used += 1
+            case EventKind.UNSENT:
+                self.used -= 1
+            case EventKind.LET_THROUGH:
+                self._taken[event.member] += 1
+            case EventKind.WITHDRAWN | EventKind.GIVEN_BACK:
+                self._taken[event.member] -= 1
+            case EventKind.ASKED | EventKind.REFUSED | EventKind.ANSWERED | EventKind.FAILED | EventKind.PROMISED:
+                pass
+            case _:
+                assert_never(event.kind)
+
+    def recount(self, *, elsewhere: int, rpd: int) -> None:
+        self._elsewhere, self._rpd = elsewhere, rpd
+
+    def refusal(self, member: Member, community: CommunityId, moment: Instant) -> RefusalCode | None:
+        return None if self._left() else "pool_spent"
+
+    def share(self, member: Member, community: CommunityId, moment: Instant) -> Share:
+        taken, left = self._taken[member], self._left()
+        return Share(used=taken, level=taken + left, left_now=left, left_sure=0, resets_at=day_start(self.day + 1))
+
+    def decision(self, member: Member, community: CommunityId, moment: Instant) -> Decision | None:
+        return None
+
+    def _left(self) -> int:
+        return max(0, self._rpd - self.used - self._elsewhere)
+
+
+class FairSharing:
+    """Everyone may take up to the level, which days like this one tell."""
+
+    def __init__(self, fair: FairDay) -> None:
+        self.day, self._fair = fair.day, fair
+
+    @property
+    def used(self) -> int:
+        return self._fair.sent
+
+    def apply(self, event: DayEvent) -> None:
+        fair, member = self._fair, event.member.key
+        match event.kind:
+            case EventKind.ASKED:
+                fair.ask(member, event.at, event.community)
+            case EventKind.REFUSED:
+                fair.refuse(member)
+            case EventKind.LET_THROUGH:
+                fair.let_through(member, event.at)
+            case EventKind.WITHDRAWN:
+                fair.give_back(member, unsent=True)
+            case EventKind.SENT:
+                fair.send()
+            case EventKind.UNSENT:
+                fair.unsend()
+            case EventKind.ANSWERED:
+                fair.settle(answered=True)
+            case EventKind.FAILED:
+                fair.settle(answered=False)
+            case EventKind.GIVEN_BACK:
+                fair.give_back(member, unsent=False)
+            case EventKind.PROMISED:
+                fair.promise(member, event.at)
+            case _:
+                assert_never(event.kind)
+
+    def recount(self, *, elsewhere: int, rpd: int) -> None:
+        self._fair.recount(elsewhere, rpd)
+
+    def refusal(self, member: Member, community: CommunityId, moment: Instant) -> RefusalCode | None:
+        decision = self._fair.decide(member.key, moment, community)
+        if decision.admitted:
+            return None
+        return "pool_spent" if decision.verdict == "pool_spent" else "daily_share_spent"
+
+    def share(self, member: Member, community: CommunityId, moment: Instant) -> Share:
+        decision = self.decision(member, community, moment)
+        standing = self._fair.standing(member.key)
+        promised = standing.promised if standing else 0
+        # As far as the pool goes: what the level allows beyond it nobody could take.
+        most = decision.taken + decision.left + promised
+        level = min(decision.level, float(most))
+        left_now = max(promised, math.floor(level) - decision.taken, 0)
+        if self._fair.left_in_all() == 0:
+            left_now = promised = 0
+        if not left_now and decision.admitted:
+            left_now = 1  # the fraction of the level decides for this member's next unit
+        return Share(
+            used=decision.taken,
+            level=round(level, 2),
+            left_now=left_now,
+            left_sure=promised,
+            resets_at=decision.resets_at,
+        )
+
+    def decision(self, member: Member, community: CommunityId, moment: Instant) -> Decision:
+        return self._fair.decide(member.key, moment, community)
+
+
+class FirstComeDays:
+    """`FirstComeSharing` day by day; it learns from nothing."""
+
+    def remember(self, day: int, asks: Sequence[Ask]) -> None:
+        pass
+
+    def begin(self, day: int, rpd: int) -> Sharing:
+        return FirstComeSharing(day, rpd)
+
+
+class FairDays:
+    """`FairSharing` day by day, over the tables of the last `DAYS`."""
+
+    def __init__(self, *, between_communities: bool = False, promise_units: int = 0) -> None:
+        self._between, self._promise_units = between_communities, promise_units
+        self._everyone: deque[DayTable] = deque(maxlen=DAYS)
+        self._communities: dict[str, deque[DayTable]] = {}
+
+    def remember(self, day: int, asks: Sequence[Ask]) -> None:
+        self._everyone.append(tabulate(day, asks))
+        if self._between:
+            for name in {ask.community for ask in asks}:
+                tables = self._communities.setdefault(name, deque(maxlen=DAYS))
+                tables.append(tabulate(day, [ask for ask in asks if ask.community == name]))
+
+    def begin(self, day: int, rpd: int) -> Sharing:
+        first = day - DAYS
+        return FairSharing(
+            FairDay(
+                day,
+                rpd=rpd,
+                past=Past(
+                    day,
+                    [table for table in self._everyone if table.day >= first],
+                    {
+                        name: [table for table in tables if table.day >= first]
+                        for name, tables in self._communities.items()
+                    },
+                ),
+                caution=PLAIN,
+                between_communities=self._between,
+                promise_units=self._promise_units,
+            )
+        )

@@ -1,0 +1,141 @@
+"""What members see under the fair policy: a flood takes its share and no more, and everyone can see why."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from bot.clock import DAY
+from bot.messages import CommunityId, Failed, Finished, Member
+from bot.openrouter.sandbox import SandboxSettings
+from tests.fakes.deployment import Deployment, deployment
+from tests.fakes.virtual import VirtualClock
+
+pytestmark = pytest.mark.virtual
+
+WEB = CommunityId("web")
+FAIR = {"fair_policy": "fair", "promise_units": "0"}
+
+
+async def chat(potluck: Deployment, user: str, times: int, *, every: float) -> list[str | None]:
+    """Ask so often, at that pace; how each reply ended."""
+    errors = []
+    for _ in range(times):
+        errors.append((await potluck.ask(user)).error)
+        await asyncio.sleep(every)
+    return errors
+
+
+async def test_a_flood_leaves_the_others_their_share(tmp_path: Path, clock: VirtualClock) -> None:
+    async with deployment(tmp_path, clock, sandbox=SandboxSettings(rpd=50), env=FAIR) as potluck:
+        flood, *others = await asyncio.gather(
+            chat(potluck, "flood", 400, every=5),
+            *(chat(potluck, f"m{number}", 6, every=300) for number in range(4)),
+        )
+        assert {error for error in flood if error} <= {"daily_share_spent", "pool_spent"}
+        assert flood.count(None) <= 25, "not more than half of the pool"
+        for errors in others:
+            assert errors.count(None) >= 5
+        await potluck.quiet()
+
+
+async def test_first_come_lets_the_flood_take_it(tmp_path: Path, clock: VirtualClock) -> None:
+    """The control: the same day without the level."""
+    async with deployment(tmp_path, clock, sandbox=SandboxSettings(rpd=50)) as potluck:
+        flood, *others = await asyncio.gather(
+            chat(potluck, "flood", 400, every=5),
+            *(chat(potluck, f"m{number}", 6, every=300) for number in range(4)),
+        )
+        assert flood.count(None) > 35
+        assert sum(errors.count(None) for errors in others) < 15
+
+
+async def test_nobody_waits_behind_more_than_one_turn_of_a_flood(tmp_path: Path, clock: VirtualClock) -> None:
+    async with deployment(tmp_path, clock, sandbox=SandboxSettings(rpd=1000), env={**FAIR, "pool_rpm": "4"}) as potluck:
+        flood = [asyncio.create_task(potluck.ask("flood", f"question {number}")) for number in range(40)]
+        await asyncio.sleep(1)
+        for number in range(3):
+            heard = await potluck.ask(f"m{number}")
+            assert heard.error is None
+            assert not heard.places or heard.places[0] == 1
+        for question in flood:
+            question.cancel()
+        await asyncio.wait(flood)
+        await potluck.quiet()
+
+
+async def test_a_refusal_explains_itself(tmp_path: Path, clock: VirtualClock) -> None:
+    async with deployment(tmp_path, clock, sandbox=SandboxSettings(rpd=10), env=FAIR) as potluck:
+        while True:
+            heard = await potluck.ask("flood")
+            if heard.error:
+                break
+        assert isinstance(heard.ending, Failed)
+        assert heard.error == "daily_share_spent"
+        assert heard.ending.error.resets_at == potluck.running.scheduler.resets_at
+        share = heard.ending.share
+        assert share.left_now == 0
+        assert share.level < share.used + 1
+        decision = potluck.running.scheduler.decision(Member("web", "flood"), WEB)
+        assert decision is not None
+        assert decision.verdict == "above_level"
+        assert decision.left > 0
+        assert decision.held_back_for_others > 0
+        assert [day.day for day in decision.days] == [None], "no history yet: one invented day"
+        sent = len(potluck.sandbox.log)
+        assert (await potluck.ask("flood")).error == "daily_share_spent"
+        assert len(potluck.sandbox.log) == sent
+
+
+async def test_a_restart_rebuilds_the_same_level(tmp_path: Path, clock: VirtualClock) -> None:
+    members = [Member("web", name) for name in ("ann", "ben", "flood", "nobody")]
+
+    def standing(potluck: Deployment) -> list[object]:
+        scheduler = potluck.running.scheduler
+        return [(scheduler.share(member, WEB), scheduler.decision(member, WEB)) for member in members]
+
+    env = {**FAIR, "promise_units": "1"}
+    async with deployment(tmp_path, clock, sandbox=SandboxSettings(rpd=50), env=env) as potluck:
+        await asyncio.gather(
+            chat(potluck, "flood", 60, every=5), chat(potluck, "ann", 3, every=60), chat(potluck, "ben", 1, every=1)
+        )
+        assert (await potluck.ask("ben", "sandbox:provider_down")).error == "upstream_failed"
+        gone = asyncio.create_task(potluck.ask("ann"))
+        await asyncio.sleep(0.3)
+        gone.cancel()
+        await asyncio.wait([gone])
+        await potluck.quiet()
+        before = standing(potluck)
+    async with deployment(tmp_path, clock, sandbox=SandboxSettings(rpd=50), env=env) as potluck:
+        assert standing(potluck) == before
+
+
+async def test_yesterday_is_history_today(tmp_path: Path, clock: VirtualClock) -> None:
+    async with deployment(tmp_path, clock, sandbox=SandboxSettings(rpd=50), env=FAIR) as potluck:
+        await chat(potluck, "ann", 3, every=60)
+        await asyncio.sleep(DAY)
+        assert (await potluck.ask("ann")).error is None
+        decision = potluck.running.scheduler.decision(Member("web", "ann"), WEB)
+        assert decision is not None
+        yesterday = int(clock.now() // DAY) - 1
+        assert {day.day for day in decision.days} == {None, yesterday}
+        days = decision.days
+    async with deployment(tmp_path, clock, sandbox=SandboxSettings(rpd=50), env=FAIR) as potluck:
+        decision = potluck.running.scheduler.decision(Member("web", "ann"), WEB)
+        assert decision is not None
+        assert decision.days == days
+
+
+async def test_a_promise_is_set_aside_and_kept(tmp_path: Path, clock: VirtualClock) -> None:
+    env = {**FAIR, "promise_units": "2"}
+    async with deployment(tmp_path, clock, sandbox=SandboxSettings(rpd=12), env=env) as potluck:
+        heard = await potluck.ask("ann")
+        assert isinstance(heard.ending, Finished)
+        promised = heard.ending.share.left_sure
+        assert promised >= 1
+        await asyncio.gather(*(chat(potluck, f"m{number}", 12, every=7) for number in range(6)))
+        errors = await chat(potluck, "ann", promised, every=1)
+        assert errors == [None] * promised, "whatever the others did meanwhile"
+        await potluck.quiet()

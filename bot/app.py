@@ -25,6 +25,7 @@ from bot.quota.sharing import Days, FairDays, FirstComeDays
 from bot.secrets import Secret, load_secret
 from bot.settings import Settings
 from bot.storage.database import Database
+from bot.storage.held import SqlHeldQuestions
 from bot.storage.ledger import SqlLedger
 from bot.storage.migration import migrate
 from bot.storage.transcripts import SqlTranscripts
@@ -123,9 +124,12 @@ async def service(
             ),
             scheduler=scheduler,
             transcripts=transcripts,
+            held=SqlHeldQuestions(database),
+            clock=clock,
             metrics=metrics,
             sandbox=settings.sandbox,
         )
+        await conversations.open()
         stack.push_async_callback(conversations.close)
         metrics.watch_pool(conversations.pool)
         for chore in (account.watch(), _prune(transcripts, ledger, clock, settings)):

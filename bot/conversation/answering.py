@@ -48,8 +48,10 @@ class Answering:
         self._scheduler, self._model, self._transcripts = scheduler, model, transcripts
         self._clock, self._pseudonym, self._metrics = clock, pseudonym, metrics
 
-    async def answer(self, exchange: Exchange, route: Route) -> Finished | None:
+    async def answer(self, exchange: Exchange, route: Route, *, again: bool = False) -> Finished | None:
         """Answer, telling the exchange as it goes. None: one of its messages was handled before.
+
+        `again`: the question has been counted as asked already.
 
         Raises:
             ReplyError: there is no whole answer; part of one may have been told.
@@ -59,7 +61,6 @@ class Answering:
         if opening.handled:
             return None
         sending = self._context(exchange, route, opening.turns)
-        again = False
         while True:
             lease, waited = await self._lease(exchange, route, again=again)
             again = True

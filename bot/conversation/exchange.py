@@ -115,6 +115,25 @@ class Exchange:
             if self._changed is changed:
                 self._changed = asyncio.Event()
 
+    async def watched(self) -> AsyncGenerator[ReplyEvent]:
+        """All of it from the beginning, for one who only looks on: leaving stops nothing."""
+        said, parts = 0, 0
+        while True:
+            for event in self._said[said:]:
+                yield event
+            text = "".join(self._text[parts:])
+            said, parts = len(self._said), len(self._text)
+            if text:
+                yield TextDelta(text=text)
+            if self.ending is not None:
+                yield self.ending
+            if self.over:
+                return
+            changed = self._changed
+            await changed.wait()
+            if self._changed is changed:
+                self._changed = asyncio.Event()
+
     def _ending_for(self, message: IncomingMessage, ending: Ending) -> Ending:
         match ending:
             case Finished() if message is not self.first:

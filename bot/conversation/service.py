@@ -9,10 +9,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from dataclasses import replace
 
+from bot.clock import Clock
 from bot.conversation.answering import Answering
 from bot.conversation.context import tokens
 from bot.conversation.exchange import Exchange
+from bot.conversation.held import HeldQuestions
+from bot.conversation.holding import Holding
 from bot.conversation.transcripts import Transcripts
 from bot.errors import InternalError, Refused, ReplyError, Stopped
 from bot.messages import (
@@ -46,6 +50,8 @@ class ConversationService:
         answering: Answering,
         scheduler: Scheduler,
         transcripts: Transcripts,
+        held: HeldQuestions,
+        clock: Clock,
         metrics: Metrics,
         sandbox: bool,
     ) -> None:
@@ -54,11 +60,17 @@ class ConversationService:
         self._exchanges: dict[tuple[ConversationId, Member], list[Exchange]] = {}
         """Per conversation and member: the one under way, and the one that gathers what comes meanwhile."""
         self._handling: set[MessageId] = set()
+        self._holding = Holding(scheduler=scheduler, questions=held, clock=clock, answer=self._answer_held)
+        self._closing = False
+
+    async def open(self) -> None:
+        """Take up what was held when the service last ended."""
+        await self._holding.open()
 
     # --- what adapters call ------------------------------------------------------------------------------
 
     async def reply(self, message: IncomingMessage) -> AsyncGenerator[ReplyEvent]:
-        if message.id in self._handling:
+        if message.id in self._handling or self._closing:
             return
         self._handling.add(message.id)
         self._metrics.messages.labels(platform=message.author.platform).inc()
@@ -79,8 +91,8 @@ class ConversationService:
                 await self._cancel(exchange)
 
     def stop(self, conversation: ConversationId, member: Member) -> bool:
-        exchanges = self._exchanges.get((conversation, member), [])
-        for exchange in exchanges:
+        exchanges = list(self._exchanges.get((conversation, member), []))
+        for exchange in reversed(exchanges):
             if exchange.task is not None:
                 exchange.task.cancel()
             else:
@@ -111,18 +123,18 @@ class ConversationService:
         await self._transcripts.forget(conversation)
 
     def follow(self, ticket: TicketId) -> AsyncGenerator[ReplyEvent]:
-        raise KeyError(ticket)
+        return self._holding.follow(ticket)
 
     async def give_up(self, ticket: TicketId) -> bool:
-        return False
+        return await self._holding.give_up(ticket)
 
     async def close(self) -> None:
-        """Stop every answer and settle it."""
-        running = [exchange for exchanges in self._exchanges.values() for exchange in exchanges]
-        for exchange in running:
-            if exchange.task is not None:
-                exchange.task.cancel()
-        await asyncio.gather(*(exchange.task for exchange in running if exchange.task is not None))
+        """Stop every answer and settle it. What is held stays held."""
+        self._closing = True
+        running = [exchange.task for exchanges in self._exchanges.values() for exchange in exchanges if exchange.task]
+        for conversation, member in list(self._exchanges):
+            self.stop(conversation, member)
+        await asyncio.gather(*running, self._holding.close())
 
     # --- gathering ---------------------------------------------------------------------------------------
 
@@ -176,24 +188,35 @@ class ConversationService:
     # --- one exchange ------------------------------------------------------------------------------------
 
     async def _run(self, exchange: Exchange, route: Route) -> None:
+        self._end(exchange, await self._answer(exchange, route))
+
+    async def _answer_held(self, exchange: Exchange) -> Ending | None:
+        return await self._answer(exchange, choose(exchange.first.model), held=True)
+
+    async def _answer(self, exchange: Exchange, route: Route, *, held: bool = False) -> Ending | None:
+        """Answer an exchange to its ending, whatever happens. `held`: it has waited for room, and has found it."""
+        first = exchange.first
         ending: Ending | None
         try:
-            ending = await self._answering.answer(exchange, route)
+            ending = await self._answering.answer(exchange, route, again=held)
         except asyncio.CancelledError:
-            ending = self._failed(exchange.first, Stopped(), exchange)
+            ending = self._failed(first, Stopped(), exchange)
         except ReplyError as error:
-            ending = self._failed(exchange.first, error, exchange)
+            if error.code == "daily_share_spent" and not held and first.hold and self._holding.may_hold(first.author):
+                return await self._holding.hold(replace(first, text=exchange.question))
+            ending = self._failed(first, error, exchange)
         except Exception as error:
             # The message may hold what a person wrote: only its type is logged, the rest at DEBUG.
             log.error("a reply failed inside", extra={"action": "reply", "error": type(error).__name__})
             log.debug("the failure", exc_info=error)
-            ending = self._failed(exchange.first, InternalError(), exchange)
+            ending = self._failed(first, InternalError(), exchange)
         if isinstance(ending, Failed):
             self._metrics.replies.labels(outcome=ending.error.code).inc()
         elif ending is not None:
             self._metrics.replies.labels(outcome="finished").inc()
-        self._end(exchange, ending)
+        return ending
 
     def _failed(self, message: IncomingMessage, error: ReplyError, exchange: Exchange | None = None) -> Failed:
         share = self._scheduler.share(message.author, message.community)
-        return Failed(error=error, share=share, partial=bool(exchange and exchange.text))
+        may_hold = error.code == "daily_share_spent" and not message.hold and self._holding.may_hold(message.author)
+        return Failed(error=error, share=share, partial=bool(exchange and exchange.text), may_hold=may_hold)

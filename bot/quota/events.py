@@ -20,6 +20,10 @@ class EventKind(StrEnum):
 
     ASKED = "asked"
     REFUSED = "refused"
+    HELD = "held"
+    """It waits for room in the day. Not kept: the held questions themselves are."""
+    RELEASED = "released"
+    """It was held and is no longer. Not kept either."""
     LET_THROUGH = "let_through"
     """It may go: the member is charged."""
     WITHDRAWN = "withdrawn"

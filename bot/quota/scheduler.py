@@ -152,6 +152,27 @@ class Scheduler:
         self._turn_day()
         return self._sharing.decision(member, community, self._clock.now())
 
+    def room(self, member: Member, community: CommunityId) -> bool:
+        """A member's next question would be let through now."""
+        self._turn_day()
+        return self._sharing.refusal(member, community, self._clock.now()) is None
+
+    def room_at(self, member: Member, community: CommunityId) -> Instant | None:
+        """When it should be, as things stand; None: not today."""
+        self._turn_day()
+        return self._sharing.room_at(member, community, self._clock.now())
+
+    def hold(self, member: Member, community: CommunityId) -> None:
+        """A question of the member's waits for room in the day."""
+        self._apply(self._now(EventKind.HELD, member, community))
+
+    def unhold(self, member: Member, community: CommunityId) -> None:
+        """It no longer does: it is about to be let through, was given up, or its day is over."""
+        self._apply(self._now(EventKind.RELEASED, member, community))
+
+    def _now(self, kind: EventKind, member: Member, community: CommunityId) -> DayEvent:
+        return DayEvent(kind=kind, at=self._clock.now(), member=member, community=community)
+
     # --- what the account tells --------------------------------------------------------------------------
 
     def learn(self, *, rpd: int | None = None, used: int | None = None) -> None:
@@ -182,7 +203,12 @@ class Scheduler:
     # --- a ticket's way ----------------------------------------------------------------------------------
 
     async def admit(
-        self, member: Member, community: CommunityId, claim: Callable[[], Claim], *, again: bool = False
+        self,
+        member: Member,
+        community: CommunityId,
+        claim: Callable[[], Claim],
+        *,
+        again: bool = False,
     ) -> AsyncGenerator[Place | Lease | AlreadyHandled]:
         """Ask for a unit and wait in line, told the place as it changes. The lease is the last thing yielded.
 

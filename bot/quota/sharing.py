@@ -17,7 +17,10 @@ from bot.messages import CommunityId, Member, Share
 from bot.quota.day import Decision, FairDay
 from bot.quota.events import DayEvent, EventKind
 from bot.quota.history import DAYS, Ask, DayTable, Past, tabulate
-from bot.quota.level import PLAIN
+from bot.quota.level import HOLDING
+
+_ESTIMATE = 300.0
+"""Seconds to which an estimate of the day is worth anything."""
 
 
 class Sharing(Protocol):
@@ -50,6 +53,10 @@ class Sharing(Protocol):
         """The same with its reasons, where the policy has any."""
         ...
 
+    def room_at(self, member: Member, community: CommunityId, moment: Instant) -> Instant | None:
+        """When a member's next question should find room today if nobody took anything; None: not today."""
+        ...
+
 
 class Days(Protocol):
     """Begins each day under one policy, with what it needs of the days before."""
@@ -79,10 +86,8 @@ class FirstComeSharing:
                 self._taken[event.member] += 1
             case EventKind.WITHDRAWN | EventKind.GIVEN_BACK:
                 self._taken[event.member] -= 1
-            case EventKind.ASKED | EventKind.REFUSED | EventKind.ANSWERED | EventKind.FAILED | EventKind.PROMISED:
-                pass
             case _:
-                assert_never(event.kind)
+                pass  # what is no unit does not count here
 
     def recount(self, *, elsewhere: int, rpd: int) -> None:
         self._elsewhere, self._rpd = elsewhere, rpd
@@ -96,6 +101,9 @@ class FirstComeSharing:
 
     def decision(self, member: Member, community: CommunityId, moment: Instant) -> Decision | None:
         return None
+
+    def room_at(self, member: Member, community: CommunityId, moment: Instant) -> Instant | None:
+        return moment if self._left() else None
 
     def _left(self) -> int:
         return max(0, self._rpd - self.used - self._elsewhere)
@@ -118,6 +126,10 @@ class FairSharing:
                 fair.ask(member, event.at, event.community)
             case EventKind.REFUSED:
                 fair.refuse(member)
+            case EventKind.HELD:
+                fair.hold(member)
+            case EventKind.RELEASED:
+                fair.release(member)
             case EventKind.LET_THROUGH:
                 fair.let_through(member, event.at)
             case EventKind.WITHDRAWN:
@@ -169,6 +181,19 @@ class FairSharing:
     def decision(self, member: Member, community: CommunityId, moment: Instant) -> Decision:
         return self._fair.decide(member.key, moment, community)
 
+    def room_at(self, member: Member, community: CommunityId, moment: Instant) -> Instant | None:
+        # Time alone only raises the level, so the first moment with room can be found by halving what is left.
+        first, last = moment, Instant(day_start(self.day + 1) - 60)
+        if not self.decision(member, community, last).admitted:
+            return None
+        while last - first > _ESTIMATE:
+            middle = Instant((first + last) / 2)
+            if self.decision(member, community, middle).admitted:
+                last = middle
+            else:
+                first = middle
+        return last
+
 
 class FirstComeDays:
     """`FirstComeSharing` day by day; it learns from nothing."""
@@ -209,7 +234,7 @@ class FairDays:
                         for name, tables in self._communities.items()
                     },
                 ),
-                caution=PLAIN,
+                caution=HOLDING,
                 between_communities=self._between,
                 promise_units=self._promise_units,
             )

@@ -116,3 +116,26 @@ conversations = Table(
     Column("id", Text, primary_key=True),
     Column("forgotten_to", BigInteger, nullable=False, doc="Turns up to this one are no longer context."),
 )
+
+held_questions = Table(
+    "held_questions",
+    metadata,
+    Column("ticket", Text, primary_key=True),
+    Column("message", Text, nullable=False),
+    Column("conversation", Text, nullable=False),
+    Column("community", Text, nullable=False),
+    Column("member", Text, nullable=False),
+    Column("author_name", Text, nullable=False),
+    Column("place", Text, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("model", Text),
+    Column("asked_at", BigInteger, nullable=False),
+    Column("held_at", BigInteger, nullable=False),
+    Column("ended", Text, doc="finished, or an error code; null while it waits."),
+    Index(
+        "ix_held_questions_waiting",
+        "held_at",
+        sqlite_where=text("ended IS NULL"),
+        postgresql_where=text("ended IS NULL"),
+    ),
+)

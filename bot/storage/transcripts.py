@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import Connection, bindparam, delete, func, select
 from sqlalchemy.dialects.sqlite import insert as upsert
 
@@ -71,17 +73,19 @@ class SqlTranscripts:
 
 def _turns(connection: Connection, conversation: ConversationId, limit: int) -> list[Turn]:
     rows = connection.execute(_TURNS, {"of": conversation, "newest": limit}).all()
-    return [
-        Turn(
-            message=MessageId(row.message),
-            author=Member.parse(row.member),
-            author_name=row.author_name,
-            question=row.question,
-            answer=row.answer,
-            whole=row.whole,
-            ended=row.ended_at is not None,
-            model=ModelId(row.model) if row.model is not None else None,
-            asked_at=instant(row.asked_at),
-        )
-        for row in reversed(rows)
-    ]
+    return [turn(row) for row in reversed(rows)]
+
+
+def turn(row: Any) -> Turn:
+    """A row of `turns`."""
+    return Turn(
+        message=MessageId(row.message),
+        author=Member.parse(row.member),
+        author_name=row.author_name,
+        question=row.question,
+        answer=row.answer,
+        whole=row.whole,
+        ended=row.ended_at is not None,
+        model=ModelId(row.model) if row.model is not None else None,
+        asked_at=instant(row.asked_at),
+    )

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from bot.clock import DAY
-from bot.messages import CommunityId, Failed, Finished, Member
+from bot.messages import CommunityId, Failed, Finished, Held, Member, TicketId
 from bot.openrouter.sandbox import SandboxSettings
-from tests.fakes.deployment import Deployment, deployment
+from tests.fakes.deployment import Deployment, Heard, deployment
 from tests.fakes.virtual import VirtualClock
 
 pytestmark = pytest.mark.virtual
@@ -139,3 +140,98 @@ async def test_a_promise_is_set_aside_and_kept(tmp_path: Path, clock: VirtualClo
         errors = await chat(potluck, "ann", promised, every=1)
         assert errors == [None] * promised, "whatever the others did meanwhile"
         await potluck.quiet()
+
+
+async def _refused(potluck: Deployment, user: str) -> None:
+    """Ask until the share is taken."""
+    while (await potluck.ask(user)).error is None:
+        pass
+
+
+async def _followed(potluck: Deployment, ticket: TicketId) -> Heard:
+    heard = Heard()
+    async for event in potluck.running.conversations.follow(ticket):
+        heard.events.append(event)
+    return heard
+
+
+async def _hold(potluck: Deployment, user: str, text: str = "later then") -> Held:
+    heard = await potluck.hear(replace(potluck.message(user, text), hold=True))
+    assert isinstance(heard.ending, Held), heard.events
+    return heard.ending
+
+
+async def test_a_held_question_is_answered_when_there_is_room(tmp_path: Path, clock: VirtualClock) -> None:
+    async with deployment(tmp_path, clock, sandbox=SandboxSettings(rpd=20), env=FAIR) as potluck:
+        await _refused(potluck, "ann")
+        held = await _hold(potluck, "ann", "sandbox:echo the heron")
+        assert held.estimate_at is not None
+        assert clock.now() < held.estimate_at < potluck.running.scheduler.resets_at
+        heard = await _followed(potluck, held.ticket)
+        assert isinstance(heard.ending, Finished)
+        assert "heron" in heard.text
+        assert clock.now() == pytest.approx(held.estimate_at, abs=1200), "nobody else came: the estimate was right"
+        again = await _followed(potluck, held.ticket)
+        assert (again.text, again.error) == (heard.text, None), "told again from its beginning"
+        await potluck.quiet()
+
+
+async def test_a_held_question_survives_a_restart(tmp_path: Path, clock: VirtualClock) -> None:
+    async with deployment(tmp_path, clock, sandbox=SandboxSettings(rpd=20), env=FAIR) as potluck:
+        await _refused(potluck, "ann")
+        held = await _hold(potluck, "ann", "sandbox:echo the heron")
+    async with deployment(tmp_path, clock, sandbox=SandboxSettings(rpd=20), env=FAIR) as potluck:
+        heard = await _followed(potluck, held.ticket)
+        assert "heron" in heard.text
+        assert len(potluck.sandbox.log) == 1
+        await potluck.quiet()
+    async with deployment(tmp_path, clock, sandbox=SandboxSettings(rpd=20), env=FAIR) as potluck:
+        assert (await _followed(potluck, held.ticket)).text == heard.text
+        assert potluck.sandbox.log == [], "never twice"
+
+
+async def test_a_held_question_can_be_given_up_and_costs_nothing(tmp_path: Path, clock: VirtualClock) -> None:
+    async with deployment(tmp_path, clock, sandbox=SandboxSettings(rpd=20), env=FAIR) as potluck:
+        await _refused(potluck, "ann")
+        before = await potluck.counted()
+        held = await _hold(potluck, "ann")
+        following = asyncio.create_task(_followed(potluck, held.ticket))
+        await asyncio.sleep(1)
+        assert await potluck.running.conversations.give_up(held.ticket)
+        assert not await potluck.running.conversations.give_up(held.ticket)
+        assert (await following).error == "stopped"
+        assert (await _followed(potluck, held.ticket)).error == "stopped"
+        await asyncio.sleep(DAY)
+        assert (await potluck.counted())["leases"] == before["leases"]
+
+
+async def test_at_most_two_are_held_and_the_third_is_refused(tmp_path: Path, clock: VirtualClock) -> None:
+    async with deployment(tmp_path, clock, sandbox=SandboxSettings(rpd=20), env=FAIR) as potluck:
+        await _refused(potluck, "ann")
+        first = await potluck.ask("ann")
+        assert isinstance(first.ending, Failed)
+        assert first.ending.may_hold
+        tickets = {(await _hold(potluck, "ann")).ticket for _ in range(2)}
+        assert len(tickets) == 2
+        third = await potluck.hear(replace(potluck.message("ann"), hold=True))
+        assert third.error == "daily_share_spent"
+        assert isinstance(third.ending, Failed)
+        assert not third.ending.may_hold
+
+
+async def test_what_found_no_room_ends_with_a_word_at_midnight(tmp_path: Path, clock: VirtualClock) -> None:
+    async with deployment(tmp_path, clock, sandbox=SandboxSettings(rpd=6), env=FAIR) as potluck:
+        await _refused(potluck, "ann")
+        held = await _hold(potluck, "ann")
+        await asyncio.gather(*(chat(potluck, f"m{number}", 3, every=1) for number in range(6)))
+        following = await _followed(potluck, held.ticket)
+        if following.error is not None:
+            assert following.error in ("hold_expired", "pool_spent")
+        await potluck.quiet()
+
+
+async def test_an_unknown_ticket_is_no_ticket(tmp_path: Path, clock: VirtualClock) -> None:
+    async with deployment(tmp_path, clock, env=FAIR) as potluck:
+        with pytest.raises(KeyError):
+            await _followed(potluck, TicketId("nonsense"))
+        assert not await potluck.running.conversations.give_up(TicketId("nonsense"))

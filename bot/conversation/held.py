@@ -1,0 +1,42 @@
+"""The port to the held questions: they outlive a restart."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol, TypeAlias
+
+from bot.clock import Instant
+from bot.errors import ErrorCode
+from bot.messages import IncomingMessage, TicketId
+from bot.ports import Turn
+
+Ended: TypeAlias = Literal["finished"] | ErrorCode
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldQuestion:
+    """A question that waits for room in the day."""
+
+    ticket: TicketId
+    message: IncomingMessage
+    held_at: Instant
+    ended: Ended | None = None
+
+
+class HeldQuestions(Protocol):
+    """See the module."""
+
+    async def add(self, held: HeldQuestion) -> None: ...
+
+    async def end(self, ticket: TicketId, ended: Ended) -> None:
+        """It waits no longer, and this came of it."""
+        ...
+
+    async def waiting(self) -> Sequence[HeldQuestion]:
+        """Those that wait, first asked first."""
+        ...
+
+    async def find(self, ticket: TicketId) -> tuple[HeldQuestion, Turn | None] | None:
+        """One of them, waiting or ended, with the turn that answered it if there is one."""
+        ...

@@ -1,0 +1,171 @@
+"""Questions that the share refuses now and that wait for room in the day, as long as the day lasts.
+
+They are looked at every few minutes, least taken first, then first asked. What finds room is answered like any other
+question, with nobody there to listen unless somebody follows the ticket. At 00:00 UTC those left over end with a word.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
+from uuid import uuid4
+
+from bot.clock import Clock, day_of, day_start
+from bot.conversation.exchange import Exchange
+from bot.conversation.held import Ended, HeldQuestion, HeldQuestions
+from bot.errors import InternalError, Refused, ReplyError, Stopped
+from bot.messages import (
+    Ending,
+    Failed,
+    Finished,
+    Held,
+    IncomingMessage,
+    Member,
+    ReplyEvent,
+    TextDelta,
+    TicketId,
+)
+from bot.ports import Turn
+from bot.quota.scheduler import Scheduler
+
+LOOK_EVERY = 300.0
+MOST = 2
+"""Held questions a member may have."""
+
+Answer = Callable[[Exchange], Awaitable[Ending | None]]
+"""Answers an exchange to its ending; never raises."""
+
+
+class Holding:
+    """See the module. `open` before use, `close` after."""
+
+    def __init__(self, *, scheduler: Scheduler, questions: HeldQuestions, clock: Clock, answer: Answer) -> None:
+        self._scheduler, self._questions, self._clock, self._answer = scheduler, questions, clock, answer
+        self._waiting: dict[TicketId, HeldQuestion] = {}
+        self._exchanges: dict[TicketId, Exchange] = {}
+        """Of every ticket that has not ended, for whoever follows it."""
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._closing = False
+
+    async def open(self) -> None:
+        """Take up the questions that were waiting when the service last ended."""
+        for held in await self._questions.waiting():
+            self._take(held)
+        self._start(self._look_again())
+
+    async def close(self) -> None:
+        """Stop looking, and stop the answers under way. What waits goes on waiting in the database."""
+        self._closing = True
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def may_hold(self, member: Member) -> bool:
+        """One more question of the member's may be held."""
+        return sum(held.message.author == member for held in self._waiting.values()) < MOST
+
+    async def hold(self, message: IncomingMessage) -> Held:
+        """Hold a question that was just refused. One that is held already keeps its ticket."""
+        known = next((held for held in self._waiting.values() if held.message.id == message.id), None)
+        if known is None:
+            known = HeldQuestion(ticket=TicketId(uuid4().hex), message=message, held_at=self._clock.now())
+            await self._questions.add(known)
+            self._take(known)
+        return Held(ticket=known.ticket, estimate_at=self._scheduler.room_at(message.author, message.community))
+
+    async def follow(self, ticket: TicketId) -> AsyncGenerator[ReplyEvent]:
+        """All of a held reply, from its beginning to its ending.
+
+        Raises:
+            KeyError: no such ticket.
+        """
+        exchange = self._exchanges.get(ticket)
+        if exchange is not None:
+            async for event in exchange.watched():
+                yield event
+            return
+        found = await self._questions.find(ticket)
+        if found is None:
+            raise KeyError(ticket)
+        for event in self._recalled(*found):
+            yield event
+
+    async def give_up(self, ticket: TicketId) -> bool:
+        """Drop a question that still waits. False: there is none under this ticket."""
+        held = self._waiting.get(ticket)
+        if held is None:
+            return False
+        self._scheduler.unhold(held.message.author, held.message.community)
+        await self._over(held, self._failed(held, Stopped()))
+        return True
+
+    # --- inside ------------------------------------------------------------------------------------------
+
+    def _take(self, held: HeldQuestion) -> None:
+        self._waiting[held.ticket] = held
+        self._exchanges.setdefault(held.ticket, Exchange(held.message))
+        if day_of(held.held_at) == day_of(self._clock.now()):
+            self._scheduler.hold(held.message.author, held.message.community)
+
+    async def _look_again(self) -> None:
+        while True:
+            await self._look()
+            now = self._clock.now()
+            midnight = day_start(day_of(now) + 1) - now + 1
+            await asyncio.sleep(min(LOOK_EVERY, midnight))
+
+    async def _look(self) -> None:
+        today = day_of(self._clock.now())
+        for held in [held for held in self._waiting.values() if day_of(held.held_at) != today]:
+            await self._over(held, self._failed(held, Refused("hold_expired")))
+        for held in sorted(self._waiting.values(), key=self._whose_turn):
+            message = held.message
+            if self._scheduler.room(message.author, message.community):
+                self._scheduler.unhold(message.author, message.community)
+                del self._waiting[held.ticket]
+                self._start(self._let_through(held))
+                # Its units count from when it is let through: the next one is judged after that.
+                await asyncio.sleep(0)
+
+    def _whose_turn(self, held: HeldQuestion) -> tuple[int, float]:
+        return self._scheduler.share(held.message.author, held.message.community).used, held.held_at
+
+    async def _let_through(self, held: HeldQuestion) -> None:
+        exchange = self._exchanges[held.ticket]
+        ending = await self._answer(exchange)
+        if isinstance(ending, Failed) and ending.error.code == "daily_share_spent":
+            # Somebody was quicker: it waits on, where it was.
+            self._take(held)
+            return
+        if self._closing and not exchange.sealed:
+            return  # never sent: it waits on, and is taken up at the next start
+        await self._over(held, ending)
+
+    async def _over(self, held: HeldQuestion, ending: Ending | None) -> None:
+        ending = ending or self._failed(held, InternalError())
+        self._waiting.pop(held.ticket, None)
+        code: Ended = ending.error.code if isinstance(ending, Failed) else "finished"
+        await asyncio.shield(self._questions.end(held.ticket, code))
+        self._exchanges.pop(held.ticket).end(ending)
+
+    def _failed(self, held: HeldQuestion, error: ReplyError) -> Failed:
+        return Failed(error=error, share=self._scheduler.share(held.message.author, held.message.community))
+
+    def _recalled(self, held: HeldQuestion, turn: Turn | None) -> list[ReplyEvent]:
+        """What is left of a reply that ended before: its text and its ending."""
+        share = self._scheduler.share(held.message.author, held.message.community)
+        told: list[ReplyEvent] = [TextDelta(text=turn.answer)] if turn is not None and turn.answer else []
+        if held.ended == "finished" and turn is not None and turn.model is not None:
+            return [*told, Finished(model=turn.model, lane="free", attempts=1, share=share)]
+        error: ReplyError = InternalError()
+        if held.ended == "stopped":
+            error = Stopped()
+        elif held.ended == "hold_expired":
+            error = Refused("hold_expired")
+        return [*told, Failed(error=error, share=share, partial=bool(told))]
+
+    def _start(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)

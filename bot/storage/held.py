@@ -1,0 +1,80 @@
+"""The held questions in SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, insert, select, update
+
+from bot.conversation.held import Ended, HeldQuestion
+from bot.messages import CommunityId, ConversationId, IncomingMessage, Member, MessageId, ModelId, TicketId
+from bot.ports import Turn
+from bot.storage.database import Database
+from bot.storage.ledger import instant, microseconds
+from bot.storage.tables import held_questions, turns
+from bot.storage.transcripts import turn
+
+
+class SqlHeldQuestions:
+    """`bot.conversation.held.HeldQuestions` over one database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def add(self, held: HeldQuestion) -> None:
+        message = held.message
+        row = insert(held_questions).values(
+            ticket=held.ticket,
+            message=message.id,
+            conversation=message.conversation,
+            community=message.community,
+            member=message.author.key,
+            author_name=message.author_name,
+            place=message.place,
+            text=message.text,
+            model=message.model,
+            asked_at=microseconds(message.received_at),
+            held_at=microseconds(held.held_at),
+        )
+        await self._database.write(lambda connection: connection.execute(row) and None)
+
+    async def end(self, ticket: TicketId, ended: Ended) -> None:
+        change = update(held_questions).where(held_questions.c.ticket == ticket).values(ended=ended)
+        await self._database.write(lambda connection: connection.execute(change) and None)
+
+    async def waiting(self) -> Sequence[HeldQuestion]:
+        wanted = select(held_questions).where(held_questions.c.ended.is_(None)).order_by(held_questions.c.held_at)
+        return await self._database.read(lambda connection: [_held(row) for row in connection.execute(wanted)])
+
+    async def find(self, ticket: TicketId) -> tuple[HeldQuestion, Turn | None] | None:
+        def unit(connection: Connection) -> tuple[HeldQuestion, Turn | None] | None:
+            row = connection.execute(select(held_questions).where(held_questions.c.ticket == ticket)).one_or_none()
+            if row is None:
+                return None
+            answered = connection.execute(
+                select(turns).where(turns.c.conversation == row.conversation, turns.c.message == row.message)
+            ).first()
+            return _held(row), turn(answered) if answered else None
+
+        return await self._database.read(unit)
+
+
+def _held(row: Any) -> HeldQuestion:
+    return HeldQuestion(
+        ticket=TicketId(row.ticket),
+        message=IncomingMessage(
+            id=MessageId(row.message),
+            conversation=ConversationId(row.conversation),
+            community=CommunityId(row.community),
+            author=Member.parse(row.member),
+            author_name=row.author_name,
+            place=row.place,
+            text=row.text,
+            received_at=instant(row.asked_at),
+            model=ModelId(row.model) if row.model is not None else None,
+            hold=True,
+        ),
+        held_at=instant(row.held_at),
+        ended=row.ended,
+    )

@@ -70,9 +70,73 @@ def run(only: str) -> None:
     unknown = {name.strip() for name in only.split(",")} - {"web"}
     if unknown:
         raise click.UsageError(f"--only {', '.join(sorted(unknown))}: there is no such adapter. There is: web.")
+    settings = settings_and_logs()
     from bot import app
 
-    run_async(app.run(settings_and_logs(), say=click.echo))
+    run_async(app.run(settings, say=click.echo))
+
+
+@main.command()
+@click.option("--member", "name", help="Whose share it takes. Your user name on this machine, if unset.")
+@one_line_errors
+def chat(name: str | None) -> None:
+    """Chat in this terminal, or answer one question from a pipe: echo hi | potluck chat
+
+    It takes part in the same pool as everyone else. Ctrl-C stops an answer, and leaves at the prompt; Ctrl-D leaves.
+    Lines you write are remembered for the arrow keys until you leave, and in no file.
+    """
+    from adapters.terminal.chat import member, own_name
+    from adapters.terminal.session import talk
+    from bot.telemetry import logs
+
+    try:
+        me = member(name or own_name())
+    except ValueError as error:
+        raise click.UsageError(f"--member: {error}.") from None
+    settings = load_settings()
+    # What a person needs to know is said in words here; LOG_LEVEL asks for more.
+    level = settings.log_level if "log_level" in settings.model_fields_set else "ERROR"
+    logs.set_up(level=level, form=settings.log_format)
+    from bot import app
+    from bot.clock import SystemClock
+
+    clock = SystemClock()
+    try:
+        sys.exit(talk(app.service(settings, clock), member=me, clock=clock))
+    except app.StartError as error:
+        page = f" at http://{settings.web_host}:{settings.web_port}" if settings.web_port else ""
+        raise app.StartError(f"{error} Or chat on the web page of the one that runs{page}.") from None
+
+
+@main.command()
+@click.argument("model", required=False)
+@click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
+@one_line_errors
+def doctor(model: str | None, as_json: bool) -> None:
+    """Look for what would keep Potluck from running: settings, database, key, limits, port, clock.
+
+    It changes nothing and asks no model. With MODEL it looks that one up in OpenRouter's catalogue, too.
+    The exit code is 1 if Potluck could not run.
+    """
+    from rich.console import Console
+
+    from adapters.terminal import findings as shown
+    from bot.clock import SystemClock
+    from bot.doctor.examine import examine
+    from bot.doctor.finding import Finding, stops
+    from bot.messages import ModelId
+
+    async def look() -> list[Finding]:
+        wanted = ModelId(model) if model else None
+        return [one async for one in examine(env_file=Path(".env"), clock=SystemClock(), model=wanted)]
+
+    with Console(stderr=True).status("Looking"):
+        found = asyncio.run(look())
+    if as_json:
+        click.echo(shown.as_json(found))
+    else:
+        Console().print(shown.table(found), "", shown.verdict(found), sep="\n")
+    sys.exit(stops(found))
 
 
 @main.command()

@@ -15,7 +15,7 @@ from filelock import FileLock, Timeout
 from bot.clock import DAY, Clock, Instant, SystemClock, day_of
 from bot.conversation.answering import Answering
 from bot.conversation.service import ConversationService
-from bot.errors import PotluckError, StorageError
+from bot.errors import FailureKind, PotluckError, StorageError
 from bot.openrouter.account import Account
 from bot.openrouter.client import OpenRouter
 from bot.quota.ledger import Caps, PoolId
@@ -41,6 +41,8 @@ DEFAULT_RPD = 50
 """OpenRouter's free requests a day for an account that never bought ten credits; used until the account tells."""
 _CONNECTIONS = 1000
 _PRUNE_EVERY = 3600.0
+_FIRST_LOOK = 3.0
+"""Seconds a start waits for what OpenRouter says of the account. It can do without, and must still end when told."""
 
 
 class StartError(PotluckError):
@@ -77,7 +79,7 @@ async def service(
         PotluckError: it cannot start; one line says why.
     """
     async with AsyncExitStack() as stack:
-        stack.enter_context(_alone_with(settings))
+        stack.callback(_alone_with(settings).release)
         migrate(settings.database_file)
         secret = load_secret(settings)
         database = database or Database(settings.database_file, clock)
@@ -92,6 +94,8 @@ async def service(
             api_key=key.get_secret_value() if key else "sandbox",
             clock=clock,
             max_connections=_CONNECTIONS,
+            # The site a request is attributed to is whoever runs this: the address of its own page.
+            referer=f"http://{settings.web_host}:{settings.web_port}",
         )
         stack.push_async_callback(client.close)
         metrics = Metrics()
@@ -111,7 +115,7 @@ async def service(
         await scheduler.open()
         stack.push_async_callback(scheduler.close)
         account = Account(client=client, scheduler=scheduler, learn_rpd=settings.pool_rpd is None)
-        await account.look()
+        await _first_look(account)
         transcripts = SqlTranscripts(database, clock)
         conversations = ConversationService(
             answering=Answering(
@@ -181,6 +185,14 @@ async def _start_sandbox(stack: AsyncExitStack, settings: Settings, clock: Clock
     return url
 
 
+async def _first_look(account: Account) -> None:
+    try:
+        async with asyncio.timeout(_FIRST_LOOK):
+            await account.look()
+    except TimeoutError:
+        account.trouble = FailureKind.TIMEOUT.value
+
+
 async def _prune(transcripts: SqlTranscripts, ledger: SqlLedger, clock: Clock, settings: Settings) -> None:
     while True:
         gone = await transcripts.prune(before=Instant(clock.now() - settings.retain_messages_days * DAY))
@@ -242,6 +254,8 @@ async def run(settings: Settings, *, say: Callable[[str], None]) -> None:
         await asyncio.wait([serving, stopping], return_when=asyncio.FIRST_COMPLETED)
         say("Stopping.")
         stopping.cancel()
+        # First what is under way, so that each reply gets its own last word; then the page.
+        await running.conversations.close()
         serving.cancel()
         with suppress(asyncio.CancelledError):
             await serving

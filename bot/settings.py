@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal, TypeAlias
 from urllib.parse import urlsplit
@@ -19,9 +20,20 @@ FairPolicy: TypeAlias = Literal["fair", "fcfs"]
 
 def _http_url(value: str) -> str:
     parts = urlsplit(value)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError("is not an http:// or https:// address")
+    plain = value.isascii() and value.isprintable() and not set(" @?#") & set(value)
+    if not plain or parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:
+        raise ValueError("is not a plain http:// or https:// address")
     return value.rstrip("/")
+
+
+def _host(value: str) -> str:
+    try:
+        plain = value.isascii() and value.isprintable() and bool(value.encode("idna"))
+    except UnicodeError:
+        plain = False
+    if not plain:
+        raise ValueError("is not a host name or an address")
+    return value
 
 
 def _database_url(value: str) -> str:
@@ -29,6 +41,8 @@ def _database_url(value: str) -> str:
         path = value.removeprefix("sqlite+aiosqlite:///")
         if path in ("", ":memory:"):
             raise ValueError("names no file, and the ledger must outlive the process")
+        if not path.isprintable():
+            raise ValueError("names a file whose name cannot be shown")
         return value
     raise ValueError("is not a database Potluck knows")
 
@@ -113,9 +127,11 @@ class Settings(BaseSettings):
         description="Comma-separated keys, the newest first; pseudonyms are made with the oldest. "
         "Unset: one is made and kept beside the database.",
     )
-    web_host: str = Field(default="127.0.0.1", description="Address the web page listens on.")
+    web_host: Annotated[str, AfterValidator(_host)] = Field(
+        default="127.0.0.1", description="Address the web page listens on."
+    )
     web_port: int = Field(default=8080, ge=0, le=65_535, description="Port of the web page. 0: any free one.")
-    web_token: SecretStr | None = Field(
+    web_token: Annotated[SecretStr | None, AfterValidator(_one_word)] = Field(
         default=None, description="Password of the web page; without it the page answers this machine only."
     )
     log_format: Literal["text", "json"] | None = Field(
@@ -143,6 +159,8 @@ class Settings(BaseSettings):
 _FIXES = {
     "openrouter_api_key": "Copy the key again, or leave it unset for the sandbox.",
     "openrouter_base_url": "Use an address such as https://openrouter.ai/api/v1.",
+    "web_host": "Use an address of this machine, such as 127.0.0.1.",
+    "web_token": "Choose another.",
     "database_url": "Use sqlite+aiosqlite:///potluck.db.",
     "owner_ids": "Write platform:user or platform:tenant/user, separated by commas, such as web:ann.",
     "secret_key": "Leave it unset to have one made.",
@@ -155,14 +173,31 @@ def load_settings(env_file: Path | str | None = ".env") -> Settings:
     Raises:
         SettingsError: one line about the first variable that cannot be used. Never holds the value of a secret.
     """
+    read = _read(env_file)
+    if isinstance(read, Settings):
+        return read
+    raise read[0]
+
+
+def faults(env_file: Path | str | None = ".env") -> Sequence[SettingsError]:
+    """Everything `load_settings` refuses, not only the first of it."""
+    read = _read(env_file)
+    return () if isinstance(read, Settings) else read
+
+
+def _read(env_file: Path | str | None) -> Settings | Sequence[SettingsError]:
     try:
         return Settings(_env_file=env_file)
+    except SettingsError as error:
+        return [error]
     except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-        name = str(first["loc"][0]) if first["loc"] else "settings"
-        raise SettingsError(name.upper(), _fault(first["msg"]), _fix(name)) from None
-    except (SourceError, UnicodeDecodeError) as error:
-        raise SettingsError(".env", f"cannot be read ({type(error).__name__})", "Check the file.") from None
+        found = error.errors(include_url=False, include_context=False, include_input=False)
+        names = [str(one["loc"][0]) if one["loc"] else "settings" for one in found]
+        return [
+            SettingsError(name.upper(), _fault(one["msg"]), _fix(name)) for name, one in zip(names, found, strict=True)
+        ]
+    except (SourceError, UnicodeDecodeError, OSError) as error:
+        return [SettingsError(".env", f"cannot be read ({type(error).__name__})", "Check the file.")]
 
 
 def _fault(message: str) -> str:

@@ -40,7 +40,6 @@ def migrate(file: Path, *, to: str = "head") -> Migrated:
     engine = create_engine("sqlite://", creator=lambda: raw, poolclass=StaticPool)
     try:
         with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-            connection.exec_driver_sql("PRAGMA journal_mode=WAL")
             connection.exec_driver_sql("BEGIN IMMEDIATE")
             try:
                 migrated = _upgrade(connection, file, to)
@@ -75,15 +74,13 @@ def _upgrade(connection: Connection, file: Path, to: str) -> Migrated:
     config.attributes["connection"] = connection
     scripts = ScriptDirectory.from_config(config)
     tables = set(inspect(connection).get_table_names())
-    if tables and "alembic_version" not in tables:
-        raise StorageError(f"{file} belongs to another program. Set DATABASE_URL to a file of Potluck's own.")
     before = MigrationContext.configure(connection).get_current_revision()
+    # Alembic's own table does not tell: other programs have one too, and number their versions likewise.
+    if tables - {"alembic_version"} and (before is None or not {"turns", "leases"} <= tables):
+        raise StorageError(f"{file} belongs to another program. Set DATABASE_URL to a file of Potluck's own.")
     if before is not None and before not in {script.revision for script in scripts.walk_revisions()}:
-        newer = "turns" in tables and "leases" in tables
         raise StorageError(
             f"{file} was written by a newer Potluck (version {before}). Update Potluck, or restore an older file."
-            if newer
-            else f"{file} belongs to another program. Set DATABASE_URL to a file of Potluck's own."
         )
     command.upgrade(config, to)
     after = MigrationContext.configure(connection).get_current_revision()

@@ -26,6 +26,13 @@ def _redact(text: str) -> str:
     return _SECRET.sub("[secret]", text)
 
 
+def _visible(text: str) -> str:
+    """What varies may come from outside: a line stays one line, and no character moves the cursor or hides."""
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() else json.dumps(one)[1:-1] for one in text)
+
+
 def _extras(record: logging.LogRecord) -> dict[str, Any]:
     return {name: value for name, value in vars(record).items() if name not in _OWN}
 
@@ -37,23 +44,22 @@ class _Json(logging.Formatter):
             "level": record.levelname.lower(),
             "logger": record.name,
             "event": record.getMessage(),
-            **_extras(record),
         }
+        line |= {name: value for name, value in _extras(record).items() if name not in line}
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        return _redact(json.dumps(line, default=str, ensure_ascii=False))
+        return _redact(_visible(json.dumps(line, default=str, ensure_ascii=False)))
 
 
 class _Text(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         at = datetime.fromtimestamp(record.created, UTC).strftime("%H:%M:%S")
         extras = "".join(f" {name}={value}" for name, value in _extras(record).items() if name != "action")
-        line = f"{at} {record.levelname.lower():<7} {record.getMessage()}{extras}"
-        # What varies may come from outside: a line stays one line.
-        line = line.replace("\n", "\\n").replace("\r", "\\r").replace("\x1b", "\\e")
+        lines = [_visible(f"{at} {record.levelname.lower():<7} {record.getMessage()}{extras}")]
         if record.exc_info:
-            line = f"{line}\n{self.formatException(record.exc_info)}"
-        return _redact(line)
+            # Set in, so that none of them can pass for a line of its own.
+            lines += [f"    {_visible(line)}" for line in self.formatException(record.exc_info).splitlines()]
+        return _redact("\n".join(lines))
 
 
 def set_up(*, level: str, form: str | None, stream: TextIO = sys.stderr) -> None:

@@ -1,0 +1,300 @@
+"""English for every event and error: data in, text out.
+
+Each adapter shows these texts in its own dress, so that Potluck says the same thing the same way everywhere.
+An error is told as what happened, why, when it works again and what can be done now. Times come in as text
+where the platform writes them itself (Discord's `<t:…>`), or are made here by `at` for the rest.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, tzinfo
+from typing import Literal, TypeAlias
+
+from bot.clock import Instant
+from bot.errors import ErrorCode
+from bot.messages import Lane, NoticeKind
+
+Charge: TypeAlias = Literal["none", "shown", "sent", "untold"]
+"""Whether an ending counts against the member's share: never, if text was shown, always, or not ours to say."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explained:
+    """An error in words: a headline that can stand alone, and what else there is to know."""
+
+    headline: str
+    detail: str
+
+    def __str__(self) -> str:
+        return f"{self.headline} {self.detail}".rstrip()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Entry:
+    what: str
+    advice: str
+    numbered: str = ""
+    """Said instead of `what` where the limit is known: `{limit}`, or `{words}` for a limit in tokens."""
+    why: str = ""
+    again: str = "It works again {again}."
+    charge: Charge = "none"
+
+
+_ERRORS: Mapping[ErrorCode, _Entry] = {
+    "daily_share_spent": _Entry(
+        what="You have had your share of today's pool, as things stand.",
+        why="It grows during the day when others leave theirs unused.",
+        again="Everyone starts afresh {again}.",
+        advice="Try again later today.",
+        charge="untold",
+    ),
+    "pool_spent": _Entry(
+        what="Today's pool is empty.",
+        numbered="Today's pool is empty: all {limit} free requests have been used.",
+        why="Everyone here shares the free requests of one OpenRouter account.",
+        again="It is full again {again}.",
+        advice="Please come back then.",
+        charge="untold",
+    ),
+    "line_full": _Entry(
+        what="The line is full.",
+        numbered="The line is full: {limit} questions are waiting already.",
+        advice="Try again in a minute or two.",
+    ),
+    "wait_too_long": _Entry(
+        what="Your question waited too long and has left the line.",
+        why="Many are asking at once, and only so many requests may start each minute.",
+        advice="Try again in a few minutes.",
+    ),
+    "pool_paused": _Entry(
+        what="The pool is taking a break.",
+        why="OpenRouter asked for it, or an admin did.",
+        again="It goes on {again}.",
+        advice="Try again after the break.",
+    ),
+    "member_blocked": _Entry(
+        what="You cannot ask here at the moment.",
+        why="An admin has switched it off for you.",
+        again="You can ask again {again}.",
+        advice="Please ask an admin about it.",
+    ),
+    "model_not_allowed": _Entry(
+        what="That model is not open to you here.",
+        advice="Choose another one, or let Potluck choose.",
+    ),
+    "budget_spent": _Entry(
+        what="The budget for paid answers is used up.",
+        again="There is a new one {again}.",
+        advice="Free models still answer: ask again without a paid one.",
+    ),
+    "moderated": _Entry(
+        what="The model's provider declined this question.",
+        why="Its safety check stopped it after it was sent, so it counts as one request.",
+        advice="Put it another way, or ask something else.",
+        charge="sent",
+    ),
+    "no_route": _Entry(
+        what="No model can take this question right now.",
+        advice="Try again in a few minutes, or choose another model.",
+        charge="shown",
+    ),
+    "upstream_busy": _Entry(
+        what="The free models are very busy right now.",
+        why="People everywhere use them, not only this group.",
+        advice="Try again in a minute.",
+        charge="shown",
+    ),
+    "upstream_failed": _Entry(
+        what="The model could not finish its answer.",
+        why="The connection to it, or the model itself, failed.",
+        advice="Try again; another model may do better.",
+        charge="shown",
+    ),
+    "empty_answer": _Entry(
+        what="The model answered with nothing at all.",
+        advice="Try again, perhaps in other words.",
+        charge="shown",
+    ),
+    "out_of_credit": _Entry(
+        what="The OpenRouter account is out of credit.",
+        why="It answers nothing while it owes money, free models included.",
+        advice="Whoever pays for the account has to add credit first.",
+        charge="shown",
+    ),
+    "bad_key": _Entry(
+        what="OpenRouter does not accept the key in use.",
+        advice="Whoever the key belongs to has to replace it; until then nothing can be sent with it.",
+        charge="shown",
+    ),
+    "too_long": _Entry(
+        what="That is too long for the models here.",
+        numbered="That is too long: about {words} words fit.",
+        advice="Shorten it, or ask in several steps.",
+        charge="untold",
+    ),
+    "attachment_refused": _Entry(
+        what="That attachment cannot be used.",
+        why="It is too large, or of a kind the models here cannot read.",
+        advice="Paste what matters into the message instead.",
+    ),
+    "stopped": _Entry(what="Stopped.", advice="", charge="untold"),
+    "hold_expired": _Entry(
+        what="There was no room for your question while it was kept waiting.",
+        again="Everyone starts afresh {again}.",
+        advice="Please ask it again.",
+    ),
+    "internal": _Entry(
+        what="Something went wrong inside Potluck.",
+        why="It was nothing you did.",
+        advice="Try again; if it stays, tell whoever runs this Potluck.",
+        charge="untold",
+    ),
+}
+
+_NOTICES: Mapping[NoticeKind, tuple[str, str]] = {
+    "history_shortened": (
+        "This conversation has grown long: {turns} from its beginning were left out.",
+        "This conversation has grown long: its beginning was left out.",
+    ),
+    "messages_gathered": (
+        "{messages} are answered together, as one request.",
+        "What you write before the answer begins is answered together, as one request.",
+    ),
+    "images_dropped": (
+        "{images} could not be shown to the model: it reads only text.",
+        "Images could not be shown to the model: it reads only text.",
+    ),
+    "second_attempt": (
+        "The first try failed, so this is another one. It takes nothing more from your share.",
+        "The first try failed, so this is another one. It takes nothing more from your share.",
+    ),
+    "model_gone": (
+        "The model you chose is no longer offered; another one answers.",
+        "The model you chose is no longer offered; another one answers.",
+    ),
+    "free_models_may_train": (
+        "Free models may store what you write and learn from it: leave out anything private.",
+        "Free models may store what you write and learn from it: leave out anything private.",
+    ),
+    "overtaken": (
+        "The conversation went on while this waited: it answers your earlier message.",
+        "The conversation went on while this waited: it answers your earlier message.",
+    ),
+}
+
+_LANES: Mapping[Lane, str] = {"free": "free", "paid": "paid", "own_key": "your own key"}
+
+
+def explain(
+    code: ErrorCode,
+    *,
+    again: str | None = None,
+    limit: int | None = None,
+    partial: bool = False,
+    may_hold: bool = False,
+) -> Explained:
+    """An error in words.
+
+    `again` is when the same message would work, such as "tomorrow at 02:00"; `limit` the number that was passed;
+    `partial` says that some text was shown; `may_hold` that the question may wait for room instead.
+    """
+    entry = _ERRORS[code]
+    headline = entry.what
+    if limit is not None and entry.numbered:
+        headline = entry.numbered.format(limit=number(limit), words=number(max(1, limit * 3 // 4)))
+    advice = "Or let this question wait: it is answered as soon as there is room." if may_hold else entry.advice
+    parts = (entry.why, entry.again.format(again=again) if again else "", _charged(entry.charge, partial), advice)
+    return Explained(headline=headline, detail=" ".join(part for part in parts if part))
+
+
+def _charged(charge: Charge, partial: bool) -> str:
+    if partial:
+        return "What has come so far stays." if charge != "shown" else "What has come so far stays, and counts."
+    return "Nothing was taken from your share." if charge in ("none", "shown") else ""
+
+
+def notice(kind: NoticeKind, count: int = 0) -> str:
+    """A notice in words; `count` as in `bot.messages.Notice`, 0 where it is not known."""
+    counted, uncounted = _NOTICES[kind]
+    if count < (2 if kind == "messages_gathered" else 1):
+        return uncounted
+    return counted.format(
+        turns=plural(count, "message"), messages=plural(count, "message"), images=plural(count, "image")
+    )
+
+
+def queued(place: int, estimate: float | None) -> str:
+    """Where a question stands in line; `estimate` in seconds."""
+    where = "You are next in line" if place <= 1 else f"You are number {number(place)} in line"
+    return f"{where}." if estimate is None else f"{where}: {wait(estimate)}."
+
+
+def held(estimate: str | None) -> str:
+    """A question that waits for room in the day; `estimate` as text, such as "at 18:05"."""
+    when = f", probably {estimate}" if estimate else ""
+    return f"Your question is kept. It is answered as soon as there is room{when}; it costs nothing until then."
+
+
+def lane(lane: Lane) -> str:
+    """How a request is paid for."""
+    return _LANES[lane]
+
+
+def share(used: int, level: float, left_now: int, left_sure: int = 0, until: str | None = None) -> str:
+    """What a member has taken and may still take: "3 of today's 50 used · 47 left"."""
+    most = math.floor(level)
+    taken = f"{number(used)} of today's {number(most)} used" if used <= most else f"{number(used)} used today"
+    parts = [taken, f"{number(left_now)} left" if left_now else "none left for now"]
+    if left_sure:
+        parts.append(f"{number(left_sure)} kept for you" + (f" until {until}" if until else ""))
+    return " · ".join(parts)
+
+
+def wait(seconds: float) -> str:
+    """A wait that is only estimated: "a few seconds", "about 40 seconds", "about 3 minutes"."""
+    if seconds < 5:
+        return "a few seconds"
+    return f"about {duration(seconds)}"
+
+
+def duration(seconds: float) -> str:
+    """A length of time in one unit, rounded as one would say it."""
+    if seconds < 1:
+        return "a moment"
+    if seconds < 20:
+        return plural(math.ceil(seconds), "second")
+    if seconds <= 55:
+        return plural(5 * math.ceil(seconds / 5), "second")
+    for length, most, unit in ((60, 60, "minute"), (3600, 36, "hour")):
+        if (count := math.ceil(seconds / length - 0.25)) < most:
+            return plural(max(1, count), unit)
+    return plural(round(seconds / 86_400), "day")
+
+
+def at(moment: Instant, now: Instant, zone: tzinfo = UTC) -> str:
+    """A moment as a person in `zone` would name it: "at 18:05", "tomorrow at 02:00", "on 3 March at 00:00".
+
+    Rounded up to the minute: whoever comes back then is not early.
+    """
+    then, today = datetime.fromtimestamp(60 * math.ceil(moment / 60), zone), datetime.fromtimestamp(now, zone)
+    time = f"at {then:%H:%M}" + (" UTC" if zone is UTC else "")
+    match (then.date() - today.date()).days:
+        case 0:
+            return time
+        case 1:
+            return f"tomorrow {time}"
+        case _:
+            return f"on {then.day} {then:%B} {time}"
+
+
+def plural(count: int, noun: str) -> str:
+    """A count with its noun."""
+    return f"{number(count)} {noun}" if count == 1 else f"{number(count)} {noun}s"
+
+
+def number(count: int) -> str:
+    """A whole number as people write it."""
+    return f"{count:,}"

@@ -1,0 +1,54 @@
+"""The pool as the page sees it: one look, or a stream of looks while it changes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+
+from aiohttp import web
+
+from adapters.web import wire
+from adapters.web.relay import COMMENT, HEARTBEAT, EventStream
+from bot.clock import Clock
+from bot.ports import Conversations
+
+LOOK_SECONDS = 0.5
+"""How often a viewer's stream looks for a change: at most two snapshots a second."""
+
+
+class PoolFeed:
+    """The handlers of `/api/pool` and `/api/pool/events`."""
+
+    def __init__(self, *, conversations: Conversations, clock: Clock) -> None:
+        self._conversations, self._clock = conversations, clock
+        self._ended = False
+
+    def routes(self) -> Iterable[web.RouteDef]:
+        return web.get("/api/pool", self.pool), web.get("/api/pool/events", self.events)
+
+    def end_all(self) -> None:
+        """Let every stream end at its next look."""
+        self._ended = True
+
+    async def pool(self, request: web.Request) -> web.Response:
+        return web.json_response(self._snapshot())
+
+    async def events(self, request: web.Request) -> web.StreamResponse:
+        stream, seen, quiet_since = EventStream(request), None, self._clock.monotonic()
+        try:
+            await stream.open()
+            while not self._ended:
+                now, pool = self._clock.monotonic(), self._conversations.pool()
+                if pool != seen:
+                    seen, quiet_since = pool, now
+                    await stream.write(wire.server_sent("pool", self._snapshot()))
+                elif now - quiet_since >= HEARTBEAT:
+                    quiet_since = now
+                    await stream.write(COMMENT)
+                await asyncio.sleep(LOOK_SECONDS)
+        except ConnectionError:
+            pass  # the viewer went away
+        return stream.response
+
+    def _snapshot(self) -> dict[str, object]:
+        return {"now": wire.iso(self._clock.now()), **wire.pool(self._conversations.pool())}

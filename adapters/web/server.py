@@ -1,0 +1,160 @@
+"""The web adapter: a page, the HTTP contract behind it, and the probes, served by aiohttp in the process's own loop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from aiohttp import web
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from adapters.web.chat import Chat
+from adapters.web.inbound import BODY_MAX
+from adapters.web.pool import PoolFeed
+from adapters.web.security import COOKIE, SESSION_SECONDS, Guard, add_headers, is_loopback
+from bot.clock import Clock
+from bot.ports import Conversations
+
+HERE = Path(__file__).parent
+CLOSE_SECONDS = 2.0
+"""How long open answers get to tell their clients that the server stops."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Readiness:
+    """Whether requests can be served, and the state of each part that must work: `{"database": "ok"}`."""
+
+    ready: bool
+    parts: Mapping[str, str]
+
+
+class WebAdapter:
+    """Potluck in a browser. Satisfies `bot.ports.Adapter`.
+
+    `sandbox_members` are the names the page seats side by side while the sandbox stands in for OpenRouter, so
+    that sharing can be seen.
+    """
+
+    name = "web"
+
+    def __init__(
+        self,
+        *,
+        conversations: Conversations,
+        clock: Clock,
+        host: str,
+        port: int,
+        token: str | None,
+        health: Callable[[], Awaitable[Readiness]],
+        metrics: Callable[[], tuple[bytes, str]],
+        sandbox_members: Sequence[str] = ("Ann", "Ben", "Cy"),
+        retain_messages_days: int = 30,
+        retain_counts_days: int = 60,
+    ) -> None:
+        if token is None and not is_loopback(host):
+            raise ValueError("without a token the page may listen on this machine only")
+        self._conversations, self._health, self._metrics = conversations, health, metrics
+        self._host, self._port = host, port
+        self._seats = tuple(sandbox_members)
+        self._days = {"messages": retain_messages_days, "counts": retain_counts_days}
+        self._guard = Guard(token=token, clock=clock)
+        self._chat = Chat(conversations=conversations, clock=clock)
+        self._pool = PoolFeed(conversations=conversations, clock=clock)
+        self._templates = Environment(
+            loader=FileSystemLoader(HERE / "templates"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+        )
+        self._runner: web.AppRunner | None = None
+
+    async def start(self) -> str:
+        """Bind, and return the address to open.
+
+        Raises:
+            OSError: the port is taken (EADDRINUSE) or may not be used.
+        """
+        app = web.Application(client_max_size=BODY_MAX, middlewares=[self._guard.middleware])
+        app.on_response_prepare.append(add_headers)
+        app.add_routes([*self._routes(), *self._chat.routes(), *self._pool.routes()])
+        # A client that goes away cancels its handler: that is what stops its answer.
+        runner = web.AppRunner(app, handler_cancellation=True, access_log=None, shutdown_timeout=CLOSE_SECONDS)
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, self._host, self._port).start()
+        except OSError:
+            await runner.cleanup()
+            raise
+        self._runner = runner
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        return f"http://{host}:{runner.addresses[0][1]}"
+
+    async def run(self) -> None:
+        """Serve until cancelled, then end live answers and close within a few seconds."""
+        if self._runner is None:
+            await self.start()
+        try:
+            await asyncio.get_running_loop().create_future()
+        finally:
+            await self._close()
+
+    async def _close(self) -> None:
+        runner, self._runner = self._runner, None
+        if runner is None:
+            return
+        for site in list(runner.sites):
+            await site.stop()
+        self._pool.end_all()
+        self._chat.relays.end_all()
+        await runner.cleanup()
+
+    def _routes(self) -> Iterable[web.AbstractRouteDef]:
+        return (
+            web.get("/", self._index),
+            web.get("/privacy", self._privacy),
+            web.get("/login", self._login),
+            web.post("/login", self._log_in),
+            web.get("/healthz", self._healthz),
+            web.get("/readyz", self._readyz),
+            web.get("/metrics", self._metrics_page),
+            web.static("/static", HERE / "static"),
+        )
+
+    async def _index(self, request: web.Request) -> web.Response:
+        sandbox = self._conversations.pool().sandbox
+        return self._page("index.html", sandbox=sandbox, members=self._seats if sandbox else ())
+
+    async def _privacy(self, request: web.Request) -> web.Response:
+        return self._page("privacy.html", sandbox=self._conversations.pool().sandbox, days=self._days)
+
+    async def _login(self, request: web.Request) -> web.Response:
+        if not self._guard.needs_token:
+            raise web.HTTPSeeOther("/")
+        return self._page("login.html", wrong=False)
+
+    async def _log_in(self, request: web.Request) -> web.Response:
+        if not self._guard.needs_token:
+            raise web.HTTPSeeOther("/")
+        session = self._guard.log_in(str((await request.post()).get("token", "")))
+        if session is None:
+            return self._page("login.html", status=401, wrong=True)
+        response = web.Response(status=303, headers={"Location": "/"})
+        secure = request.secure or request.headers.get("X-Forwarded-Proto") == "https"
+        response.set_cookie(
+            COOKIE, session, max_age=int(SESSION_SECONDS), httponly=True, samesite="Strict", secure=secure
+        )
+        return response
+
+    async def _healthz(self, request: web.Request) -> web.Response:
+        return web.json_response({"live": True})
+
+    async def _readyz(self, request: web.Request) -> web.Response:
+        state = await self._health()
+        return web.json_response({"ready": state.ready, "parts": dict(state.parts)}, status=200 if state.ready else 503)
+
+    async def _metrics_page(self, request: web.Request) -> web.Response:
+        body, content_type = self._metrics()
+        return web.Response(body=body, headers={"Content-Type": content_type})
+
+    def _page(self, name: str, *, status: int = 200, **values: object) -> web.Response:
+        text = self._templates.get_template(name).render(values)
+        return web.Response(text=text, content_type="text/html", status=status)

@@ -1,0 +1,231 @@
+// One member at the table: what they ask, what they are answered, and what is left of their share.
+
+import { Exchange } from "./exchange.js";
+import { Lost, Refused, events, json, pause } from "./http.js";
+import * as slots from "./slots.js";
+import * as words from "./words.js";
+
+const IDEAS = ["Plan a week of dinners for four", "Explain tides to a ten-year-old", "Write a limerick about sharing"];
+const HELD_RETRY = 5000;
+const template = document.getElementById("seat");
+const random = () => Array.from(crypto.getRandomValues(new Uint8Array(12)), (byte) => byte.toString(16).padStart(2, "0")).join("");
+
+export class Seat {
+  exchanges = [];
+  pinned = true; // the newest is in view, and stays so
+
+  /** `place`: { name, conversation, held: [{ ticket, question }] }, kept by the table; `table.changed(seat)` after use. */
+  constructor(place, table) {
+    this.place = place;
+    this.table = table;
+    this.member = place.name.toLowerCase();
+    place.conversation ??= random();
+    place.held ??= [];
+    this.element = template.content.firstElementChild.cloneNode(true);
+    const at = (selector) => this.element.querySelector(selector);
+    this.log = at(".log");
+    this.list = at("ol");
+    this.input = at("textarea");
+    this.sendButton = at(".send");
+    this.shareLine = at("[data-at=share]");
+    this.down = at("[data-at=down]");
+    at(".face").textContent = place.name[0].toUpperCase();
+    at("h2").textContent = place.name;
+    at("[data-at=hello]").textContent = `What would you like to know, ${place.name}?`;
+    this.element.setAttribute("aria-label", place.name);
+    this.log.setAttribute("aria-label", `${place.name}'s conversation`);
+    this.input.setAttribute("aria-label", `Ask as ${place.name}`);
+    this.input.placeholder = `Ask as ${place.name}`;
+    this.leaveButton = at("[data-at=leave]");
+    this.leaveButton.addEventListener("click", () => table.leave(this));
+    at("[data-at=again]").addEventListener("click", () => this.startOver());
+    this.#wireComposer(at("form"));
+    this.#wireScrolling();
+    at(".ideas").append(...IDEAS.map((idea) => this.#idea(idea)));
+  }
+
+  get where() {
+    return { member: this.member, conversation: this.place.conversation };
+  }
+
+  get live() {
+    return this.exchanges.filter((exchange) => !exchange.ended && !exchange.ticket);
+  }
+
+  /** What was said before, the share now, and the questions that are still held. */
+  async load() {
+    const [{ turns }, share] = await Promise.all([
+      json(`/api/turns?${new URLSearchParams(this.where)}`),
+      json(`/api/share?${new URLSearchParams({ member: this.member })}`),
+    ]);
+    this.showShare(share);
+    if (this.exchanges.length) return;
+    for (const turn of turns) this.#add(turn.question).recall(turn);
+    for (const { ticket, question } of this.place.held) {
+      const exchange = this.#add(question);
+      exchange.handle("held", { ticket, estimate_at: null });
+      this.#follow(exchange);
+    }
+  }
+
+  async refresh() {
+    this.showShare(await json(`/api/share?${new URLSearchParams({ member: this.member })}`));
+  }
+
+  async ask(text, { hold = false, key = random() } = {}) {
+    const exchange = this.#add(text);
+    this.table.changed(this);
+    const release = await slots.take();
+    let begun = false;
+    try {
+      if (exchange.ended) return; // stopped before it was sent
+      exchange.sent = true;
+      const body = { ...this.where, text, hold };
+      for await (const [name, data] of events("/api/chat", { method: "POST", body, headers: { "Idempotency-Key": key } })) {
+        begun = true;
+        this.#handle(exchange, name, data);
+      }
+      if (!exchange.ended && !exchange.ticket) throw new Lost();
+    } catch (error) {
+      this.#broken(exchange, error, () => this.ask(text, { hold, key: begun ? random() : key }));
+    } finally {
+      release();
+      this.table.changed(this);
+    }
+    if (exchange.ticket) {
+      this.place.held.push({ ticket: exchange.ticket, question: text });
+      this.table.changed(this);
+      await this.#follow(exchange);
+    }
+  }
+
+  async stop() {
+    for (const exchange of this.live) if (!exchange.sent) exchange.drop();
+    if (!this.live.length) return;
+    await json("/api/stop", { method: "POST", body: this.where }).catch(() => {});
+  }
+
+  async startOver() {
+    await this.stop();
+    await json("/api/forget", { method: "POST", body: this.where }).catch(() => {});
+    this.place.conversation = random();
+    this.exchanges = [];
+    this.list.replaceChildren();
+    this.element.classList.remove("begun");
+    this.table.changed(this);
+    this.input.focus();
+  }
+
+  showShare(share) {
+    this.share = share;
+    this.shareLine.textContent = words.share(share);
+    this.table.changed(this);
+  }
+
+  #add(text) {
+    const exchange = new Exchange(text, {
+      actions: { stop: () => this.stop(), ask: (question, options) => this.ask(question, options), giveUp: (held) => this.#giveUp(held) },
+      say: (said) => this.table.say(this, said),
+      grew: () => this.#grew(),
+    });
+    this.exchanges.push(exchange);
+    this.list.append(exchange.element);
+    this.element.classList.add("begun");
+    this.pinned = true;
+    this.#grew();
+    return exchange;
+  }
+
+  #handle(exchange, name, data) {
+    exchange.handle(name, data);
+    if (data.share) this.showShare(data.share);
+  }
+
+  #broken(exchange, error, again) {
+    if (exchange.ended || exchange.ticket) return;
+    if (error instanceof Refused && error.error === "duplicate") exchange.lose("It was asked after all.", "Reload the page to see its answer.");
+    else if (error instanceof Refused) exchange.lose(error.message);
+    else if (error instanceof Lost && exchange.text) exchange.lose("The connection broke off.", "What has come so far stays.", again);
+    else if (error instanceof Lost) exchange.lose("Potluck could not be reached.", "Your question is not lost: send it again when the connection is back.", again);
+    else throw error;
+  }
+
+  async #follow(exchange) {
+    const { ticket } = exchange;
+    while (!exchange.ended) {
+      const slot = slots.takePatiently();
+      try {
+        if (slot) for await (const [name, data] of this.#told(exchange, slot)) this.#handle(exchange, name, data);
+      } catch (error) {
+        if (error instanceof Refused) exchange.lose("This question is no longer kept.", "Please ask it again.");
+      } finally {
+        slot?.abort();
+      }
+      if (!exchange.ended) await pause(HELD_RETRY);
+    }
+    this.place.held = this.place.held.filter((held) => held.ticket !== ticket);
+    this.table.changed(this);
+  }
+
+  async *#told(exchange, slot) {
+    exchange.restart();
+    for await (const event of events(`/api/tickets/${encodeURIComponent(exchange.ticket)}/events`, { signal: slot.signal })) {
+      if (event[0] !== "held" && event[0] !== "queued") exchange.moves();
+      yield event;
+    }
+  }
+
+  async #giveUp(exchange) {
+    exchange.gone();
+    await json(`/api/tickets/${encodeURIComponent(exchange.ticket)}`, { method: "DELETE" }).catch(() => {});
+  }
+
+  #idea(text) {
+    const button = Object.assign(document.createElement("button"), { type: "button", textContent: text });
+    button.addEventListener("click", () => this.ask(text));
+    return button;
+  }
+
+  #wireComposer(form) {
+    const fit = () => {
+      this.input.style.height = "auto";
+      this.input.style.height = `${this.input.scrollHeight}px`;
+      this.sendButton.disabled = !this.input.value.trim();
+    };
+    this.input.addEventListener("input", fit);
+    this.input.addEventListener("keydown", (event) => {
+      if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
+        event.preventDefault();
+        form.requestSubmit();
+      }
+    });
+    this.element.addEventListener("keydown", (event) => {
+      if (event.key === "Escape" && this.live.length) this.stop();
+    });
+    this.element.addEventListener("focusin", () => this.table.attend(this));
+    form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      const text = this.input.value;
+      if (!text.trim()) return;
+      this.input.value = "";
+      fit();
+      this.ask(text);
+    });
+  }
+
+  #wireScrolling() {
+    this.log.addEventListener("scroll", () => {
+      this.pinned = this.log.scrollHeight - this.log.scrollTop - this.log.clientHeight < 48;
+      this.down.hidden = this.pinned;
+    }, { passive: true });
+    this.down.addEventListener("click", () => {
+      this.pinned = true;
+      this.#grew();
+    });
+  }
+
+  #grew() {
+    if (this.pinned) this.log.scrollTop = this.log.scrollHeight;
+    this.down.hidden = this.pinned;
+  }
+}

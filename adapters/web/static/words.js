@@ -1,0 +1,35 @@
+// Numbers and times as the page says them. Sentences about errors come from the server.
+
+const counting = new Intl.NumberFormat("en");
+const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+
+export const number = (value) => counting.format(value);
+
+/** A moment as the clock on the wall shows it. */
+export const time = (iso) => clock.format(new Date(iso));
+
+export function wait(seconds) {
+  if (seconds < 5) return "a few seconds";
+  if (seconds < 20) return `about ${Math.ceil(seconds)} seconds`;
+  if (seconds <= 55) return `about ${5 * Math.ceil(seconds / 5)} seconds`;
+  const minutes = Math.max(1, Math.ceil(seconds / 60 - 0.25));
+  return minutes === 1 ? "about 1 minute" : `about ${minutes} minutes`;
+}
+
+export function place(place, seconds) {
+  const where = place <= 1 ? "Next in line" : `Number ${number(place)} in line`;
+  return seconds === null ? where : `${where} · ${wait(seconds)}`;
+}
+
+export function share({ used, level, left_now, left_sure }) {
+  const most = Math.floor(level);
+  const taken = used <= most ? `${number(used)} of today's ${number(most)} used` : `${number(used)} used today`;
+  const left = left_now ? `${number(left_now)} left` : "none left for now";
+  return [taken, left, left_sure ? `${number(left_sure)} kept for you` : ""].filter(Boolean).join(" · ");
+}
+
+const lanes = { free: "free", paid: "paid", own_key: "your own key" };
+
+export function source(model, lane) {
+  return `${model.replace(/:free$/, "")} · ${lanes[lane] ?? lane}`;
+}

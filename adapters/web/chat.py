@@ -12,7 +12,7 @@ from adapters.web import inbound, wire
 from adapters.web.refusal import Refusal, bad_request
 from adapters.web.relay import NoReply, Relays
 from bot.clock import Clock
-from bot.messages import Member, ReplyEvent, TicketId
+from bot.messages import CommunityId, Member, ReplyEvent, TicketId
 from bot.ports import Conversations
 
 TURNS = 200
@@ -47,7 +47,7 @@ class Chat:
                 request,
                 self._conversations.reply(message),
                 encode=self._encoder(inbound.zone(request)),
-                share=partial(self._conversations.share, message.author),
+                share=partial(self._conversations.share, message.author, message.community),
             )
         except NoReply:
             raise Refusal(409, "duplicate", "This message has been handled already.") from None
@@ -59,7 +59,7 @@ class Chat:
                 request,
                 self._conversations.follow(_ticket(request)),
                 encode=self._encoder(inbound.zone(request)),
-                share=partial(self._conversations.share, Member(platform="web", user="-")),
+                share=partial(self._conversations.share, Member(platform="web", user="-"), CommunityId("web")),
             )
         except (KeyError, NoReply):
             raise _no_ticket() from None
@@ -83,7 +83,8 @@ class Chat:
         return web.json_response({"turns": [wire.turn(turn) for turn in turns]})
 
     async def share(self, request: web.Request) -> web.Response:
-        return web.json_response(wire.share(self._conversations.share(inbound.member(request.query))))
+        who, where = inbound.member(request.query), inbound.community(request.query)
+        return web.json_response(wire.share(self._conversations.share(who, where)))
 
     def _encoder(self, zone: tzinfo) -> Callable[[ReplyEvent], bytes]:
         return lambda event: wire.event(event, now=self._clock.now(), zone=zone)

@@ -62,16 +62,21 @@ def member(fields: Mapping[str, object]) -> Member:
     return Member(platform="web", user=_name(fields, "member"))
 
 
+def community(fields: Mapping[str, object]) -> CommunityId:
+    name = _name(fields, "community", default="web")
+    return CommunityId("web" if name == "web" else f"web:{name}")
+
+
 def seat(fields: Mapping[str, object]) -> Seat:
     """The member, community and conversation a request names."""
-    author, community = member(fields), _name(fields, "community", default="web")
+    author, where = member(fields), community(fields)
     conversation = _text(fields, "conversation")
     if not (1 <= len(conversation) <= 128 and conversation.isprintable()):
         raise bad_request("conversation: use 1 to 128 printable characters.")
     return Seat(
         member=author,
-        community=CommunityId("web" if community == "web" else f"web:{community}"),
-        conversation=ConversationId(f"web:{community}/{author.user}/{conversation}"),
+        community=where,
+        conversation=ConversationId(f"{where}/{author.user}/{conversation}"),
     )
 
 

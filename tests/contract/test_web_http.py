@@ -260,8 +260,8 @@ async def test_what_may_be_left_out(site: Site) -> None:
     await site.ask()
     await site.ask(hold=False, model=None, community="web")
     first, second = site.conversations.asked
-    assert (first.community, first.conversation, first.model) == ("web", "web:web/ann/c1", None)
-    assert (second.community, second.conversation, second.model) == ("web", "web:web/ann/c1", None)
+    assert (first.community, first.conversation, first.model) == ("web", "web/ann/c1", None)
+    assert (second.community, second.conversation, second.model) == ("web", "web/ann/c1", None)
     assert first.id != second.id
 
 
@@ -524,7 +524,7 @@ async def test_turns_share_and_forgetting(site: Site) -> None:
         model=None,
         asked_at=MIDNIGHT,
     )
-    site.conversations.kept[ConversationId("web:web/ann/c1")] = [turn]
+    site.conversations.kept[ConversationId("web/ann/c1")] = [turn]
     where = {"member": "ann", "conversation": "c1"}
 
     async def turns() -> Any:
@@ -543,7 +543,7 @@ async def test_turns_share_and_forgetting(site: Site) -> None:
     ]
     async with site.client.post(f"{site.url}/api/forget", json=where) as answer:
         assert answer.status == 200
-    assert site.conversations.forgotten == ["web:web/ann/c1"]
+    assert site.conversations.forgotten == ["web/ann/c1"]
     assert await turns() == []
     async with site.client.get(f"{site.url}/api/share", params={"member": "ann"}) as answer:
         assert set(await answer.json()) == set(SHARE_JSON)

@@ -9,6 +9,7 @@ from typing import TypeAlias
 from bot.clock import Clock, Instant, day_of, day_start
 from bot.errors import Stopped
 from bot.messages import (
+    CommunityId,
     ConversationId,
     Failed,
     Finished,
@@ -97,7 +98,7 @@ class ScriptedConversations:
         event.set()
         return True
 
-    def share(self, member: Member) -> Share:
+    def share(self, member: Member, community: CommunityId = CommunityId("web")) -> Share:  # noqa: B008 - a string
         used = self.used.get(member.key, 0)
         return Share(
             used=used,

@@ -10,9 +10,13 @@ from __future__ import annotations
 import asyncio
 import selectors
 from collections.abc import Callable
-from typing import Any
+from concurrent.futures import Executor
+from typing import Any, TypeVar, TypeVarTuple
 
 from bot.clock import Instant
+
+T = TypeVar("T")
+Arguments = TypeVarTuple("Arguments")
 
 START = Instant(1_790_000_000.0)
 """2026-09-21 14:13:20 UTC: where virtual time starts unless a test says otherwise."""
@@ -56,7 +60,9 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def time(self) -> float:
         return self._virtual
 
-    def run_in_executor(self, executor: Any, func: Callable[..., Any], *args: Any) -> asyncio.Future[Any]:
+    def run_in_executor(
+        self, executor: Executor | None, func: Callable[[*Arguments], T], *args: *Arguments
+    ) -> asyncio.Future[T]:
         future = super().run_in_executor(executor, func, *args)
         self.threads += 1
         future.add_done_callback(self._returned)

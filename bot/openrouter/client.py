@@ -11,7 +11,8 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from http.cookiejar import CookieJar, DefaultCookiePolicy
+from datetime import UTC
+from email.utils import parsedate_to_datetime
 from typing import TypeVar
 
 import aiohttp
@@ -110,10 +111,15 @@ class OpenRouter:
     ) -> None:
         if not (api_key and api_key.isascii() and api_key.isprintable() and " " not in api_key):
             raise ValueError("an API key is one word of printable ASCII")
+        self.ahead: float | None = None
+        """Seconds by which this machine's clock is ahead of OpenRouter's, by the last answer to `key` or `models`;
+        None: it named no time. It names whole seconds, and was on its way: half a second and half of that are unsure.
+        """
         self._base = base_url.rstrip("/")
         self._chat = httpx.URL(f"{self._base}/chat/completions")
         self._deadlines = deadlines
         self._max_connections = max_connections
+        self._clock = clock
         self._failures = Failures(clock=clock, secret=api_key)
         self._tls = httpx.create_ssl_context(trust_env=False)
         self._headers = {
@@ -124,13 +130,8 @@ class OpenRouter:
         }
         if referer is not None:
             self._headers["HTTP-Referer"] = referer
-        self._http = httpx.AsyncClient(
-            transport=AiohttpTransport(verify=self._tls, trust_env=False, client=self._session),
-            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
-            follow_redirects=False,
-            timeout=None,  # noqa: S113 - `Deadlines` are kept here, in the loop's time
-            trust_env=False,
-        )
+        # The transport alone: what httpx's client adds (redirects, cookies, authentication, proxies) is not wanted.
+        self._http = AiohttpTransport(verify=self._tls, trust_env=False, client=self._session)
 
     def _session(self) -> aiohttp.ClientSession:
         """Made at the first request, since it belongs to the loop that runs then."""
@@ -199,8 +200,8 @@ class OpenRouter:
         headers = self._headers | {"Content-Type": "application/json", "Content-Length": str(len(data))}
         try:
             async with deadline:
-                response = await self._http.send(
-                    httpx.Request("POST", self._chat, headers=headers, stream=body), stream=True
+                response = await self._http.handle_async_request(
+                    httpx.Request("POST", self._chat, headers=headers, stream=body)
                 )
             if body.first_at is not None:
                 return response, body.first_at
@@ -244,7 +245,9 @@ class OpenRouter:
         request = httpx.Request("GET", self._base + path, headers=self._headers)
         try:
             async with asyncio.timeout(self._deadlines.idle):
-                response = await self._http.send(request, stream=True)
+                asked_at = self._clock.now()
+                response = await self._http.handle_async_request(request)
+                self.ahead = _ahead(response, (asked_at + self._clock.now()) / 2)
                 try:
                     if response.status_code != 200 or not _is_plain(response):
                         raise await self._failure(response)
@@ -266,6 +269,15 @@ class OpenRouter:
             except wire.Unreadable:
                 failure = self._failures.of_answer(200, response.headers, bytes(body[:ERROR_MAX]))
         raise failure
+
+
+def _ahead(response: httpx.Response, at: float) -> float | None:
+    """How far a moment is ahead of the answer's `Date`, which is cut down to whole seconds."""
+    try:
+        date = parsedate_to_datetime(response.headers["date"])
+        return at - (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() - 0.5
+    except (KeyError, ValueError, OverflowError):
+        return None
 
 
 def _is_plain(response: httpx.Response) -> bool:

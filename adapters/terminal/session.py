@@ -1,0 +1,200 @@
+"""`potluck chat`: reads what a person writes, or what a pipe brings, and shows the answers.
+
+Ctrl-C stops the answer under way; a second one, or one at the prompt, leaves (exit code 130). Ctrl-D and /quit leave
+with 0. A pipe is one question: its answer alone is written to stdout, and 1 is the exit code if there is none.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Generator, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing, contextmanager, suppress
+from typing import TYPE_CHECKING
+
+import click
+from rich.console import Console
+
+from adapters.rendering import words
+from adapters.terminal.background import Background, background
+from adapters.terminal.chat import COMMANDS, Chat, command
+from adapters.terminal.screen import Screen, local_zone
+from bot.clock import Clock, Instant
+from bot.messages import Member, ReplyEvent
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from bot.app import Service
+
+PROMPT = "> "
+QUESTION_MAX = 1_000_000
+"""Bytes a pipe may bring; what a model can read is far less."""
+
+
+class NoQuestionError(click.ClickException):
+    """What was piped in cannot be asked."""
+
+    exit_code = 2
+
+
+def talk(opening: AbstractAsyncContextManager[Service], *, member: Member, clock: Clock) -> int:
+    """Talk until the person leaves, or answer what was piped in. Returns the exit code.
+
+    Raises:
+        PotluckError: the service cannot start.
+        KeyboardInterrupt: the person left by Ctrl-C.
+    """
+    for stream in (sys.stdin, sys.stdout, sys.stderr):  # a letter that cannot be read or shown is no reason to fail
+        stream.reconfigure(errors="replace")  # type: ignore[union-attr]
+    interactive = sys.stdin.isatty() and sys.stdout.isatty()
+    question = "" if interactive else _piped()
+    with _ended_in_order(), background(_chat(opening, member=member, clock=clock)) as chat:
+        if interactive:
+            terminal = Console(highlight=False, markup=False, emoji=False)
+            return Conversation(chat, Screen(answers=terminal, notes=terminal, clock=clock)).run()
+        answers, notes = Console(), Console(stderr=True, highlight=False, markup=False, emoji=False)
+        return Conversation(chat, Screen(answers=answers, notes=notes, clock=clock)).answer(question)
+
+
+@asynccontextmanager
+async def _chat(opening: AbstractAsyncContextManager[Service], *, member: Member, clock: Clock) -> AsyncIterator[Chat]:
+    def at(moment: float) -> str:
+        now = clock.now()
+        return words.at(Instant(moment), now, local_zone(now))
+
+    async with opening as service:
+        days = service.settings.retain_messages_days
+        yield Chat(conversations=service.conversations, clock=clock, member=member, at=at, days=days)
+
+
+def _piped() -> str:
+    """The question on stdin.
+
+    Raises:
+        NoQuestionError: there is none, or a book.
+    """
+    data = sys.stdin.buffer.read(QUESTION_MAX + 1)
+    if len(data) > QUESTION_MAX:
+        raise NoQuestionError(f"The question is longer than {words.number(QUESTION_MAX)} bytes.")
+    if not (question := data.decode(errors="replace").strip()):
+        raise NoQuestionError("There is no question: write it to stdin, or run it in a terminal.")
+    return question
+
+
+class Conversation:
+    """A chat on a screen. Lives in the main thread, where signals come."""
+
+    def __init__(self, chat: Background[Chat], screen: Screen) -> None:
+        self._chat, self._screen = chat, screen
+
+    def answer(self, question: str) -> int:
+        """Answer one question. Ctrl-C stops it, and is raised when it has stopped."""
+        interrupted = self._ask(question)
+        if interrupted:
+            raise KeyboardInterrupt
+        return 1 if self._screen.failed else 0
+
+    def run(self) -> int:
+        """Answer line after line."""
+        _edit_lines()
+        self._screen.say(self._chat.call(self._chat.value.welcome()))
+        while True:
+            try:
+                line = input(f"\n{PROMPT}").strip()
+            except EOFError:
+                self._screen.say("")
+                return 0
+            except KeyboardInterrupt:
+                self._screen.say("")
+                raise
+            if not line:
+                continue
+            if (order := command(line)) is None:
+                self._ask(line)
+            elif (said := self._chat.call(self._chat.value.do(order))) is None:
+                return 0
+            else:
+                self._screen.say(said)
+
+    def _ask(self, text: str) -> bool:
+        """Show the reply. True: it was interrupted."""
+        self._screen.begin()
+        with _silent_keys(), self._stopped_by_ctrl_c() as interrupted, closing(self._events(text)) as events:
+            try:
+                for event in events:
+                    self._screen.show(event)
+                    if interrupted:  # perhaps before there was anything to stop
+                        self._chat.soon(self._chat.value.stop)
+            finally:
+                self._screen.close()
+        return bool(interrupted)
+
+    def _events(self, text: str) -> Generator[ReplyEvent]:
+        return self._chat.each(self._chat.value.ask(text))
+
+    @contextmanager
+    def _stopped_by_ctrl_c(self) -> Iterator[list[int]]:
+        """The first Ctrl-C stops the answer without tearing what is being written; the next one interrupts."""
+        interrupts: list[int] = []
+
+        def stop(number: int, frame: object) -> None:
+            interrupts.append(number)
+            if len(interrupts) > 1:
+                raise KeyboardInterrupt
+            self._chat.soon(self._chat.value.stop)
+
+        before = signal.signal(signal.SIGINT, stop)
+        try:
+            yield interrupts
+        finally:
+            signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def _ended_in_order() -> Iterator[None]:
+    """Being told to end, or losing the terminal, is an exit like any other: what was sent is settled."""
+
+    def leave(number: int, frame: object) -> None:
+        sys.exit(128 + number)
+
+    numbers = [signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
+    before = {number: signal.signal(number, leave) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _silent_keys() -> Iterator[None]:
+    """What is typed meanwhile does not run into the answer: it shows at the next prompt."""
+    if sys.platform == "win32" or not sys.stdin.isatty():
+        yield
+        return
+    import termios
+
+    before = termios.tcgetattr(sys.stdin)
+    termios.tcsetattr(sys.stdin, termios.TCSADRAIN, [*before[:3], before[3] & ~termios.ECHO, *before[4:]])
+    try:
+        yield
+    finally:
+        with suppress(termios.error):  # the terminal has gone
+            termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)
+
+
+def _edit_lines() -> None:
+    """Line editing, completion of commands, and a history that lives as long as this process."""
+    with suppress(ImportError):  # Windows, whose console edits lines itself
+        import readline
+
+        names = [f"/{name}" for name in COMMANDS]
+
+        def complete(text: str, state: int) -> str | None:
+            matches = [name for name in names if text.startswith("/") and name.startswith(text)]
+            return matches[state] if state < len(matches) else None
+
+        readline.set_completer(complete)
+        readline.set_completer_delims(" \n")
+        readline.parse_and_bind("tab: complete")

@@ -1,0 +1,311 @@
+"""The doctor finds what is wrong by real causes, says nothing where nothing is, and touches nothing."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import sqlite3
+from contextlib import closing
+from email.utils import formatdate
+from pathlib import Path
+
+import pytest
+
+from bot.clock import SystemClock
+from bot.doctor.examine import examine
+from bot.doctor.finding import Finding, stops
+from bot.doctor.upstream import limits
+from bot.messages import ModelId
+from bot.openrouter.sandbox import Sandbox, SandboxSettings
+from bot.openrouter.wire import KeyInfo
+from bot.settings import Settings
+from bot.storage.migration import migrate
+from tests.fakes.upstream import Upstream, says, whole
+
+KEY = "sk-or-v1-heron"
+CLOCK = SystemClock()
+
+
+class Patient:
+    """A folder with settings in it, and what the doctor says of them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.database = folder / "potluck.db"
+        self.env = {"DATABASE_URL": f"sqlite+aiosqlite:///{self.database}", "WEB_PORT": "0"}
+        self.findings: list[Finding] = []
+
+    async def look(self, *, model: str | None = None, space_wanted: int = 0, mode: int = 0o600, **env: str) -> None:
+        env_file = self.folder / ".env"
+        env_file.write_text("".join(f"{name}={value}\n" for name, value in (self.env | env).items()))
+        env_file.chmod(mode)
+        wanted = ModelId(model) if model else None
+        looking = examine(env_file=env_file, clock=CLOCK, model=wanted, space_wanted=space_wanted)
+        self.findings = [finding async for finding in looking]
+        assert KEY not in repr(self.findings)
+        assert all(finding.fix for finding in self.findings if finding.level != "ok"), "each trouble has its fix"
+
+    def __getitem__(self, check: str) -> Finding:
+        (finding,) = (finding for finding in self.findings if finding.check == check)
+        return finding
+
+    def level(self, check: str) -> str:
+        return self[check].level
+
+    def levels(self, *checks: str) -> list[str]:
+        return [self.level(check) for check in checks]
+
+    def files(self) -> dict[str, bytes]:
+        return {file.name: file.read_bytes() for file in self.folder.iterdir() if file.name != ".env"}
+
+
+@pytest.fixture
+def patient(tmp_path: Path) -> Patient:
+    return Patient(tmp_path)
+
+
+async def test_nothing_set_is_fine_and_nothing_is_made(patient: Patient) -> None:
+    await patient.look()
+    assert {finding.level for finding in patient.findings} == {"ok"}
+    assert not stops(patient.findings)
+    assert "sandbox" in patient["OpenRouter"].found
+    assert patient.files() == {}
+    await patient.look(DATABASE_URL=f"sqlite+aiosqlite:///{patient.folder}/data/deep/potluck.db")
+    assert not stops(patient.findings)
+    assert patient.files() == {}
+
+
+# --- settings --------------------------------------------------------------------------------------------
+
+
+async def test_every_setting_that_cannot_be_used_is_named_and_no_value_of_a_secret(patient: Patient) -> None:
+    await patient.look(OPENROUTER_API_KEY=f"'{KEY} {KEY}'", POOL_RPM="many", WEB_PORT="99999")
+    assert patient.levels("OPENROUTER_API_KEY", "POOL_RPM", "WEB_PORT") == ["failure"] * 3
+    assert {finding.check for finding in patient.findings} == {"OPENROUTER_API_KEY", "POOL_RPM", "WEB_PORT", ".env"}
+    assert stops(patient.findings)
+
+
+async def test_a_page_for_everyone_without_a_password_is_a_setting_that_cannot_be_used(patient: Patient) -> None:
+    await patient.look(WEB_HOST="0.0.0.0")
+    assert patient.level("WEB_HOST") == "failure"
+
+
+async def test_a_secret_that_others_may_read_is_told(patient: Patient) -> None:
+    await patient.look(SECRET_KEY="", WEB_TOKEN=KEY, mode=0o640)
+    assert patient.level(".env") == "warning"
+    assert "WEB_TOKEN" in patient[".env"].found
+    assert "SECRET_KEY" not in patient[".env"].found, "it is unset"
+    await patient.look(WEB_TOKEN=KEY, mode=0o600)
+    assert patient.level(".env") == "ok"
+    await patient.look(mode=0o644)
+    assert all(finding.check != ".env" for finding in patient.findings), "it holds no secret"
+
+
+# --- the database ----------------------------------------------------------------------------------------
+
+
+async def test_a_database_of_ours_is_read_and_not_touched(patient: Patient) -> None:
+    migrate(patient.database)
+    with closing(sqlite3.connect(patient.database)) as db:
+        db.execute("PRAGMA journal_mode=WAL")  # as a service leaves it
+    before = patient.files()
+    await patient.look()
+    assert patient.level("database") == "ok"
+    assert "version" in patient["database"].found
+    assert patient.files() == before
+
+
+async def test_what_a_crash_left_in_the_journal_is_read_and_not_touched(patient: Patient, tmp_path: Path) -> None:
+    living = tmp_path / "living" / "potluck.db"
+    migrate(living)
+    with closing(sqlite3.connect(living, isolation_level=None)) as db:
+        db.execute("PRAGMA journal_mode=WAL")
+        db.execute("UPDATE alembic_version SET version_num = '9999'")
+        for name in ("potluck.db", "potluck.db-wal"):
+            shutil.copy(living.with_name(name), patient.folder / name)
+    shutil.rmtree(living.parent)
+    before = patient.files()
+    await patient.look()
+    assert "newer" in patient["database"].found
+    assert {name: data for name, data in patient.files().items() if name in before} == before
+
+
+async def _altered(patient: Patient, *statements: str) -> str:
+    """What is found of a database after some SQL. Asserts that it is a failure."""
+    with closing(sqlite3.connect(patient.database, isolation_level=None)) as db:
+        for statement in statements:
+            db.execute(statement)
+    await patient.look()
+    assert patient.level("database") == "failure"
+    assert stops(patient.findings)
+    return patient["database"].found
+
+
+async def test_a_database_of_a_newer_potluck(patient: Patient) -> None:
+    migrate(patient.database)
+    assert "newer" in await _altered(patient, "UPDATE alembic_version SET version_num = '9999'")
+
+
+async def test_a_database_of_another_program(patient: Patient) -> None:
+    assert "another program" in await _altered(patient, "CREATE TABLE notes (text)")
+    statements = ("CREATE TABLE alembic_version (version_num)", "INSERT INTO alembic_version VALUES ('abc')")
+    assert "another program" in await _altered(patient, *statements)
+
+
+async def test_a_file_that_is_no_database(patient: Patient) -> None:
+    patient.database.write_bytes(b"all sorts of things" * 100)
+    assert "not a database" in await _altered(patient)
+    patient.database.unlink()
+    patient.database.mkdir()
+    await patient.look()
+    assert patient.level("database") == "failure"
+
+
+async def test_an_empty_file_and_an_older_database_will_do(patient: Patient) -> None:
+    patient.database.touch()
+    await patient.look()
+    assert patient.level("database") == "ok"
+    migrate(patient.database)
+    with closing(sqlite3.connect(patient.database)) as db, db:
+        db.execute("DELETE FROM alembic_version")
+    await patient.look()
+    assert "brings it up to date" in patient["database"].found
+
+
+async def test_a_database_in_a_folder_that_is_a_file(patient: Patient) -> None:
+    (patient.folder / "data").touch()
+    await patient.look(DATABASE_URL=f"sqlite+aiosqlite:///{patient.folder}/data/potluck.db")
+    assert patient.level("database") == "failure"
+
+
+async def test_room_on_the_disk(patient: Patient) -> None:
+    free = shutil.disk_usage(patient.folder).free
+    for wanted, level in ((free // 2, "ok"), (free * 2, "warning"), (free * 20, "failure")):
+        await patient.look(space_wanted=wanted)
+        assert patient.level("disk") == level
+
+
+# --- OpenRouter ------------------------------------------------------------------------------------------
+
+
+async def test_a_key_that_works_costs_nothing_to_look_at(patient: Patient) -> None:
+    sandbox = Sandbox(SandboxSettings(), CLOCK)
+    url = await sandbox.start()
+    try:
+        await patient.look(OPENROUTER_API_KEY=KEY, OPENROUTER_BASE_URL=url, POOL_RPM="60")
+        assert {finding.level for finding in patient.findings} == {"ok"}
+        assert "0 of today's 50" in patient["OpenRouter"].found
+        assert "50 a day" in patient["POOL_RPD"].found
+        assert "openrouter/free" in patient["models"].found
+        assert patient.level("clock") == "ok"
+        assert sandbox.log == [], "no model was asked"
+
+        await patient.look(OPENROUTER_API_KEY=KEY, OPENROUTER_BASE_URL=url, POOL_RPD="1000")
+        assert patient.level("POOL_RPD") == "warning"
+        assert not stops(patient.findings)
+
+        await patient.look(OPENROUTER_API_KEY=KEY, OPENROUTER_BASE_URL=url, model="sandbox/meadow-8b:free")
+        assert "8,192 tokens, free" in patient["models"].found
+        await patient.look(OPENROUTER_API_KEY=KEY, OPENROUTER_BASE_URL=url, model="sandbox/none")
+        assert patient.level("models") == "failure"
+
+        await patient.look(OPENROUTER_API_KEY=f"bad-{KEY}", OPENROUTER_BASE_URL=url)
+        assert patient.level("OpenRouter") == "failure"
+        assert "key" in patient["OpenRouter"].found
+    finally:
+        await sandbox.close()
+
+
+async def test_nobody_answers(patient: Patient) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    await patient.look(OPENROUTER_API_KEY=KEY, OPENROUTER_BASE_URL=f"http://127.0.0.1:{port}/api/v1")
+    assert patient.level("OpenRouter") == "failure"
+    assert "cannot be reached" in patient["OpenRouter"].found
+
+
+ACCOUNT = {"data": {"is_free_tier": False, "free_model_daily_requests": {"used": 3, "limit": 50, "remaining": 47}}}
+
+
+async def _told(patient: Patient, status: int, body: object, **headers: str) -> None:
+    assert isinstance(body, dict)
+    async with Upstream(says(whole(status, body, **headers))) as upstream:
+        await patient.look(OPENROUTER_API_KEY=KEY, OPENROUTER_BASE_URL=upstream.base_url)
+
+
+async def test_an_account_that_can_answer_nothing_now(patient: Patient) -> None:
+    free = {"used": 51, "limit": 50, "remaining": 0}
+    await _told(patient, 200, {"data": {"free_model_daily_requests": free, "limit_remaining": 1.5}})
+    assert patient.level("OpenRouter") == "warning"
+    assert "1.50 USD" in patient["OpenRouter"].found
+    await _told(patient, 402, {"error": {"code": 402, "message": "Insufficient credits"}})
+    assert patient.level("OpenRouter") == "failure"
+
+
+async def test_an_account_that_says_nothing_is_only_a_warning(patient: Patient) -> None:
+    await _told(patient, 404, {"error": {"code": 404, "message": "Not found"}})
+    assert patient.levels("OpenRouter", "POOL_RPD") == ["warning", "warning"]
+    assert not stops(patient.findings)
+
+
+@pytest.mark.parametrize(
+    ("off", "level"), [(0, "ok"), (10, "warning"), (-10, "warning"), (100, "failure"), (-100, "failure")]
+)
+async def test_the_clock_is_held_against_openrouters(patient: Patient, off: float, level: str) -> None:
+    await _told(patient, 200, ACCOUNT, date=formatdate(CLOCK.now() - off, usegmt=True))
+    assert patient.level("clock") == level
+    assert ("ahead" in patient["clock"].found) is (off > 0)
+    assert ("behind" in patient["clock"].found) is (off < 0)
+
+
+@pytest.mark.parametrize("date", ["", "yesterday", "Mon, 99 Nov 2026 25:00:00 GMT"])
+async def test_a_date_that_is_none_says_nothing_of_the_clock(patient: Patient, date: str) -> None:
+    await _told(patient, 200, ACCOUNT, date=date)
+    assert all(finding.check != "clock" for finding in patient.findings)
+    assert patient.level("OpenRouter") == "ok"
+
+
+def test_more_a_minute_than_openrouter_starts_is_told_of_the_real_one() -> None:
+    account = KeyInfo(
+        free_used=0, free_limit=50, free_remaining=50, limit_usd=None, limit_remaining_usd=None, is_free_tier=True
+    )
+
+    def warned(rpm: int, url: str) -> bool:
+        settings = Settings.model_validate({"pool_rpm": rpm, "openrouter_base_url": url})
+        return any(finding.check == "POOL_RPM" for finding in limits(settings, account))
+
+    assert warned(21, "https://openrouter.ai/api/v1")
+    assert not warned(20, "https://openrouter.ai/api/v1")
+    assert not warned(21, "http://127.0.0.1:8090/api/v1")
+
+
+# --- the web page ----------------------------------------------------------------------------------------
+
+
+async def test_a_port_that_is_taken(patient: Patient) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        taken.close()
+        await patient.look(WEB_PORT=port)
+        assert patient.level("web page") == "ok"
+    async with Upstream(says(whole(200, b"<h1>It works!</h1>", "text/html"))) as other:
+        await patient.look(WEB_PORT=str(other.port))
+        assert patient.level("web page") == "failure"
+        assert "another program" in patient["web page"].found
+    async with Upstream(says(whole(200, {"live": True}))) as other:
+        await patient.look(WEB_PORT=str(other.port))
+        assert patient.level("web page") == "failure", "it is not the Potluck of this database"
+        assert "another Potluck" in patient["web page"].found
+
+
+async def test_an_address_that_is_not_this_machines(patient: Patient) -> None:
+    await patient.look(WEB_HOST="192.0.2.1", WEB_PORT="8080", WEB_TOKEN=KEY)
+    assert patient.level("web page") == "failure"
+
+
+async def test_a_token_that_could_be_guessed(patient: Patient) -> None:
+    await patient.look(WEB_TOKEN="heron")
+    assert patient.level("web access") == "warning"
+    assert "heron" not in repr(patient.findings)
+    await patient.look(WEB_TOKEN="heron" * 4)
+    assert patient.level("web access") == "ok"

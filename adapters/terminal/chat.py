@@ -100,7 +100,7 @@ class Chat:
 
     async def welcome(self) -> RenderableType:
         """What is said first."""
-        share, sandbox = self._conversations.share(self.member), self._conversations.pool().sandbox
+        share, sandbox = self._conversations.share(self.member, CommunityId(PLATFORM)), self._conversations.pool().sandbox
         lines = [
             f"Potluck · {self.member.user} · {words.share(share.used, share.level, share.left_now, share.left_sure)}",
             "The sandbox stands in for OpenRouter: set OPENROUTER_API_KEY for real models." if sandbox else "",
@@ -119,7 +119,7 @@ class Chat:
             case "stop":
                 return "Stopped." if self.stop() else "There is nothing to stop. Ctrl-C stops an answer being written."
             case "quota":
-                share = self._conversations.share(self.member)
+                share = self._conversations.share(self.member, CommunityId(PLATFORM))
                 said = words.share(share.used, share.level, share.left_now, share.left_sure)
                 return f"{said}. Everyone starts afresh {self._at(share.resets_at)}."
             case "pool":

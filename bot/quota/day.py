@@ -1,0 +1,281 @@
+"""One pool's day: who stands where, what is left, and whether the next question may go.
+
+All of it follows from the day's events, which the ledger has; told the same events in the same order, two
+days give the same decisions, so a restart only has to read them back. Every method that changes something
+is one such event. Nothing here waits, and nothing reads a clock.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from bot.clock import DAY, Instant, day_start
+from bot.quota.demand import Standing, lot
+from bot.quota.history import Past
+from bot.quota.level import HOLDING, Caution, DayAnswer, Forecast
+from bot.quota.rooms import Levels, Room, Rooms
+
+TICK = 20.0
+"""Seconds a level stands while nothing changes. Ticks are counted from midnight: a restart sees the same ones."""
+PROMISE_SECONDS = 3600.0
+_ANSWERED_PRIOR = 20
+
+Verdict: TypeAlias = Literal["promised", "granted", "within_level", "above_level", "pool_spent", "pool_promised"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reserve:
+    """Units an admin holds back for an event until it begins."""
+
+    units: int
+    until: Instant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """Whether a member's next question may go now, and why. Units are requests."""
+
+    verdict: Verdict
+    level: float
+    """What the member may have taken today: the day's level times the weight, plus grants. May be infinite."""
+    taken: int
+    left: int
+    """Units of the pool that nobody has been promised or granted."""
+    held_back_for_others: int
+    """How many of them are kept for others, most of whom have not asked yet."""
+    resets_at: Instant
+    forecast: Forecast
+    """The days looked at and what each would allow."""
+
+    @property
+    def days(self) -> tuple[DayAnswer, ...]:
+        return self.forecast.answers
+
+    @property
+    def admitted(self) -> bool:
+        return self.verdict in ("promised", "granted", "within_level")
+
+
+class FairDay:
+    """See the module. Members are named by any stable string; a community matters only between communities."""
+
+    def __init__(
+        self,
+        day: int,
+        *,
+        rpd: int,
+        past: Past,
+        caution: Caution = HOLDING,
+        between_communities: bool = False,
+        community_weights: Mapping[str, float] | None = None,
+        promise_units: int = 0,
+        reserves: Sequence[Reserve] = (),
+    ) -> None:
+        self.day = day
+        self.rpd = rpd
+        self.promise_units = promise_units
+        self.reserves = tuple(reserves)
+        self.foreign = 0
+        """Units the account says are gone beyond those we sent; below 0 where it counted fewer."""
+        self.sent = 0
+        """Units that left for OpenRouter today, second attempts and failures included."""
+        self.pending = 0
+        """Units let through and not yet sent."""
+        self.promised = 0
+        self.granted = 0
+        """Units granted and not yet used."""
+        self._begins = day_start(day)
+        self._rooms = Rooms(past, caution=caution, between_communities=between_communities, weights=community_weights)
+        self._settled, self._answered = 0, 0
+        self._standings: dict[str, Standing] = {}
+        self._room_of: dict[str, Room] = {}
+        self._promises: list[tuple[float, str]] = []
+        self._version = 0
+        self._since = 0.0
+        """The tick of the day in which a question last came or went through."""
+
+    # --- events ------------------------------------------------------------------------------------------
+
+    def join(self, member: str, community: str = "", *, weight: float = 1.0, grant: int = 0) -> None:
+        """Set how a member counts today: before the first question, and again when an admin changes it."""
+        standing = self._standing(member, community)
+        with self._changing(standing):
+            standing.weight, standing.grant = weight, grant
+
+    def ask(self, member: str, moment: Instant, community: str = "") -> None:
+        """A question has been asked. Not for one looked at again, nor for a refused one asked once more."""
+        self._since = self._tick(moment)
+        standing = self._standing(member, community)
+        if standing.asks == 0:
+            self._room_of[member].members += 1
+        with self._changing(standing):
+            standing.asks += 1
+
+    def refuse(self, member: str) -> None:
+        """The question was turned away."""
+        with self._changing(self._standings[member]) as standing:
+            standing.refused = True
+
+    def hold(self, member: str) -> None:
+        """The question waits for room."""
+        with self._changing(self._standings[member]) as standing:
+            standing.refused = True
+            standing.waiting += 1
+
+    def release(self, member: str) -> None:
+        """A held question no longer waits: it was let through, given up or has expired."""
+        with self._changing(self._standings[member]) as standing:
+            standing.waiting -= 1
+
+    def let_through(self, member: str, moment: Instant) -> None:
+        """The question may go: the member and the pool are charged, a promise is used up first."""
+        self._since = self._tick(moment)
+        self.pending += 1
+        with self._changing(self._standings[member]) as standing:
+            if standing.promised:
+                standing.promised -= 1
+            standing.taken += 1
+            standing.refused = False
+
+    def give_back(self, member: str, *, unsent: bool) -> None:
+        """The member gets the unit back: it was never sent (the pool gets it too), or upstream failed."""
+        self.pending -= unsent
+        with self._changing(self._standings[member]) as standing:
+            standing.taken -= 1
+
+    def send(self, *, first: bool = True) -> None:
+        """A unit leaves for OpenRouter. A second attempt was not let through before: `first=False`."""
+        self.pending -= first
+        self.sent += 1
+        self._version += 1
+
+    def settle(self, *, answered: bool) -> None:
+        """An attempt has ended; how many it takes per answer is what makes failures count."""
+        self._settled += 1
+        self._answered += answered
+        self._version += 1
+
+    def recount(self, foreign: int, rpd: int | None = None) -> None:
+        """The account's own count differs from ours by `foreign` units, or its limit has changed."""
+        self.foreign = foreign
+        self.rpd = self.rpd if rpd is None else rpd
+        self._version += 1
+
+    # --- what follows from them --------------------------------------------------------------------------
+
+    def left_in_all(self) -> int:
+        """Units the pool can still send today beyond those already let through; never below 0."""
+        return max(0, self.rpd - self.sent - self.pending - self.foreign)
+
+    def left(self, moment: Instant) -> int:
+        """Units nobody has been promised or granted and no event waits for."""
+        set_aside = sum(reserve.units for reserve in self.reserves if moment < reserve.until)
+        return max(0, self.left_in_all() - self.promised - self.granted - set_aside)
+
+    @property
+    def cost(self) -> float:
+        """Units per answered question, lately."""
+        return max(1.0, (self._settled + _ANSWERED_PRIOR) / (self._answered + _ANSWERED_PRIOR))
+
+    def standing(self, member: str) -> Standing | None:
+        """The member's own count; not to be changed by the caller."""
+        return self._standings.get(member)
+
+    def decide(self, member: str, moment: Instant, community: str = "") -> Decision:
+        """Whether the member's next question may go at `moment`. Changes nothing but promises that ran out."""
+        self._expire(moment)
+        standing = self._standings.get(member) or Standing(member=member)
+        levels = self._levels(standing, moment, community)
+        level = standing.weight * (levels.first if standing.charged == 0 else levels.more)
+        left = self.left(moment)
+        allowed = level + standing.grant
+        return Decision(
+            verdict=self._verdict(standing, level, left),
+            level=allowed,
+            taken=standing.taken,
+            left=left,
+            held_back_for_others=left - int(min(left, max(0.0, allowed - standing.taken))),
+            resets_at=day_start(self.day + 1),
+            forecast=levels.forecast,
+        )
+
+    def probably(self, member: str, moment: Instant, community: str = "") -> int:
+        """Units the member will probably get today beyond those taken: held nearly always, but no promise."""
+        standing = self._standings.get(member) or Standing(member=member)
+        level = standing.weight * self._levels(standing, moment, community).soft
+        room = min(level + standing.grant - standing.taken, self.left(moment) + standing.promised)
+        return max(standing.promised, int(room))
+
+    def promise(self, member: str, moment: Instant) -> int:
+        """Right after an answer: set units aside for the member for an hour. Returns how many are promised now."""
+        if not self.promise_units:
+            return 0
+        decision, standing = self.decide(member, moment), self._standings[member]
+        own = standing.promised
+        units = min(
+            max(own - 1, self.promise_units),
+            decision.level - standing.taken,
+            (decision.left + own) / self.cost,
+        )
+        with self._changing(standing):
+            standing.promised = max(0, int(units))
+            standing.promised_until = moment + PROMISE_SECONDS
+        heapq.heappush(self._promises, (standing.promised_until, member))
+        return standing.promised
+
+    # --- inside ------------------------------------------------------------------------------------------
+
+    def _verdict(self, standing: Standing, level: float, left: int) -> Verdict:
+        if self.left_in_all() <= 0:
+            return "pool_spent"
+        if standing.promised:
+            return "promised"
+        if standing.granted_left:
+            return "granted"
+        if left <= 0:
+            return "pool_promised"
+        room = level - standing.charged
+        within = room >= 1 or room > lot(standing.member, self.day, standing.charged)
+        return "within_level" if within else "above_level"
+
+    def _levels(self, standing: Standing, moment: Instant, community: str) -> Levels:
+        second = self._tick(moment)
+        room = self._room_of.get(standing.member) or self._rooms.of(community)
+        requests = self.left(moment) / self.cost
+        return self._rooms.levels(room, second, requests, version=self._version, since=self._since)
+
+    def _tick(self, moment: Instant) -> float:
+        return min(max(0.0, (moment - self._begins) // TICK * TICK), DAY)
+
+    def _expire(self, moment: Instant) -> None:
+        while self._promises and self._promises[0][0] <= moment:
+            until, member = heapq.heappop(self._promises)
+            standing = self._standings[member]
+            if standing.promised and standing.promised_until == until:
+                self._since = max(self._since, self._tick(Instant(until)))
+                with self._changing(standing):
+                    standing.promised = 0
+
+    def _standing(self, member: str, community: str) -> Standing:
+        if member not in self._standings:
+            self._standings[member] = Standing(member=member)
+            self._room_of[member] = self._rooms.of(community)
+        return self._standings[member]
+
+    @contextmanager
+    def _changing(self, standing: Standing) -> Iterator[Standing]:
+        """The crowd counts a member by where the member stands: out, change, in again."""
+        room = self._room_of[standing.member]
+        room.crowd.place(standing, -1)
+        taken, promised, granted = standing.taken, standing.promised, standing.granted_left
+        yield standing
+        room.taken += standing.taken + standing.promised - taken - promised
+        self.promised += standing.promised - promised
+        self.granted += standing.granted_left - granted
+        room.crowd.place(standing)
+        room.version += 1
+        self._version += 1

@@ -1,0 +1,257 @@
+"""What past days say about the rest of this one: tables per quarter of an hour, built once a day from counts.
+
+A day is kept as its questions (second, community, member under the day's own pseudonym), asked rather than
+sent: what people wanted, not what they were given. Two tables come out of it, for any level x from 0 to 200
+and for "no level at all" (the last column):
+
+- newcomers: what members not yet seen will want in the rest of the day, Σ min(x, their questions);
+- returning: what members already seen will still want, by how often they have asked so far.
+
+No identity crosses midnight, so a table never says who.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from bot.clock import DAY
+
+Array: TypeAlias = npt.NDArray[np.float64]
+Table: TypeAlias = npt.NDArray[np.float32]
+
+SLOTS = 96
+SLOT = DAY / SLOTS
+LEVELS = 200
+"""The highest level the tables tell apart; column LEVELS + 1 is unbounded demand."""
+COLUMNS = LEVELS + 2
+HABITS = 3
+"""Members are told apart by how often they have asked today: once, two or three times, more."""
+DAYS = 28
+
+_AGEING = 0.97
+_SAME_WEEKDAY, _SAME_KIND, _OTHER_KIND = 1.0, 0.6, 0.15
+_SEEN_PRIOR = 32
+"""Members added to both sides of "seen so far, today against then": early counts are mostly noise."""
+_SPREAD = 0.5
+_DAY_PRIOR, _FIRST_ASK_PRIOR = 3, 5
+"""What one day's few members are worth against all days', and all days' against what a first question says."""
+_FEW_DAYS = 7
+_INVENTED_WEIGHT = 2
+_INVENTED_STAY = 0.75
+"""The invented day: after each question three of four members ask another, so four on average."""
+
+
+class Ask(NamedTuple):
+    """One question of a day."""
+
+    second: float
+    """Since 00:00 UTC."""
+    community: str
+    member: str
+
+
+def habit(asks: int) -> int:
+    """Which of the HABITS a member belongs to after so many questions today (at least one)."""
+    return 0 if asks <= 1 else 1 if asks <= 3 else 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DayTable:
+    """One past day. Rows are the SLOTS + 1 edges of its quarters of an hour.
+
+    Columns x end with the most anyone asked that day, as more changes nothing, and then comes "unbounded".
+    """
+
+    day: int
+    seen: Table
+    """[edge] members who had asked by then."""
+    newcomers: Table
+    """[edge, x] Σ min(x, questions) over members who first ask after it."""
+    returning: Table
+    """[edge, habit, x] Σ min(x, questions still to come) over members who had asked by then."""
+    counted: Table
+    """[edge, habit] over how many members that is."""
+
+
+def tabulate(day: int, asks: Iterable[Ask]) -> DayTable:
+    """Build the table of one day, in time that grows with its questions and its members."""
+    questions = list(asks)
+    members, who = np.unique(np.array([ask.member for ask in questions], dtype=np.str_), return_inverse=True)
+    edge = np.minimum((np.array([ask.second for ask in questions]) // SLOT).astype(np.int64) + 1, SLOTS)
+    total = np.bincount(who, minlength=len(members))
+    columns = 2 + min(LEVELS, int(total.max(initial=0)))
+    order = np.argsort(edge, kind="stable")
+    starts = np.searchsorted(edge[order], np.arange(SLOTS + 2))
+    so_far = np.zeros(len(members), dtype=np.int64)
+    table = DayTable(
+        day=day,
+        seen=np.zeros(SLOTS + 1, dtype=np.float32),
+        newcomers=np.zeros((SLOTS + 1, columns), dtype=np.float32),
+        returning=np.zeros((SLOTS + 1, HABITS, columns), dtype=np.float32),
+        counted=np.zeros((SLOTS + 1, HABITS), dtype=np.float32),
+    )
+    for at in range(SLOTS + 1):
+        so_far += np.bincount(who[order[starts[at] : starts[at + 1]]], minlength=len(members))
+        still = total - so_far
+        group = np.digitize(so_far, (1, 2, 4))  # 0 has yet to come, the others are habits
+        sums = _capped_sums(group, still, HABITS + 1, columns)
+        table.newcomers[at], table.returning[at] = sums[0], sums[1:]
+        table.counted[at] = np.bincount(group, minlength=HABITS + 1)[1:]
+        table.seen[at] = table.counted[at].sum()
+    return table
+
+
+def _capped_sums(group: npt.NDArray[np.int64], amounts: npt.NDArray[np.int64], groups: int, columns: int) -> Array:
+    """[group, x] Σ min(x, amount), for each bounded x, then without a bound."""
+    cell = group * columns + np.minimum(amounts, columns - 1)
+    count = np.bincount(cell, minlength=groups * columns).reshape(groups, columns)
+    at_least = np.cumsum(count[:, ::-1], axis=1)[:, ::-1].astype(np.float64)
+    at_least[:, 0] = 0  # one level more adds one unit for each who wants at least that much
+    sums = np.cumsum(at_least, axis=1)
+    sums[:, -1] = np.bincount(group, weights=amounts, minlength=groups)
+    return sums
+
+
+def _widened(table: Table, columns: int = COLUMNS) -> Table:
+    """The same table with more bounded columns, which repeat the last."""
+    bounded = table.shape[-1] - 1
+    reach = [*range(bounded), *[bounded - 1] * (columns - 1 - bounded), bounded]
+    wide: Table = table[..., reach]
+    return wide
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outlook:
+    """How the rest of today may go, one row for each day it may go like."""
+
+    days: tuple[int | None, ...]
+    """None is the invented day."""
+    weights: Array
+    """[day] how like today it is; they add up to 1."""
+    newcomers: Array
+    """[day, x] units members not yet seen will want under level x, scaled to today's size."""
+    returning: Array
+    """[day, habit, x] units one member already here will still want."""
+
+
+class History:
+    """The last days, ready to be asked about one day."""
+
+    def __init__(self, tables: Sequence[DayTable], day: int, *, wider: History | None = None) -> None:
+        """`tables` are consecutive days before `day`, empty ones included; the newest DAYS count.
+
+        `wider` is the history of all communities where this one is of a single one: few members' habits
+        lean on everybody's.
+        """
+        tables = [table for table in tables if day - DAYS <= table.day < day]
+        self.day = day
+        self.days = tuple(table.day for table in tables)
+        self._edge = -1
+        if not tables:
+            return
+        columns = max(table.newcomers.shape[1] for table in tables)
+        self._seen = np.stack([table.seen for table in tables], axis=1)
+        self._counts = np.stack([table.counted for table in tables], axis=1)
+        self._newcomers = np.stack([_widened(table.newcomers, columns) for table in tables], axis=1)
+        self._sums = np.stack([_widened(table.returning, columns) for table in tables], axis=1)
+        first = _after_first(self._newcomers.sum(axis=1))[:, np.newaxis]
+        if wider is not None and wider.days:
+            columns, first = COLUMNS, _widened(wider.mean)
+        weight = self._counts.sum(axis=1)[..., np.newaxis] + _FIRST_ASK_PRIOR
+        self.mean: Table = (_widened(self._sums.sum(axis=1), columns) + _FIRST_ASK_PRIOR * first) / weight
+        """[edge, habit, x] what a member already here still wants, over all days."""
+        self._likeness = np.array([_likeness(day, past) for past in self.days])
+
+    def outlook(self, second: float, seen: int) -> Outlook:
+        """The rest of the day as it looks at `second`, when `seen` members have asked today."""
+        if not self.days:
+            newcomers, returning = _invented(second, seen)
+            return Outlook(days=(None,), weights=np.ones(1), newcomers=newcomers, returning=returning)
+        edge = min(int(second // SLOT), SLOTS - 1)
+        part = second / SLOT - edge
+        if edge != self._edge:
+            self._edge = edge
+            self._ends = [self._edge_rows(edge), self._edge_rows(edge + 1)]
+        then, newcomers, returning = (near + part * (far - near) for near, far in zip(*self._ends, strict=True))
+        scale = (seen + _SEEN_PRIOR) / (then + _SEEN_PRIOR)
+        weights = self._likeness * np.exp(-(np.log(scale) ** 2) / (2 * _SPREAD**2))
+        weights /= weights.sum()
+        newcomers *= np.clip(scale, 0.25, 4)[:, np.newaxis]
+        days: tuple[int | None, ...] = self.days
+        if len(days) < _FEW_DAYS:
+            invented = _invented(second, seen)
+            newcomers, returning = np.concatenate((newcomers, invented[0])), np.concatenate((returning, invented[1]))
+            share = _INVENTED_WEIGHT / (len(days) + _INVENTED_WEIGHT)
+            weights = np.append(weights * (1 - share), share)
+            days = (*days, None)
+        return Outlook(days=days, weights=weights, newcomers=newcomers, returning=returning)
+
+    @property
+    def usual_members(self) -> float:
+        """Members a day, on average; 0 without history."""
+        return float(self._seen[-1].mean()) if self.days else 0.0
+
+    @property
+    def usual_course(self) -> Array:
+        """[edge] the part of a day's questions that has come by then, over all days; steady without history."""
+        if not self.days or not self._newcomers[0, :, -1].any():
+            return np.linspace(0, 1, SLOTS + 1)
+        to_come = (self._newcomers[..., -1] + self._sums[..., -1].sum(axis=-1)).sum(axis=1)
+        course: Array = 1 - to_come.astype(float) / to_come[0]
+        return course
+
+    def _edge_rows(self, edge: int) -> tuple[Array, Array, Array]:
+        """Seen, newcomers, returning at one edge of a quarter of an hour, in full width."""
+        counts = self._counts[edge, ..., np.newaxis]
+        returning = (_widened(self._sums[edge]) + _DAY_PRIOR * _widened(self.mean[edge])) / (counts + _DAY_PRIOR)
+        newcomers = _widened(self._newcomers[edge])
+        return self._seen[edge].astype(float), newcomers.astype(float), returning.astype(float)
+
+
+class Past:
+    """A pool's last days as one day sees them: over everyone and, for a level of its own each, by community."""
+
+    def __init__(self, day: int, everyone: Sequence[DayTable], communities: Mapping[str, Sequence[DayTable]]) -> None:
+        """`communities` may leave out days on which nobody of a community asked."""
+        self.day = day
+        self.everyone = History(everyone, day)
+        self.communities = tuple(sorted(communities))
+        self._tables = {name: {table.day: table for table in tables} for name, tables in communities.items()}
+
+    def of(self, community: str) -> History:
+        """One community's days, the same days as everyone's. An unknown community has had empty ones."""
+        known = self._tables.get(community, {})
+        tables = [known.get(day) or tabulate(day, ()) for day in self.everyone.days]
+        return History(tables, self.day, wider=self.everyone)
+
+
+def _likeness(day: int, past: int) -> float:
+    """How much a past day is worth before anything of today is known."""
+    weekday, then = (day + 3) % 7, (past + 3) % 7  # 1970-01-01 was a Thursday; 5 and 6 are the weekend
+    alike = _SAME_KIND if (weekday >= 5) == (then >= 5) else _OTHER_KIND
+    kind = _SAME_WEEKDAY if weekday == then else alike
+    return float(kind * _AGEING ** (day - past))
+
+
+def _after_first(newcomers: Table) -> Table:
+    """[edge, x] what a newcomer wants after the first question: fills the habits while nobody has been seen."""
+    first = newcomers[:, 1:2]
+    shifted = np.concatenate((newcomers[:, 1:-1], newcomers[:, -2:-1], newcomers[:, -1:]), axis=1)
+    after: Table = np.divide(shifted - first, first, out=np.zeros_like(shifted), where=first > 0)
+    after[:, 0] = 0
+    return after
+
+
+def _invented(second: float, seen: int) -> tuple[Array, Array]:
+    """A day made up where history is thin: arrivals go on as so far, each member with four questions."""
+    rest = DAY - second
+    levels = np.append(np.arange(LEVELS + 1.0), np.inf)
+    wants = (1 - _INVENTED_STAY**levels) / (1 - _INVENTED_STAY)
+    arrivals = (seen + 3) / (second + 3 * 3600) * rest
+    stay = wants * min(1.0, rest / (DAY / 2))
+    return (arrivals * wants)[np.newaxis], np.tile(stay, (1, HABITS, 1))

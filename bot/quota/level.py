@@ -1,0 +1,141 @@
+"""The level: how many units each member may have taken today, as days like this one would have it.
+
+For each past day the question is the same: if the rest of today went like that one, which level would spend
+exactly what is left? The answers, weighted by how like today the days are, give the level as a quantile:
+a generous one for a member's first unit of the day, a careful one for more.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from bot.quota.demand import LOTS, WIDEST, Crowd
+from bot.quota.history import Array, Outlook
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caution:
+    """Which quantile of the days' answers counts. Lower protects those who come late, higher spends more."""
+
+    first: float = 0.6
+    """For a member's first unit of the day."""
+    more: float = 0.35
+    """For the next units."""
+    soft: float = 0.1
+    """For "probably so many more today"."""
+
+
+PLAIN = Caution()
+HOLDING = Caution(first=0.3, more=0.15)
+"""Where refused questions wait for room until the day ends, caution wastes next to nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DayAnswer:
+    """What one day says: the level that would spend exactly what is left if today went on like it."""
+
+    day: int | None
+    """None is the invented day of a thin history."""
+    weight: float
+    level: float
+    """Infinite where everything wanted would fit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """All the days' answers at one moment, from the lowest level to the highest."""
+
+    days: tuple[int | None, ...]
+    levels: Array
+    weights: Array
+    _cumulated: Array
+
+    @classmethod
+    def of(cls, outlook: Outlook, levels: Array) -> Forecast:
+        order = np.argsort(levels, kind="stable")
+        weights = outlook.weights[order]
+        return cls(tuple(outlook.days[at] for at in order), levels[order], weights, np.cumsum(weights))
+
+    def level(self, quantile: float) -> float:
+        """The lowest level at which the days that allow no more have at least the weight `quantile`."""
+        at = int(np.searchsorted(self._cumulated, quantile - 1e-9))
+        return float(self.levels[min(at, len(self.levels) - 1)])
+
+    @property
+    def answers(self) -> tuple[DayAnswer, ...]:
+        return tuple(
+            DayAnswer(day=day, weight=float(weight), level=float(level))
+            for day, weight, level in zip(self.days, self.weights, self.levels, strict=True)
+        )
+
+
+_WIDTHS = (16, 64, WIDEST)
+"""Levels looked at first, and on if the answer may lie beyond: it hardly ever does."""
+
+
+def forecast(crowd: Crowd, outlook: Outlook, left: Array) -> Forecast:
+    """Ask every day of the outlook for its level, when `left` [day] requests can still be answered."""
+    left = np.maximum(left, 0.0)
+    for width in _WIDTHS:
+        levels = spending(curves(crowd, outlook, width), left)
+        if not np.any(levels == width):
+            break
+    return Forecast.of(outlook, levels)
+
+
+def unbounded(crowd: Crowd, outlook: Outlook) -> Array:
+    """[day] what the rest of today would take if nothing held anyone back."""
+    return curves(crowd, outlook, 1).unbounded
+
+
+@dataclass(frozen=True, slots=True)
+class Curves:
+    """Under each day, what the rest of today takes at each level."""
+
+    slopes: Array
+    """[day, x] for whole levels from 0, without the steps."""
+    heights: Array
+    """[day, row] how high a step is."""
+    steps: Array
+    """[row, level] how many steps lie between a whole level and the next."""
+    parts: Array
+    """[row, level, part] where between."""
+    unbounded: Array
+    """[day] all demand, steps included."""
+
+
+def curves(crowd: Crowd, outlook: Outlook, width: int) -> Curves:
+    """Today's curves for levels from 0 to `width`."""
+    slopes = crowd.slopes(outlook, width)
+    slopes[:, :-1] += outlook.newcomers[:, : width + 1]
+    slopes[:, -1] += outlook.newcomers[:, -1]
+    heights, steps, parts, beyond = crowd.steps(outlook, width)
+    total = slopes[:, -1] + heights @ steps.sum(axis=1) + beyond
+    return Curves(slopes[:, :-1], heights, steps, parts, total)
+
+
+def spending(of: Curves, left: Array) -> Array:
+    """[day] the level at which each day's curve takes exactly `left`.
+
+    Infinite where even unbounded demand fits; the last level where it is not within the curves.
+    """
+    days, width = np.arange(len(left)), of.slopes.shape[1] - 1
+    whole = of.slopes.copy()
+    whole[:, 1:] += of.heights @ np.cumsum(of.steps, axis=1)
+    low = np.clip((whole <= left[:, np.newaxis]).sum(axis=1) - 1, 0, width - 1)
+    # Between two whole levels the slope is straight; the steps come in their parts.
+    base, rise = whole[days, low], of.slopes[days, low + 1] - of.slopes[days, low]
+    taken = np.cumsum(np.einsum("kr,rkp->kp", of.heights, of.parts[:, low]), axis=1)
+    fine = np.empty((len(left), LOTS + 1))
+    fine[:, 0] = base
+    fine[:, 1:] = base[:, np.newaxis] + rise[:, np.newaxis] * _PARTS + taken
+    part = np.clip((fine <= left[:, np.newaxis]).sum(axis=1) - 1, 0, LOTS - 1)
+    below, above = fine[days, part], fine[days, part + 1]
+    within = np.divide(left - below, above - below, out=np.ones_like(left), where=above > below)
+    level = low + (part + np.clip(within, 0, 1)) / LOTS
+    return np.where(of.unbounded <= left, np.inf, level)
+
+
+_PARTS = np.arange(1, LOTS + 1) / LOTS

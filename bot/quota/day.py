@@ -153,6 +153,12 @@ class FairDay:
         self.sent += 1
         self._version += 1
 
+    def unsend(self) -> None:
+        """A unit that was to leave did not, after all: it is let through and not sent again."""
+        self.pending += 1
+        self.sent -= 1
+        self._version += 1
+
     def settle(self, *, answered: bool) -> None:
         """An attempt has ended; how many it takes per answer is what makes failures count."""
         self._settled += 1
@@ -222,7 +228,7 @@ class FairDay:
             (decision.left + own) / self.cost,
         )
         with self._changing(standing):
-            standing.promised = max(0, int(units))
+            standing.promised = max(own, int(units))  # what was promised stays so, whatever the level does
             standing.promised_until = moment + PROMISE_SECONDS
         heapq.heappush(self._promises, (standing.promised_until, member))
         return standing.promised

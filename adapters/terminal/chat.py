@@ -100,7 +100,8 @@ class Chat:
 
     async def welcome(self) -> RenderableType:
         """What is said first."""
-        share, sandbox = self._conversations.share(self.member, CommunityId(PLATFORM)), self._conversations.pool().sandbox
+        share = self._conversations.share(self.member, CommunityId(PLATFORM))
+        sandbox = self._conversations.pool().sandbox
         lines = [
             f"Potluck · {self.member.user} · {words.share(share.used, share.level, share.left_now, share.left_sure)}",
             "The sandbox stands in for OpenRouter: set OPENROUTER_API_KEY for real models." if sandbox else "",

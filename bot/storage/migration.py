@@ -34,6 +34,8 @@ def migrate(file: Path, *, to: str = "head") -> Migrated:
     """
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
+        # What people write is nobody else's on this machine; SQLite gives its journals the same mode.
+        file.touch(mode=0o600)
         raw = sqlite3.connect(file, isolation_level=None, timeout=30)
     except (OSError, sqlite3.Error) as error:
         raise StorageError(f"{file} cannot be opened: {error}. Set DATABASE_URL to a file that can be.") from error

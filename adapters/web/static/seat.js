@@ -118,7 +118,8 @@ export class Seat {
 
   showShare(share) {
     this.share = share;
-    this.shareLine.textContent = words.share(share);
+    this.shareLine.textContent = words.share(share, { brief: true });
+    this.shareLine.title = words.share(share);
     this.table.changed(this);
   }
 

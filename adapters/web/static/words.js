@@ -21,11 +21,13 @@ export function place(place, seconds) {
   return seconds === null ? where : `${where} · ${wait(seconds)}`;
 }
 
-export function share({ used, level, left_now, left_sure }) {
+/** What a member has taken and may still take; in `brief`, on one line of a narrow column. */
+export function share({ used, level, left_now, left_sure }, { brief = false } = {}) {
   const most = Math.floor(level);
-  const taken = used <= most ? `${number(used)} of today's ${number(most)} used` : `${number(used)} used today`;
+  const of = brief ? "of" : "of today's";
+  const taken = used <= most ? `${number(used)} ${of} ${number(most)} used` : `${number(used)} used today`;
   const left = left_now ? `${number(left_now)} left` : "none left for now";
-  return [taken, left, left_sure ? `${number(left_sure)} kept for you` : ""].filter(Boolean).join(" · ");
+  return [taken, left, left_sure ? `${number(left_sure)} kept${brief ? "" : " for you"}` : ""].filter(Boolean).join(" · ");
 }
 
 const lanes = { free: "free", paid: "paid", own_key: "your own key" };

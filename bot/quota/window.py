@@ -7,7 +7,7 @@ half of the minute away.
 
 from __future__ import annotations
 
-from collections import deque
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterable, Iterator
 from itertools import count, repeat
 
@@ -20,14 +20,12 @@ class Window:
 
     def __init__(self, rpm: int, starts: Iterable[Instant] = ()) -> None:
         self.rpm = rpm
-        self._starts = deque(sorted(starts))
+        self._starts = sorted(starts)
 
     def _forget(self, now: Instant) -> None:
-        while self._starts and self._starts[0] <= now - WINDOW:
-            self._starts.popleft()
+        del self._starts[: bisect_right(self._starts, now - WINDOW)]
         # A start far ahead was noted by a clock that was wrong then: it must not block the pool until that time.
-        while self._starts and self._starts[-1] > now + WINDOW:
-            self._starts.pop()
+        del self._starts[bisect_right(self._starts, now + WINDOW) :]
 
     def used(self, now: Instant) -> int:
         """How many starts still count."""
@@ -41,15 +39,13 @@ class Window:
 
     def start(self, at: Instant) -> None:
         """Count a start. Its place is taken until `drop` or until it has left the window."""
-        if self._starts and at < self._starts[-1]:
-            self._starts = deque(sorted([*self._starts, at]))
-        else:
-            self._starts.append(at)
+        insort(self._starts, at)
 
     def drop(self, at: Instant) -> None:
         """Uncount a start that never happened, or that happened later than was said."""
-        if at in self._starts:
-            self._starts.remove(at)
+        place = bisect_left(self._starts, at)
+        if self._starts[place : place + 1] == [at]:
+            del self._starts[place]
 
     def openings(self, now: Instant) -> Iterator[Instant]:
         """When the next start may happen, and the one after it, and so on without end, each made as soon as it may."""

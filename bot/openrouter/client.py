@@ -169,8 +169,9 @@ class OpenRouter:
                     yield event
                 if piece is None:
                     break
-            yield decoder.end()
-            await _drain(pieces)
+            end = decoder.end()
+            await _drain(pieces)  # before the last word: whoever has that reads no further
+            yield end
         finally:
             with suppress(*_BROKEN):
                 await response.aclose()

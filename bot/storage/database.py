@@ -178,38 +178,36 @@ def _connect(file: Path) -> sqlite3.Connection:
 
 @contextmanager
 def _transaction(core: Connection, begin: str) -> Iterator[None]:
-    core.exec_driver_sql(begin)
+    raw = _raw(core)
+    raw.execute(begin)
     try:
         yield
+        raw.execute("COMMIT")
     except BaseException:
-        _rollback(core)
-        raise
-    try:
-        core.exec_driver_sql("COMMIT")
-    except BaseException:
-        _rollback(core)
+        # SQLite ends it by itself after some errors (a full disk): then there is nothing to roll back.
+        if raw.in_transaction:
+            raw.execute("ROLLBACK")
         raise
 
 
-def _rollback(core: Connection) -> None:
-    # SQLite ends the transaction by itself after some errors (a full disk): then there is nothing to roll back.
+def _raw(core: Connection) -> sqlite3.Connection:
     raw = core.connection.driver_connection
-    assert raw is not None
-    if raw.in_transaction:
-        core.exec_driver_sql("ROLLBACK")
+    assert isinstance(raw, sqlite3.Connection)
+    return raw
 
 
 def _attempt(job: _Job[Any], core: Connection, *, alone: bool) -> None:
     if alone:
         job.value = job.unit(core)
         return
-    core.exec_driver_sql("SAVEPOINT unit")
+    raw = _raw(core)
+    raw.execute("SAVEPOINT unit")
     try:
         job.value = job.unit(core)
     except BaseException as error:
-        core.exec_driver_sql("ROLLBACK TO unit")
+        raw.execute("ROLLBACK TO unit")
         job.error = error
-    core.exec_driver_sql("RELEASE unit")
+    raw.execute("RELEASE unit")
 
 
 def _read(core: Connection, unit: Unit[T]) -> T:
@@ -231,10 +229,10 @@ class Prepared:
 
     def __call__(self, connection: Connection, **values: Any) -> tuple[Any, ...] | None:
         """Execute; the first row, if the statement gives rows."""
-        cursor = connection.connection.cursor()
-        try:
-            cursor.execute(self._sql, {**self._fixed, **values})
-            row: tuple[Any, ...] | None = cursor.fetchone() if cursor.description else None
-            return row
-        finally:
-            cursor.close()
+        rows = self.all(connection, **values)
+        return rows[0] if rows else None
+
+    def all(self, connection: Connection, **values: Any) -> list[tuple[Any, ...]]:
+        """Execute; every row."""
+        rows: list[tuple[Any, ...]] = _raw(connection).execute(self._sql, {**self._fixed, **values}).fetchall()
+        return rows

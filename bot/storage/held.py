@@ -13,7 +13,7 @@ from bot.ports import Turn
 from bot.storage.database import Database
 from bot.storage.ledger import instant, microseconds
 from bot.storage.tables import held_questions, turns
-from bot.storage.transcripts import turn
+from bot.storage.transcripts import TURN, turn
 
 
 class SqlHeldQuestions:
@@ -53,7 +53,7 @@ class SqlHeldQuestions:
             if row is None:
                 return None
             answered = connection.execute(
-                select(turns).where(turns.c.conversation == row.conversation, turns.c.message == row.message)
+                select(*TURN).where(turns.c.conversation == row.conversation, turns.c.message == row.message)
             ).first()
             return _held(row), turn(answered) if answered else None
 

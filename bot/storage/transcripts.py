@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, func, select
@@ -9,7 +10,7 @@ from sqlalchemy.dialects.sqlite import insert as upsert
 
 from bot.clock import Clock, Instant
 from bot.conversation.transcripts import Opening
-from bot.messages import ConversationId, Member, MessageId, ModelId
+from bot.messages import ConversationId, Member, MessageId
 from bot.ports import Turn
 from bot.storage.database import Database, Prepared
 from bot.storage.ledger import instant, microseconds
@@ -18,8 +19,20 @@ from bot.storage.tables import conversations, handled_messages, leases, turns
 _HANDLED = Prepared(select(handled_messages.c.turn).where(handled_messages.c.message == bindparam("message")))
 _SPOKE_BEFORE = Prepared(select(turns.c.id).where(turns.c.member == bindparam("member")).limit(1))
 _FORGOTTEN_TO = select(conversations.c.forgotten_to).where(conversations.c.id == bindparam("of")).scalar_subquery()
-_TURNS = (
-    select(turns)
+TURN = (
+    turns.c.message,
+    turns.c.member,
+    turns.c.author_name,
+    turns.c.question,
+    turns.c.answer,
+    turns.c.whole,
+    turns.c.ended_at,
+    turns.c.model,
+    turns.c.asked_at,
+)
+"""The columns `turn` reads, in its order."""
+_TURNS = Prepared(
+    select(*TURN)
     .where(turns.c.conversation == bindparam("of"), turns.c.id > func.coalesce(_FORGOTTEN_TO, 0))
     .order_by(turns.c.id.desc())
     .limit(bindparam("newest"))
@@ -72,20 +85,20 @@ class SqlTranscripts:
 
 
 def _turns(connection: Connection, conversation: ConversationId, limit: int) -> list[Turn]:
-    rows = connection.execute(_TURNS, {"of": conversation, "newest": limit}).all()
-    return [turn(row) for row in reversed(rows)]
+    return [turn(row) for row in reversed(_TURNS.all(connection, of=conversation, newest=limit))]
 
 
-def turn(row: Any) -> Turn:
-    """A row of `turns`."""
+def turn(row: Sequence[Any]) -> Turn:
+    """A row of `TURN`."""
+    message, member, author_name, question, answer, whole, ended_at, model, asked_at = row
     return Turn(
-        message=MessageId(row.message),
-        author=Member.parse(row.member),
-        author_name=row.author_name,
-        question=row.question,
-        answer=row.answer,
-        whole=row.whole,
-        ended=row.ended_at is not None,
-        model=ModelId(row.model) if row.model is not None else None,
-        asked_at=instant(row.asked_at),
+        message=MessageId(message),
+        author=Member.parse(member),
+        author_name=author_name,
+        question=question,
+        answer=answer,
+        whole=bool(whole),
+        ended=ended_at is not None,
+        model=model,
+        asked_at=instant(asked_at),
     )

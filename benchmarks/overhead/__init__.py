@@ -1,0 +1,1 @@
+"""What Potluck adds to a bare call of OpenRouter: time, processor, memory. See `python -m benchmarks.overhead -h`."""

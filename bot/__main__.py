@@ -5,14 +5,18 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Callable, Coroutine
+from datetime import datetime
 from functools import wraps
 from pathlib import Path
-from typing import ParamSpec
+from typing import TYPE_CHECKING, Any, ParamSpec, TextIO
 
 import click
 
 from bot.errors import PotluckError, SettingsError
 from bot.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from bot.quota.traffic import Request
 
 P = ParamSpec("P")
 
@@ -106,6 +110,92 @@ def chat(name: str | None) -> None:
     except app.StartError as error:
         page = f" at http://{settings.web_host}:{settings.web_port}" if settings.web_port else ""
         raise app.StartError(f"{error} Or chat on the web page of the one that runs{page}.") from None
+
+
+@main.command()
+@click.argument("trace", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--made", metavar="KIND", help="Made traffic in place of a file: poisson, heavytail, flooder and others.")
+@click.option("--own", is_flag=True, help="This deployment's own past in place of a file.")
+@click.option("--rpd", default=50, show_default=True, type=click.IntRange(1), help="Requests a UTC day.")
+@click.option("--rpm", default=20, show_default=True, type=click.IntRange(1), help="Requests a minute.")
+@click.option(
+    "--policy", default="fair", show_default=True, type=click.Choice(["fair", "fcfs", "fixed", "pacing", "all"])
+)
+@click.option("--between", default="members", show_default=True, type=click.Choice(["members", "communities"]))
+@click.option("--hold/--no-hold", default=True, show_default=True, help="What the share refuses waits for room.")
+@click.option("--promise", default=0, show_default=True, type=click.IntRange(0), help="Units promised after an answer.")
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="For made traffic and failures.")
+@click.option("--failures", default=0.0, show_default=True, type=click.FloatRange(0, 1), help="Part that fails.")
+@click.option("--patience", default=120.0, show_default=True, type=click.FloatRange(0), help="Most seconds in line.")
+@click.option("--service-seconds", default=7.4, show_default=True, type=click.FloatRange(0), help="For an answer.")
+@click.option("--from", "first", type=click.DateTime(["%Y-%m-%d"]), help="First day; earlier ones are history only.")
+@click.option("--to", "last", type=click.DateTime(["%Y-%m-%d"]), help="Last day.")
+@click.option("--events", type=click.File("w", lazy=False), help="Write every event to this file, one JSON a line.")
+@click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
+@one_line_errors
+def simulate(
+    trace: Path | None,
+    made: str | None,
+    own: bool,
+    policy: str,
+    between: str,
+    promise: int,
+    first: datetime | None,
+    last: datetime | None,
+    events: TextIO | None,
+    as_json: bool,
+    **conditions: Any,
+) -> None:
+    """Try the sharing on days of traffic: TRACE is a CSV file with the columns ts, community, user.
+
+    It runs what runs in service, over virtual time, and compares each UTC day with what someone who had known
+    every request would have done. The first 28 days are a warm-up and not judged, unless --from is given.
+    """
+    if (trace is not None) + (made is not None) + own != 1:
+        raise click.UsageError("Name one kind of traffic: TRACE, --made KIND or --own.")
+    from rich.console import Console
+
+    from adapters.terminal import simulation as shown
+    from bot.quota.simulation import POLICIES, Setting
+    from bot.quota.traffic import TraceError
+    from bot.quota.trial import Trial
+
+    setting = Setting(between_communities=between == "communities", promise_units=promise, **conditions)
+    try:
+        requests = _traffic(trace, made, rpd=setting.rpd, seed=setting.seed)
+        trial = Trial.of(requests, first=_day(first), last=_day(last))
+    except TraceError as error:
+        click.echo(str(error), err=True)
+        sys.exit(2)
+    policies = [name for name in POLICIES if policy in (name, "all")]
+    with shown.progress(trial.days) as day_over:
+        found = list(trial.run(setting, policies, events=events, day_over=day_over))
+    about = shown.about("own" if own else str(trace or made), trial, setting)
+    if as_json:
+        click.echo(shown.as_json(about, found))
+    else:
+        Console().print(shown.heading(about), "", shown.table(found), sep="\n")
+
+
+def _day(date: datetime | None) -> int | None:
+    return None if date is None else (date - datetime(1970, 1, 1)).days  # noqa: DTZ001, both are UTC's
+
+
+def _traffic(trace: Path | None, made: str | None, *, rpd: int, seed: int) -> list[Request]:
+    from bot.quota.traffic import of_days, read_trace
+    from bot.quota.workloads import KINDS, make
+
+    if trace is not None:
+        return read_trace(trace)
+    if made is None:
+        from bot.clock import SystemClock
+        from bot.storage.past import own_past
+
+        return of_days(asyncio.run(own_past(load_settings(), SystemClock())))
+    for kind in KINDS:
+        if kind == made:
+            return of_days(make(kind, rpd=rpd, seed=seed))
+    raise click.UsageError(f"--made {made}: there is no such kind. There are: {', '.join(KINDS)}.")
 
 
 @main.command()

@@ -67,12 +67,17 @@ class Holding:
 
     async def hold(self, message: IncomingMessage) -> Held:
         """Hold a question that was just refused. One that is held already keeps its ticket."""
+        ticket = await self.wait(message)
+        return Held(ticket=ticket, estimate_at=self._scheduler.room_at(message.author, message.community))
+
+    async def wait(self, message: IncomingMessage) -> TicketId:
+        """The same without an estimate, which takes far longer to work out than the holding does."""
         known = next((held for held in self._waiting.values() if held.message.id == message.id), None)
         if known is None:
             known = HeldQuestion(ticket=TicketId(uuid4().hex), message=message, held_at=self._clock.now())
             await self._questions.add(known)
             self._take(known)
-        return Held(ticket=known.ticket, estimate_at=self._scheduler.room_at(message.author, message.community))
+        return known.ticket
 
     async def follow(self, ticket: TicketId) -> AsyncGenerator[ReplyEvent]:
         """All of a held reply, from its beginning to its ending.
@@ -119,7 +124,11 @@ class Holding:
         today = day_of(self._clock.now())
         for held in [held for held in self._waiting.values() if day_of(held.held_at) != today]:
             await self._over(held, self._failed(held, Refused("hold_expired")))
-        for held in sorted(self._waiting.values(), key=self._whose_turn):
+        # Most find no room, and letting one through makes none for another: only the rest need an order.
+        asking = {held.message.author: held.message.community for held in self._waiting.values()}
+        roomy = {member for member, community in asking.items() if self._scheduler.room(member, community)}
+        ready = [held for held in self._waiting.values() if held.message.author in roomy]
+        for held in sorted(ready, key=self._whose_turn):
             message = held.message
             if self._scheduler.room(message.author, message.community):
                 self._scheduler.unhold(message.author, message.community)

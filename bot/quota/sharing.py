@@ -17,7 +17,7 @@ from bot.messages import CommunityId, Member, Share
 from bot.quota.day import Decision, FairDay
 from bot.quota.events import DayEvent, EventKind
 from bot.quota.history import DAYS, Ask, DayTable, Past, tabulate
-from bot.quota.level import HOLDING
+from bot.quota.level import HOLDING, Caution
 
 _ESTIMATE = 300.0
 """Seconds to which an estimate of the day is worth anything."""
@@ -208,8 +208,10 @@ class FirstComeDays:
 class FairDays:
     """`FairSharing` day by day, over the tables of the last `DAYS`."""
 
-    def __init__(self, *, between_communities: bool = False, promise_units: int = 0) -> None:
-        self._between, self._promise_units = between_communities, promise_units
+    def __init__(
+        self, *, between_communities: bool = False, promise_units: int = 0, caution: Caution = HOLDING
+    ) -> None:
+        self._between, self._promise_units, self._caution = between_communities, promise_units, caution
         self._everyone: deque[DayTable] = deque(maxlen=DAYS)
         self._communities: dict[str, deque[DayTable]] = {}
 
@@ -234,7 +236,7 @@ class FairDays:
                         for name, tables in self._communities.items()
                     },
                 ),
-                caution=HOLDING,
+                caution=self._caution,
                 between_communities=self._between,
                 promise_units=self._promise_units,
             )

@@ -1,0 +1,341 @@
+"""A run of the service without its outside: the scheduler, its line and its sharing, over virtual time.
+
+What decides here is what decides in service: `Scheduler` with the policy's `Days` and `Line`, the ledger in memory,
+and `Holding` for what the share refuses. Only the people and OpenRouter are made up: each request of the traffic is
+one question, each answer takes the same time, and some fail. All days are one run, so that each becomes the next
+ones' history as it does in service.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from random import Random
+from typing import Literal, NamedTuple, TypeAlias, assert_never, get_args
+
+from bot.clock import Instant, day_start
+from bot.conversation.exchange import Exchange
+from bot.conversation.held import Ended, HeldQuestion
+from bot.conversation.holding import Holding
+from bot.errors import AnswerFailed, Refused
+from bot.messages import (
+    CommunityId,
+    ConversationId,
+    Ending,
+    Failed,
+    Finished,
+    IncomingMessage,
+    Member,
+    MessageId,
+    ModelId,
+    TicketId,
+)
+from bot.ports import Turn
+from bot.quota.events import DayEvent, EventKind
+from bot.quota.ledger import Caps, Claim, Lease, Outcome, PoolId, Question
+from bot.quota.level import HOLDING, PLAIN
+from bot.quota.line import FairLine, FirstCome
+from bot.quota.memory import MemoryLedger
+from bot.quota.replay import Policy
+from bot.quota.ruled import RuledDays
+from bot.quota.rules import FixedShare, Pacing
+from bot.quota.scheduler import Scheduler
+from bot.quota.sharing import Days, FairDays, FirstComeDays
+from bot.quota.traffic import Request
+from bot.quota.virtual_time import VirtualLoop
+
+Event: TypeAlias = Literal["asked", "queued", "held", "sent", "retried", "answered", "failed", "refused", "expired"]
+"""The last four are endings; each request has one of them."""
+POLICIES: tuple[Policy, ...] = get_args(Policy)
+
+_POOL = PoolId("simulated")
+_MODEL = ModelId("simulated")
+_PLATFORM = "trace"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """What the traffic meets."""
+
+    policy: Policy = "fair"
+    rpd: int = 50
+    rpm: int = 20
+    between_communities: bool = False
+    hold: bool = True
+    """What the share refuses waits for room in the day."""
+    promise_units: int = 0
+    seed: int = 0
+    """Which attempts fail: the same ones under every policy."""
+    failures: float = 0.0
+    """Part of the attempts that fail."""
+    patience: float = 120.0
+    """Seconds a question that may go waits for the minute."""
+    service_seconds: float = 7.4
+
+
+class Happened(NamedTuple):
+    """One event of a run."""
+
+    at: Instant
+    event: Event
+    request: Request
+
+
+@dataclass(slots=True)
+class Fate:
+    """What became of a request."""
+
+    request: Request
+    sent_at: Instant | None = None
+    queued: bool = False
+    held: bool = False
+    retried: bool = False
+    ending: Event | None = None
+
+    @property
+    def given(self) -> bool:
+        """The member got something for it: it was sent, and did not fail in the end."""
+        return self.sent_at is not None and self.ending != "failed"
+
+
+def simulate(
+    setting: Setting,
+    requests: Sequence[Request],
+    *,
+    history: Sequence[Request] = (),
+    tell: Callable[[Happened], None] = lambda _: None,
+    day_over: Callable[[int], None] = lambda _: None,
+) -> list[Fate]:
+    """Run requests, which are in order of time, and tell each event as it happens.
+
+    `history` are the requests of earlier days, known only as having been asked.
+    """
+    if not requests:
+        return []
+    loop = VirtualLoop(day_start(requests[0].day))
+    with asyncio.Runner(loop_factory=lambda: loop) as runner:
+        return runner.run(_Run(setting, loop, tell, day_over).run(requests, history))
+
+
+class _Run:
+    def __init__(
+        self,
+        setting: Setting,
+        clock: VirtualLoop,
+        tell: Callable[[Happened], None],
+        day_over: Callable[[int], None],
+    ) -> None:
+        self._setting, self._clock, self._tell, self._day_over = setting, clock, tell, day_over
+        self._ledger = MemoryLedger(clock)
+        self._scheduler = Scheduler(
+            pool=_POOL,
+            caps=Caps(rpm=setting.rpm, rpd=setting.rpd),
+            line=FirstCome() if setting.policy == "fcfs" else FairLine(),
+            days=_days(setting),
+            ledger=self._ledger,
+            clock=clock,
+            max_wait=setting.patience,
+        )
+        self._holding = Holding(scheduler=self._scheduler, questions=_NotKept(), clock=clock, answer=self._answer_held)
+        self._held: dict[MessageId, Fate] = {}
+        """Of today."""
+
+    async def run(self, requests: Sequence[Request], history: Sequence[Request]) -> list[Fate]:
+        await self._ledger.add_pool(_POOL)
+        await self._ledger.note(
+            _POOL,
+            [
+                DayEvent(kind=EventKind.ASKED, at=past.at, member=_member(past), community=CommunityId(past.community))
+                for past in history
+            ],
+        )
+        await self._scheduler.open()
+        await self._holding.open()
+        fates: list[Fate] = []
+        day = requests[0].day
+        async with asyncio.TaskGroup() as asking:
+            for request in requests:
+                while day < request.day:
+                    day = await self._to_the_end_of(day)
+                await self._clock.until(request.at)
+                fates.append(Fate(request))
+                asking.create_task(self._ask(fates[-1]))
+            await self._to_the_end_of(day)
+        # The last answers to held questions: sent before midnight, they end this long after it at the latest.
+        await asyncio.sleep(self._setting.service_seconds + 1)
+        await self._holding.close()
+        await self._scheduler.close()
+        return fates
+
+    async def _to_the_end_of(self, day: int) -> int:
+        """What is still held then has had its day; `Holding` finds that out with its next look."""
+        await self._clock.until(day_start(day + 1))
+        for fate in self._held.values():
+            if fate.sent_at is None:
+                self._end(fate, "expired")
+        self._held.clear()
+        self._day_over(day)
+        return day + 1
+
+    # --- one request -------------------------------------------------------------------------------------
+
+    async def _ask(self, fate: Fate) -> None:
+        request = fate.request
+        self._happens(fate, "asked")
+        refusal = await self._answer(fate, again=False)
+        if refusal is None:
+            return
+        if self._may_hold(refusal, _member(request)):
+            fate.held = True
+            self._happens(fate, "held")
+            message = _message(request)
+            self._held[message.id] = fate
+            await self._holding.wait(message)
+        else:
+            self._end_refused(fate, refusal)
+
+    def _may_hold(self, refusal: Refused, member: Member) -> bool:
+        return self._setting.hold and refusal.code == "daily_share_spent" and self._holding.may_hold(member)
+
+    async def _answer_held(self, exchange: Exchange) -> Ending:
+        fate = self._held[exchange.first.id]
+        refusal = await self._answer(fate, again=True)
+        share = self._scheduler.share(exchange.first.author, exchange.first.community)
+        if refusal is not None:
+            if refusal.code != "daily_share_spent":
+                self._end_refused(fate, refusal)
+            return Failed(error=refusal, share=share)
+        if fate.ending == "failed":
+            return Failed(error=AnswerFailed("upstream_failed"), share=share)
+        return Finished(model=_MODEL, lane="free", attempts=1 + fate.retried, share=share)
+
+    async def _answer(self, fate: Fate, *, again: bool) -> Refused | None:
+        """Wait for a turn and answer, with a second attempt if the first fails. Returns why it never was sent."""
+        try:
+            lease = await self._lease(fate, 1, again=again)
+        except Refused as refusal:
+            return refusal
+        fate.sent_at = self._clock.now()
+        self._happens(fate, "sent")
+        if await self._attempt(fate, lease, 1):
+            return None
+        try:
+            second = await self._lease(fate, 2, again=True)
+        except Refused:
+            self._end(fate, "failed")
+            return None
+        fate.retried = True
+        self._happens(fate, "retried")
+        if not await self._attempt(fate, second, 2):
+            self._end(fate, "failed")
+        return None
+
+    async def _lease(self, fate: Fate, attempt: int, *, again: bool) -> Lease:
+        """The right to send it, today.
+
+        Raises:
+            Refused: there is none.
+        """
+        request, midnight = fate.request, day_start(fate.request.day + 1)
+        if self._clock.now() >= midnight:
+            raise Refused("hold_expired")
+        member, community = _member(request), CommunityId(request.community)
+        admitting = self._scheduler.admit(member, community, lambda: _claim(request, attempt), again=again)
+        try:
+            async with asyncio.timeout_at(midnight), aclosing(admitting) as steps:
+                async for step in steps:
+                    if isinstance(step, Lease):
+                        return step
+                    if not fate.queued:
+                        fate.queued = True
+                        self._happens(fate, "queued")
+        except TimeoutError:
+            raise Refused("hold_expired") from None
+        raise AssertionError("the line let a ticket go without a lease")
+
+    async def _attempt(self, fate: Fate, lease: Lease, attempt: int) -> bool:
+        """Send and settle. False: it failed."""
+        self._scheduler.sent(lease)
+        await asyncio.sleep(self._setting.service_seconds)
+        chance = Random(f"{self._setting.seed}/{fate.request.id}/{attempt}").random()  # noqa: S311
+        failed = chance < self._setting.failures
+        await self._scheduler.settle(lease, Outcome(result="failed" if failed else "answered", give_back=failed))
+        if not failed:
+            self._end(fate, "answered")
+        return not failed
+
+    def _end_refused(self, fate: Fate, refusal: Refused) -> None:
+        waited = refusal.code in ("wait_too_long", "hold_expired")
+        self._end(fate, "expired" if waited else "refused")
+
+    def _end(self, fate: Fate, ending: Event) -> None:
+        if fate.ending is None:
+            fate.ending = ending
+            self._happens(fate, ending)
+
+    def _happens(self, fate: Fate, event: Event) -> None:
+        self._tell(Happened(self._clock.now(), event, fate.request))
+
+
+class _NotKept:
+    """`bot.conversation.held.HeldQuestions` for a run that no restart cuts."""
+
+    async def add(self, held: HeldQuestion) -> None: ...
+
+    async def end(self, ticket: TicketId, ended: Ended) -> None: ...
+
+    async def waiting(self) -> Sequence[HeldQuestion]:
+        return ()
+
+    async def find(self, ticket: TicketId) -> tuple[HeldQuestion, Turn | None] | None:
+        return None
+
+
+def _days(setting: Setting) -> Days:
+    match setting.policy:
+        case "fair":
+            return FairDays(
+                between_communities=setting.between_communities,
+                promise_units=setting.promise_units,
+                caution=HOLDING if setting.hold else PLAIN,
+            )
+        case "fcfs":
+            return FirstComeDays()
+        case "fixed":
+            return RuledDays(FixedShare)
+        case "pacing":
+            return RuledDays(Pacing)
+        case _:
+            assert_never(setting.policy)
+
+
+def _member(request: Request) -> Member:
+    return Member(_PLATFORM, request.user)
+
+
+def _message(request: Request) -> IncomingMessage:
+    return IncomingMessage(
+        id=MessageId(str(request.id)),
+        conversation=ConversationId(request.user),
+        community=CommunityId(request.community),
+        author=_member(request),
+        author_name=request.user,
+        place="",
+        text="",
+        received_at=request.at,
+        hold=True,
+    )
+
+
+def _claim(request: Request, attempt: int) -> Claim:
+    question = Question(
+        messages=[MessageId(f"{request.id}/{attempt}")],
+        conversation=ConversationId(request.user),
+        community=CommunityId(request.community),
+        author_name=request.user,
+        text="",
+        asked_at=request.at,
+    )
+    return Claim(pool=_POOL, member=_member(request), lane="free", model=_MODEL, question=question)

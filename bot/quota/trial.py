@@ -1,0 +1,86 @@
+"""Which days of the traffic are run, which of them are judged, and what every policy makes of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TextIO
+
+from bot.quota.figures import Figures, figures, of_the_clairvoyant
+from bot.quota.history import DAYS
+from bot.quota.replay import Policy
+from bot.quota.simulation import Fate, Happened, Setting, simulate
+from bot.quota.traffic import Request, TraceError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """Traffic, cut to the days wanted."""
+
+    history: Sequence[Request]
+    """Of days before the run, known only as having been asked."""
+    requests: Sequence[Request]
+    """Of the run, in order of time."""
+    first_judged: int
+    """Day whose figures count first; those before it in the run are its warm-up."""
+
+    @classmethod
+    def of(cls, requests: Sequence[Request], *, first: int | None = None, last: int | None = None) -> Trial:
+        """Days `first` to `last`. Without `first` all days are run and the first DAYS of them are not judged,
+        unless there are no others.
+
+        Raises:
+            TraceError: there are no requests on these days.
+        """
+        wanted = [request for request in requests if last is None or request.day <= last]
+        run = [request for request in wanted if first is None or request.day >= first]
+        if not run:
+            raise TraceError("The traffic has no requests on these days.")
+        warm = run[0].day + DAYS
+        judged = first if first is not None else warm if run[-1].day >= warm else run[0].day
+        return cls(history=wanted[: len(wanted) - len(run)], requests=run, first_judged=judged)
+
+    @property
+    def judged(self) -> Sequence[Request]:
+        return [request for request in self.requests if request.day >= self.first_judged]
+
+    @property
+    def days(self) -> int:
+        """Days of the run, those without requests too."""
+        return self.requests[-1].day - self.requests[0].day + 1
+
+    def run(
+        self,
+        setting: Setting,
+        policies: Sequence[Policy],
+        *,
+        events: TextIO | None = None,
+        day_over: Callable[[Policy], None] = lambda _: None,
+    ) -> Iterator[Figures]:
+        """The figures of each policy as it is done, and then the clairvoyant's. Events are of the first policy."""
+        fates: Sequence[Fate] = ()
+        for policy in policies:
+
+            def tell(happened: Happened) -> None:
+                if events is not None:
+                    events.write(_line(happened))
+
+            def over(_: int, policy: Policy = policy) -> None:
+                day_over(policy)
+
+            fates = simulate(
+                replace(setting, policy=policy),
+                self.requests,
+                history=self.history,
+                tell=tell if policy == policies[0] else lambda _: None,
+                day_over=over,
+            )
+            fates = [fate for fate in fates if fate.request.day >= self.first_judged]
+            yield figures(policy, fates, rpd=setting.rpd, between_communities=setting.between_communities)
+        yield of_the_clairvoyant(fates, rpd=setting.rpd, between_communities=setting.between_communities)
+
+
+def _line(happened: Happened) -> str:
+    at, event, request = happened
+    return json.dumps({"t": round(at, 3), "event": event, "user": request.user, "id": request.id}) + "\n"

@@ -1,0 +1,240 @@
+"""`potluck simulate`: whole days through the scheduler that runs in service, and what is told of them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import Counter
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from bot.__main__ import main
+from bot.clock import DAY, Instant, SystemClock, day_of
+from bot.messages import CommunityId, Member
+from bot.quota.events import DayEvent, EventKind
+from bot.quota.figures import figures, of_the_clairvoyant
+from bot.quota.history import DAYS
+from bot.quota.ledger import PoolId
+from bot.quota.replay import Months, Policy
+from bot.quota.replay import Setting as ReplaySetting
+from bot.quota.simulation import POLICIES, Fate, Happened, Setting, simulate
+from bot.quota.traffic import Request, by_day, of_days
+from bot.quota.workloads import Kind, make
+from bot.storage.database import Database
+from bot.storage.ledger import SqlLedger
+from bot.storage.migration import migrate
+
+ENDINGS = {"answered", "failed", "refused", "expired"}
+RPD = 50
+
+
+@cache
+def traffic(kind: Kind, days: int = 6) -> Sequence[Request]:
+    """The first days after the warm-up, where the warm-up is only history."""
+    return of_days(make(kind, rpd=RPD, days=DAYS + days))
+
+
+def split(kind: Kind, days: int = 6) -> tuple[list[Request], list[Request]]:
+    requests = traffic(kind, days)
+    first = requests[0].day + DAYS
+    return [one for one in requests if one.day < first], [one for one in requests if one.day >= first]
+
+
+def told(setting: Setting, kind: Kind = "burst", days: int = 2) -> list[Happened]:
+    history, requests = split(kind, days)
+    events: list[Happened] = []
+    simulate(setting, requests, history=history, tell=events.append)
+    return events
+
+
+@cache
+def ran(kind: Kind, policy: Policy, *, hold: bool = True, days: int = 6) -> Sequence[Fate]:
+    history, requests = split(kind, days)
+    return simulate(Setting(policy=policy, rpd=RPD, hold=hold), requests, history=history)
+
+
+SETTINGS = [
+    *(Setting(policy=policy, rpd=RPD, rpm=3, patience=30) for policy in POLICIES),
+    Setting(rpd=RPD, rpm=3, failures=0.4, patience=600, promise_units=1),
+    Setting(rpd=RPD, rpm=3, hold=False, patience=0, between_communities=True),
+]
+
+
+@pytest.mark.parametrize("setting", SETTINGS)
+def test_every_request_has_one_ending_and_the_caps_hold(setting: Setting) -> None:
+    events = told(setting)
+    assert [one.at for one in events] == sorted(one.at for one in events)
+    by_id: dict[int, list[Happened]] = {}
+    for one in events:
+        by_id.setdefault(one.request.id, []).append(one)
+    assert len(by_id) == len(split("burst", 2)[1])
+    under_way: Counter[str] = Counter()
+    for story in by_id.values():
+        request, kinds = story[0].request, [one.event for one in story]
+        assert story[0].at == request.at
+        assert kinds[0] == "asked"
+        assert len(set(kinds)) == len(kinds), "each at most once"
+        assert [kind for kind in kinds if kind in ENDINGS] == kinds[-1:], "one ending, and it is the last"
+        assert ("sent" in kinds) == (kinds[-1] in ("answered", "failed"))
+        assert "held" not in kinds or setting.hold
+        for one in story:
+            if one.event == "sent":
+                assert day_of(one.at) == request.day
+            if one.event == "expired":
+                assert one.at <= (request.day + 1) * DAY
+    for one in events:
+        under_way[one.request.user] += (one.event == "sent") - (
+            one.event in ("answered", "failed") and _was_sent(by_id, one)
+        )
+        assert under_way[one.request.user] <= 1, "one in flight for each member"
+    starts = [one.at for one in events if one.event in ("sent", "retried")]
+    assert max(Counter(map(day_of, starts)).values()) <= setting.rpd
+    assert max(Counter(int(at // 60) for at in starts).values()) <= setting.rpm
+    assert all(later - at > 60 for at, later in zip(starts, starts[setting.rpm :], strict=False))
+    assert any(one.event == "retried" for one in events) == (setting.failures > 0)
+
+
+def _was_sent(stories: dict[int, list[Happened]], one: Happened) -> bool:
+    return any(other.event == "sent" for other in stories[one.request.id])
+
+
+def test_the_caps_are_what_bounds_it_control_a_roomier_minute() -> None:
+    starts = [one.at for one in told(Setting(rpd=RPD, rpm=60)) if one.event == "sent"]
+    assert max(Counter(int(at // 60) for at in starts).values()) > 3
+
+
+def test_the_same_seed_is_the_same_run_and_another_is_not() -> None:
+    one, again, other = (told(Setting(rpd=RPD, failures=0.2, seed=seed), days=1) for seed in (1, 1, 2))
+    assert one == again
+    assert one != other
+
+
+@pytest.mark.parametrize(("kind", "days"), [("heavytail", 6), ("flooder", 1)])
+def test_the_level_is_fairer_than_first_come(kind: Kind, days: int) -> None:
+    fair, first_come = (figures(policy, ran(kind, policy, days=days), rpd=RPD) for policy in ("fair", "fcfs"))
+    assert fair.max_min_ratio > 0.9
+    assert fair.max_min_ratio > first_come.max_min_ratio + 0.15
+    assert first_come.utilisation == pytest.approx(1, abs=0.01)
+
+
+@pytest.mark.parametrize("hold", [True, False])
+def test_the_scheduler_gives_what_the_replay_of_its_rule_gives(hold: bool) -> None:
+    months = Months(by_day(traffic("heavytail")))
+    days = [months.replay(day, ReplaySetting(rpd=RPD, hold=hold)) for day in months.days()]
+    replayed = sum(day.ratio(RPD) for day in days) / len(days)
+    assert figures("fair", ran("heavytail", "fair", hold=hold), rpd=RPD).max_min_ratio == pytest.approx(
+        replayed, abs=0.02
+    )
+
+
+def test_a_run_through_its_warm_up_gives_what_a_start_with_that_history_gives() -> None:
+    """The scheduler's own midnights make the same history as the ledger it reads at a start."""
+    requests = of_days(make("latewave", rpd=RPD, days=10))
+    history, rest = ([one for one in requests if (one.day == requests[-1].day) == last] for last in (False, True))
+    through = simulate(Setting(rpd=RPD), requests)
+    started = simulate(Setting(rpd=RPD), rest, history=history)
+    assert [fate for fate in through if fate.request.day >= rest[0].day] == started
+    assert simulate(Setting(rpd=RPD), rest) != started, "control: without a history"
+
+
+def test_nobody_is_fairer_than_the_clairvoyant() -> None:
+    fates = ran("heavytail", "fcfs")
+    for between in (False, True):
+        best = of_the_clairvoyant(fates, rpd=RPD, between_communities=between)
+        assert best.max_min_ratio == 1
+        assert best.sent == figures("fcfs", fates, rpd=RPD).sent
+
+
+# --- the command -----------------------------------------------------------------------------------------
+
+
+def potluck(*arguments: str | int | Path, env: dict[str, str] | None = None) -> Result:
+    return CliRunner().invoke(main, ["simulate", *map(str, arguments)], env=env)
+
+
+@pytest.fixture
+def trace(tmp_path: Path) -> Path:
+    file = tmp_path / "trace.csv"
+    rows = [f"{20_500 * DAY + 600 * number},c{number % 2},u{number % 7}" for number in range(300)]
+    file.write_text("\n".join(["ts,community,user", *rows]))
+    return file
+
+
+def test_figures_and_events_of_a_file(tmp_path: Path, trace: Path) -> None:
+    result = potluck(trace, "--rpd", 30, "--policy", "all", "--events", tmp_path / "out.jsonl", "--json")
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.stdout)
+    assert list(found["policies"]) == ["fair", "fcfs", "fixed", "pacing", "clairvoyant"]
+    assert (found["requests"], found["from"], found["rpd"]) == (300, "2026-02-16", 30)
+    events = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    assert {"t", "event", "user", "id"} == set(events[0])
+    assert sum(one["event"] == "asked" for one in events) == 300
+    assert sum(one["event"] == "sent" for one in events) == found["policies"]["fair"]["sent"]
+    table = potluck(trace, "--rpd", 30)
+    assert table.exit_code == 0
+    assert "clairvoyant" in table.stdout
+
+
+def test_days_before_from_are_history_only(tmp_path: Path, trace: Path) -> None:
+    result = potluck(trace, "--from", "2026-02-17", "--to", "2026-02-17", "--events", tmp_path / "out.jsonl", "--json")
+    assert json.loads(result.stdout)["requests"] == 144
+    ids = [json.loads(line)["id"] for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    assert (min(ids), max(ids)) == (144, 287)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ([], "Name one kind of traffic"),
+        (["--made", "poisson", "--own"], "Name one kind of traffic"),
+        (["--made", "nonsense"], "There are: poisson"),
+        (["no such file.csv"], "does not exist"),
+        (["--made", "poisson", "--rpd", "0"], "--rpd"),
+        (["--made", "poisson", "--from", "tomorrow"], "--from"),
+        (["--made", "poisson", "--from", "2050-01-01"], "no requests on these days"),
+    ],
+)
+def test_what_makes_no_sense_is_a_usage_error(arguments: list[str], says: str) -> None:
+    result = potluck(*arguments)
+    assert result.exit_code == 2
+    assert says in result.stderr
+
+
+def test_a_bad_row_is_one_line(tmp_path: Path) -> None:
+    file = tmp_path / "trace.csv"
+    file.write_text("ts,community,user\n1,c,ann\nsoon,c,ann\n")
+    result = potluck(file)
+    assert result.exit_code == 2
+    assert result.stderr == f"{file}, row 1: ts 'soon' is no time in seconds since 1970.\n"
+
+
+def test_without_a_past_of_its_own_it_says_so(tmp_path: Path) -> None:
+    result = potluck("--own", env={"DATABASE_URL": f"sqlite+aiosqlite:///{tmp_path}/none.db"})
+    assert result.exit_code == 1
+    assert result.stderr.startswith("There is no past yet")
+
+
+def test_its_own_past_is_read_from_its_database(tmp_path: Path) -> None:
+    file = tmp_path / "potluck.db"
+    migrate(file)
+    asyncio.run(_ask_on_two_days(file))
+    env = {"DATABASE_URL": f"sqlite+aiosqlite:///{file}", "OPENROUTER_API_KEY": ""}
+    result = potluck("--own", "--json", env=env)
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.stdout)
+    assert (found["traffic"], found["requests"], found["from"], found["to"]) == ("own", 4, "2026-02-16", "2026-02-17")
+
+
+async def _ask_on_two_days(file: Path) -> None:
+    database = Database(file, SystemClock())
+    await database.open()
+    ledger, pool = SqlLedger(database, SystemClock()), PoolId("sandbox")
+    await ledger.add_pool(pool)
+    ann, web = Member("web", "ann"), CommunityId("web")
+    moments = [Instant(20_500 * DAY + DAY / 2 * number) for number in range(4)]
+    await ledger.note(pool, [DayEvent(kind=EventKind.ASKED, at=at, member=ann, community=web) for at in moments])
+    await database.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from collections.abc import Callable, Coroutine
 from datetime import datetime
@@ -64,6 +65,8 @@ def main() -> None:
     It reads its settings from the environment and from a .env file; .env.example explains each.
     With none at all, `potluck run` works with a built-in stand-in for OpenRouter.
     """
+    # The level's sums are small: numpy's threads would only get in each other's way. Read when numpy is imported.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 
 @main.command()

@@ -57,7 +57,7 @@ def main(rounds: int, json_: bool) -> None:
     console.print(as_table(figures))
     console.print(", ".join(f"{name} {value}" for name, value in conditions.items()), style="dim")
     if "openai" not in PARTIES:
-        console.print("The OpenAI SDK is not installed: pip install -e '.[bench]' adds its column.")
+        console.print("The OpenAI SDK is not installed: pip install -e '.[bench]' adds its column.", markup=False)
 
 
 async def _in_turns(url: str, rounds: int, measured: Rounds) -> None:

@@ -129,6 +129,7 @@ class FairLine:
         self._counts: Counter[Member] = Counter()
         self._now = 0.0
         self._number = 0
+        self._forget_at = 64
 
     def __len__(self) -> int:
         return len(self._order)
@@ -176,5 +177,8 @@ class FairLine:
 
     def _forget(self) -> None:
         """Members whose virtual time has passed stand where anyone new would: nothing need be kept of them."""
-        if len(self._ends) > 2 * len(self._counts) + 64:
-            self._ends = {member: end for member, end in self._ends.items() if end > self._now or self._counts[member]}
+        if len(self._ends) > self._forget_at:
+            self._ends = {
+                member: end for member, end in self._ends.items() if end > self._now or member in self._counts
+            }
+            self._forget_at = 2 * len(self._ends) + 64

@@ -431,7 +431,9 @@ class Scheduler:
             self._reserving += 1
             self._busy[ticket.member] += 1
             ticket.wake()
-        self._tell_places(now)
+        if len(self._line):
+            self._tell_places(now)
+            self._come_back(now)
 
     def _may_start(self, now: Instant) -> bool:
         return (
@@ -475,13 +477,11 @@ class Scheduler:
             if ticket.place != place or abs((ticket.estimate_at or 0) - estimate) >= _NEWS_SECONDS:
                 ticket.place, ticket.estimate_at = place, estimate
                 ticket.wake()
-        self._come_back(now)
 
     def _come_back(self, now: Instant) -> None:
         """Look again when the gate opens or the oldest start leaves the window; an answer that ends does it too."""
-        gate = self._gate(now)
-        starts = self._window.starts(now)
-        at = gate if gate > now else starts[0][0] + WINDOW if starts else None
+        gate, oldest = self._gate(now), self._window.oldest(now)
+        at = gate if gate > now else oldest + WINDOW if oldest is not None else None
         if at is not None:
             # A hair later than the edge: a timer that fires early would find the window still full and spin.
             self._timer = asyncio.get_running_loop().call_later(at - now + 0.001, self._pump)

@@ -160,6 +160,23 @@ async def test_a_connection_is_used_again_after_an_answer() -> None:
     assert upstream.connections == 1
 
 
+async def test_it_is_used_again_too_when_the_reader_stops_at_the_end_of_the_answer() -> None:
+    """Which is what whoever answers a member does: nothing comes after the last word."""
+
+    async def late_end(peer: Peer) -> None:
+        await peer.send(CHUNKED, piece(ANSWER))
+        await asyncio.sleep(0.01)
+        await peer.send(LAST)
+
+    async with serving(late_end) as (client, upstream):
+        for _ in range(5):
+            async with aclosing(client.stream(QUESTION, on_sent=lambda: None)) as events:
+                async for event in events:
+                    if isinstance(event, ModelEnd):
+                        break
+    assert upstream.connections == 1
+
+
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 async def test_the_key_does_not_follow_a_redirect(status: int) -> None:
     elsewhere = Upstream(answers)

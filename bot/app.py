@@ -19,7 +19,6 @@ from bot.errors import FailureKind, PotluckError, StorageError
 from bot.openrouter.account import Account
 from bot.openrouter.client import OpenRouter
 from bot.quota.ledger import Caps, PoolId
-from bot.quota.level import PLAIN
 from bot.quota.line import FairLine, FirstCome
 from bot.quota.scheduler import Scheduler
 from bot.quota.sharing import Days, FairDays, FirstComeDays

@@ -58,7 +58,11 @@ def test_a_bad_row_is_named(tmp_path: Path, text: str, names: str) -> None:
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("content", [b"no gzip", gzip.compress(HEADER.encode() * 9)[:-9], gzip.compress(b"\xff\xfe")])
+@pytest.mark.parametrize(
+    "content",
+    [b"no gzip", gzip.compress(HEADER.encode() * 9)[:-9], gzip.compress(b"\xff\xfe")],
+    ids=["no gzip", "cut off", "no text"],
+)
 def test_a_file_that_is_none_is_refused(tmp_path: Path, content: bytes) -> None:
     file = tmp_path / "trace.csv.gz"
     file.write_bytes(content)

@@ -198,7 +198,7 @@ async def _prune(transcripts: SqlTranscripts, ledger: SqlLedger, clock: Clock, s
         gone = await transcripts.prune(before=Instant(clock.now() - settings.retain_messages_days * DAY))
         if gone:
             log.info("old turns were deleted", extra={"action": "prune", "turns": gone})
-        await ledger.prune_events(before_day=day_of(clock.now()) - settings.retain_counts_days)
+        await ledger.prune(before_day=day_of(clock.now()) - settings.retain_counts_days)
         await asyncio.sleep(_PRUNE_EVERY)
 
 

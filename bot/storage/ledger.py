@@ -319,11 +319,15 @@ class SqlLedger:
 
         return await self._database.read(unit)
 
-    async def prune_events(self, *, before_day: int) -> None:
-        """Delete the events of days before one, for good."""
-        await self._database.write(
-            lambda connection: connection.execute(delete(day_events).where(day_events.c.day < before_day)) and None
-        )
+    async def prune(self, *, before_day: int) -> None:
+        """Delete who asked and was sent what on the days before one, for good. The pool's own totals name nobody."""
+
+        def unit(connection: Connection) -> None:
+            connection.execute(delete(day_events).where(day_events.c.day < before_day))
+            connection.execute(delete(member_days).where(member_days.c.day < before_day))
+            connection.execute(delete(leases).where(leases.c.day < before_day, leases.c.settled_at.is_not(None)))
+
+        await self._database.write(unit)
 
     async def standing(self, pool: PoolId, day: int) -> Standing:
         now = microseconds(self._clock.now())

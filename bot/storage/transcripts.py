@@ -14,7 +14,7 @@ from bot.messages import ConversationId, Member, MessageId
 from bot.ports import Turn
 from bot.storage.database import Database, Prepared
 from bot.storage.ledger import instant, microseconds
-from bot.storage.tables import conversations, handled_messages, leases, turns
+from bot.storage.tables import conversations, handled_messages, held_questions, leases, turns
 
 _HANDLED = Prepared(select(handled_messages.c.turn).where(handled_messages.c.message == bindparam("message")))
 _SPOKE_BEFORE = Prepared(select(turns.c.id).where(turns.c.member == bindparam("member")).limit(1))
@@ -79,6 +79,8 @@ class SqlTranscripts:
             old = turns.c.asked_at < cut
             gone = connection.execute(delete(turns).where(old, turns.c.id.not_in(open_turns))).rowcount
             connection.execute(delete(handled_messages).where(handled_messages.c.handled_at < cut))
+            over = held_questions.c.ended.is_not(None)
+            connection.execute(delete(held_questions).where(over, held_questions.c.asked_at < cut))
             return gone
 
         return await self._database.write(unit)

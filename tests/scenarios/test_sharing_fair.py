@@ -7,10 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Connection, select
 
 from bot.clock import DAY
 from bot.messages import CommunityId, Failed, Finished, Held, Member, TicketId
 from bot.openrouter.sandbox import SandboxSettings
+from bot.storage.tables import metadata
 from tests.fakes.deployment import Deployment, Heard, deployment
 from tests.fakes.virtual import VirtualClock
 
@@ -235,3 +237,33 @@ async def test_an_unknown_ticket_is_no_ticket(tmp_path: Path, clock: VirtualCloc
         with pytest.raises(KeyError):
             await _followed(potluck, TicketId("nonsense"))
         assert not await potluck.running.conversations.give_up(TicketId("nonsense"))
+
+
+async def test_what_is_too_old_is_deleted_and_nothing_names_a_member_any_more(
+    tmp_path: Path, clock: VirtualClock
+) -> None:
+    env = {**FAIR, "retain_messages_days": "30", "retain_counts_days": "60"}
+
+    async def naming(potluck: Deployment) -> set[str]:
+        """The tables in which a member's name or words still stand."""
+
+        def unit(connection: Connection) -> set[str]:
+            return {
+                table.name
+                for table in metadata.sorted_tables
+                if any("ann" in str(row) or "heron" in str(row) for row in connection.execute(select(table)))
+            }
+
+        return await potluck.running.database.read(unit)
+
+    async with deployment(tmp_path, clock, sandbox=SandboxSettings(rpd=20), env=env) as potluck:
+        await _refused(potluck, "ann")
+        held = await _hold(potluck, "ann", "the heron")
+        await _followed(potluck, held.ticket)
+        texts, counts = {"turns", "held_questions"}, {"leases", "member_days", "day_events"}
+        assert await naming(potluck) == texts | counts, "the control: they are there at first"
+        await asyncio.sleep(32 * DAY)
+        assert await naming(potluck) == counts
+        await asyncio.sleep(30 * DAY)
+        assert await naming(potluck) == set()
+        assert (await potluck.ask("ben")).error is None, "and the pool goes on"

@@ -13,7 +13,8 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from pydantic_settings import SettingsError as SourceError
 
 from bot.errors import SettingsError
-from bot.messages import Member
+from bot.messages import Member, ModelId
+from bot.routing.chain import Chain
 
 FairPolicy: TypeAlias = Literal["fair", "fcfs"]
 
@@ -53,6 +54,12 @@ def _owner_ids(value: object) -> object:
     return tuple(Member.parse(part.strip()) for part in value.split(",") if part.strip())
 
 
+def _free_models(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    return Chain.of([part.strip() for part in value.split(",") if part.strip()]).models
+
+
 def _one_word(value: SecretStr | None) -> SecretStr | None:
     word = value.get_secret_value() if value else "x"
     if not (word.isascii() and word.isprintable() and word and " " not in word):
@@ -88,6 +95,11 @@ class Settings(BaseSettings):
     )
     openrouter_base_url: Annotated[str, AfterValidator(_http_url)] = Field(
         default="https://openrouter.ai/api/v1", description="Where OpenRouter is reached."
+    )
+    free_models: Annotated[tuple[ModelId, ...], NoDecode, BeforeValidator(_free_models)] = Field(
+        default=(),
+        description="Up to two free models to ask first: maker/model:free,maker/model:free. "
+        "openrouter/free comes last by itself.",
     )
     database_url: Annotated[str, AfterValidator(_database_url)] = Field(
         default="sqlite+aiosqlite:///potluck.db",
@@ -164,6 +176,7 @@ _FIXES = {
     "database_url": "Use sqlite+aiosqlite:///potluck.db.",
     "owner_ids": "Write platform:user or platform:tenant/user, separated by commas, such as web:ann.",
     "secret_key": "Leave it unset to have one made.",
+    "free_models": "Write at most two ids from openrouter.ai/models that end in :free, separated by commas.",
 }
 
 

@@ -46,7 +46,7 @@ def talk(opening: AbstractAsyncContextManager[Service], *, member: Member, clock
         KeyboardInterrupt: the person left by Ctrl-C.
     """
     for stream in (sys.stdin, sys.stdout, sys.stderr):  # a letter that cannot be read or shown is no reason to fail
-        stream.reconfigure(errors="replace")  # type: ignore[union-attr]
+        stream.reconfigure(errors="replace")  # type: ignore[union-attr]  # typed as any TextIO, always a TextIOWrapper
     interactive = sys.stdin.isatty() and sys.stdout.isatty()
     question = "" if interactive else _piped()
     with _ended_in_order(), background(_chat(opening, member=member, clock=clock)) as chat:

@@ -188,6 +188,10 @@ class OpenRouter:
         """Every model there is, as `key` otherwise."""
         return await self._get("/models", wire.model_list)
 
+    async def user_models(self) -> list[ModelInfo]:
+        """The models that this key's account may use as its privacy and guardrail settings are, as `key` otherwise."""
+        return await self._get("/models/user", wire.model_list)
+
     async def close(self) -> None:
         """Close every connection. For when no stream is under way: one that is would notice only by its deadline."""
         await self._http.aclose()

@@ -16,7 +16,7 @@ from types import MappingProxyType
 from bot.clock import Clock
 from bot.errors import FailureKind, UpstreamFailure
 from bot.openrouter import wire
-from bot.openrouter.retry_at import retry_at
+from bot.openrouter.retry_at import FARTHEST, retry_at
 
 DETAIL_MAX = 500
 
@@ -44,6 +44,7 @@ _AVAILABILITY: Mapping[str, FailureKind] = {
 }
 _ERROR_TYPES: Mapping[str, FailureKind] = {
     "authentication": FailureKind.BAD_KEY,
+    "permission_denied": FailureKind.GUARDRAIL,
     "payment_required": FailureKind.NEGATIVE_BALANCE,
     "content_policy_violation": FailureKind.MODERATION,
     "refusal": FailureKind.MODERATION,
@@ -57,6 +58,12 @@ _ERROR_TYPES: Mapping[str, FailureKind] = {
     "invalid_request": FailureKind.BAD_REQUEST,
     "invalid_prompt": FailureKind.BAD_REQUEST,
     "unprocessable": FailureKind.BAD_REQUEST,
+    "precondition_failed": FailureKind.BAD_REQUEST,
+    "invalid_image": FailureKind.BAD_REQUEST,
+    "image_too_small": FailureKind.BAD_REQUEST,
+    "unsupported_image_format": FailureKind.BAD_REQUEST,
+    "image_not_found": FailureKind.BAD_REQUEST,
+    "image_download_failed": FailureKind.BAD_REQUEST,
     "provider_overloaded": FailureKind.PROVIDER_DOWN,
     "provider_unavailable": FailureKind.PROVIDER_DOWN,
     "server": FailureKind.PROVIDER_DOWN,
@@ -94,8 +101,9 @@ _STATUSES: Mapping[int, FailureKind] = {
 _SAME_FROM_AN_EDGE = frozenset({408, 413, 429, 504, 524})
 """Statuses that mean what they say even when a page of HTML comes with them."""
 _CODES: Mapping[str, int] = {"rate_limit_exceeded": 429, "server_error": 500, "timeout": 408}
-"""Words seen in place of a numeric code."""
-_RESETS_AT_A_WINDOW = frozenset({FailureKind.ACCOUNT_DAILY, FailureKind.ACCOUNT_MINUTE})
+"""Words seen in place of a numeric code, as the code itself or as `error_type` beside none."""
+_WINDOWS: Mapping[FailureKind, float] = {FailureKind.ACCOUNT_DAILY: FARTHEST, FailureKind.ACCOUNT_MINUTE: 120.0}
+"""Seconds until the reset of a cap of the account's, at most. A minute is over in one; our clock may be behind."""
 _PRIVATE = re.compile(r"sk-or-[\w-]+|user_\w+|(?<=/keys/)[\w-]+")
 _HTML = re.compile(rb"(\xef\xbb\xbf)?\s*<")
 _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
@@ -157,7 +165,7 @@ class Failures:
 
     def _judged(self, kind: FailureKind, report: _Report, body: bytes = b"") -> UpstreamFailure:
         now = self._clock.now()
-        at = retry_at(report.error, report.headers, now, window=kind in _RESETS_AT_A_WINDOW)
+        at = retry_at(report.error, report.headers, now, window=_WINDOWS.get(kind))
         raw = wire.text(report.metadata.get("raw"))
         detail = f"{report.message} {raw}" if report.error else report.message or body.decode(errors="replace")
         return UpstreamFailure(
@@ -180,8 +188,9 @@ def _report(
     fields = wire.mapping(error)
     metadata = wire.mapping(fields.get("metadata"))
     if status is None:
-        code = fields.get("code")
-        status = _CODES.get(code) if isinstance(code, str) and code in _CODES else wire.count(code)
+        status = _code(fields.get("code"))
+    if status is None:
+        status = _CODES.get(wire.text(metadata.get("error_type")))
     inner = {name.lower(): str(value) for name, value in wire.mapping(metadata.get("headers")).items()}
     return _Report(
         status=status,
@@ -191,6 +200,10 @@ def _report(
         headers=inner | {name.lower(): value for name, value in headers.items()},
         provider=provider or any(metadata.get(f"provider_{field}") for field in ("name", "code", "error_code")),
     )
+
+
+def _code(code: object) -> int | None:
+    return _CODES.get(code) if isinstance(code, str) and code in _CODES else wire.count(code)
 
 
 def _kind(report: _Report) -> FailureKind:

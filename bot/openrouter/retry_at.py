@@ -13,14 +13,17 @@ FARTHEST = 48 * 3600.0
 """Seconds. A reset further away than this is a slip of units, since the longest real one is a day."""
 
 
-def retry_at(error: Mapping[str, object], headers: Mapping[str, str], now: Instant, *, window: bool) -> Instant | None:
+def retry_at(
+    error: Mapping[str, object], headers: Mapping[str, str], now: Instant, *, window: float | None
+) -> Instant | None:
     """The moment named, from `now` to `FARTHEST` after it; None where none is named that can be read.
 
     Args:
         error: the error object.
         headers: of the response and of the error's metadata, names in lower case.
-        window: a cap of the account's was hit, which ends at its window's reset; a hint to come back sooner
-            would be a provider's.
+        window: a cap of the account's was hit, whose window lasts so many seconds at most. It ends at its reset; a
+            hint to come back sooner would be a provider's. A reset that has passed is none: the request was refused.
+            None: no such cap.
     """
     metadata, availability = wire.mapping(error.get("metadata")), wire.mapping(error.get("availability"))
     hints = [
@@ -29,7 +32,10 @@ def retry_at(error: Mapping[str, object], headers: Mapping[str, str], now: Insta
         _after(availability.get("retry_after"), now),
     ]
     resets = [_reset(headers.get("x-ratelimit-reset"), now), wire.moment(metadata.get("resets_at"))]
-    named = [at for at in (resets + hints if window else hints + resets) if at is not None]
+    if window is not None:
+        ahead = [at for at in resets + hints if at is not None and at > now]
+        return Instant(min(ahead[0], now + min(window, FARTHEST))) if ahead else None
+    named = [at for at in hints + resets if at is not None]
     return Instant(min(max(named[0], now), now + FARTHEST)) if named else None
 
 

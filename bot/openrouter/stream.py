@@ -60,9 +60,11 @@ class EventReader:
         yield from self._lines(b"\n\n")
 
     def _lines(self, piece: bytes) -> Iterator[bytes | None]:
-        if self._after_cr and piece:
-            self._after_cr = False
+        if not piece:
+            return
+        if self._after_cr:
             piece = piece.removeprefix(b"\n")
+        self._after_cr = piece.endswith(b"\r")
         # bytes.splitlines knows exactly the three line ends of the event stream format.
         for line in piece.splitlines(keepends=True):
             self._line += line
@@ -70,7 +72,6 @@ class EventReader:
                 raise UpstreamFailure(FailureKind.ENDLESS, detail="a line without end")
             if line[-1] not in b"\r\n":
                 return
-            self._after_cr = line.endswith(b"\r")
             whole = bytes(self._line).rstrip(b"\r\n")
             self._line.clear()
             if self._first:

@@ -8,7 +8,7 @@ missing field and never an exception from the middle of a stream.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
@@ -17,10 +17,21 @@ from types import MappingProxyType
 from bot.clock import Instant
 from bot.messages import ModelId, Usage
 from bot.ports import ChatRequest
+from bot.routing.catalogue import ModelInfo as ModelInfo
+from bot.routing.judges import judges
 
 COUNT_MAX = 1_000_000_000
 """No honest count of tokens or requests is larger; it also fits a 32-bit column."""
 USD_MAX = Decimal(1_000_000)
+USD_MIN = Decimal("1e-12")
+"""What a smaller cost counts as: still no zero, and a number that can be written out."""
+
+_NAME_MAX, _LIST_MAX = 200, 64
+"""Characters of a name in the catalogue, and how many of a list are kept. Honest ones are far from either."""
+_NO_SURCHARGES = frozenset({"prompt", "completion", "request", "image", "web_search", "discount"})
+"""Entries of `pricing` that are read elsewhere, that only a search can meet, or that are no price."""
+_CONDITIONS = ("min_", "max_")
+"""How the terms of an override begin that say when it holds."""
 
 _NOTHING: Mapping[str, object] = MappingProxyType({})
 
@@ -124,7 +135,7 @@ def usage(value: object) -> Usage:
         prompt_tokens=count(fields.get("prompt_tokens")) or 0,
         completion_tokens=count(fields.get("completion_tokens")) or 0,
         reasoning_tokens=count(details.get("reasoning_tokens")) or 0,
-        cost_usd=min(max(cost, Decimal(0)), USD_MAX),
+        cost_usd=min(max(cost, USD_MIN), USD_MAX) if cost > 0 else Decimal(0),
     )
 
 
@@ -167,34 +178,8 @@ def key_info(document: object) -> KeyInfo:
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModelInfo:
-    """One entry of `GET /models`. Prices are US dollars per token, request or image; -1 on routers."""
-
-    id: ModelId
-    name: str
-    context_length: int | None
-    prompt_price: Decimal | None
-    """None: the entry states none that can be read, so it must not pass for free."""
-    completion_price: Decimal | None
-    request_price: Decimal | None
-    image_price: Decimal | None
-    input_modalities: tuple[str, ...]
-    output_modalities: tuple[str, ...]
-    expires_at: Instant | None
-    """When the model is withdrawn, 00:00 UTC of the day named."""
-
-    @property
-    def costs_nothing(self) -> bool:
-        """Every price that a chat request can meet is stated and zero."""
-        return not any(
-            price is None or price
-            for price in (self.prompt_price, self.completion_price, self.request_price, self.image_price)
-        )
-
-
 def model_list(document: object) -> list[ModelInfo]:
-    """The answer of `GET /models`; entries without an id are left out.
+    """The answer of `GET /models`; entries without an id, or with one that is none, are left out.
 
     Raises:
         Unreadable: it has another shape.
@@ -202,25 +187,59 @@ def model_list(document: object) -> list[ModelInfo]:
     data = mapping(document).get("data")
     if not isinstance(data, list):
         raise Unreadable
-    return [_model(entry) for item in data if text((entry := mapping(item)).get("id"))]
+    return [_model(entry) for item in data if 0 < len(text((entry := mapping(item)).get("id"))) <= _NAME_MAX]
 
 
 def _model(entry: Mapping[str, object]) -> ModelInfo:
     prices, architecture = mapping(entry.get("pricing")), mapping(entry.get("architecture"))
+    provider = mapping(entry.get("top_provider"))
     model = encodable(text(entry.get("id")))
+    name = encodable(text(entry.get("name")))[:_NAME_MAX] or model
     return ModelInfo(
         id=ModelId(model),
-        name=encodable(text(entry.get("name"))) or model,
+        name=name,
+        canonical_slug=encodable(text(entry.get("canonical_slug")))[:_NAME_MAX],
+        alias_of=_alias(entry.get("alias_target")),
         context_length=count(entry.get("context_length")),
+        provider_context=count(provider.get("context_length")),
+        max_completion_tokens=count(provider.get("max_completion_tokens")),
         prompt_price=number(prices.get("prompt")),
         completion_price=number(prices.get("completion")),
-        request_price=number(prices.get("request", 0)),
-        image_price=number(prices.get("image", 0)),
+        request_price=_optional_price(prices.get("request")),
+        image_price=_optional_price(prices.get("image")),
+        surcharges=tuple(_surcharges(prices))[:_LIST_MAX],
         input_modalities=_strings(architecture.get("input_modalities")),
         output_modalities=_strings(architecture.get("output_modalities")),
+        supported_parameters=_strings(entry.get("supported_parameters")),
+        judges=judges(model, name, text(entry.get("description"))),
         expires_at=moment(entry.get("expiration_date")),
     )
 
 
+def _alias(value: object) -> ModelId | None:
+    """What an id stands for. Written in a way that cannot be read it still stands for something else."""
+    return ModelId(encodable(str(value))[:_NAME_MAX]) if value else None
+
+
+def _optional_price(value: object) -> Decimal | None:
+    return Decimal(0) if value is None else number(value)
+
+
+def _surcharges(prices: Mapping[str, object]) -> Iterator[str]:
+    """What can be charged beyond the four prices that have a field of their own, each by the name it has there."""
+    for name, value in prices.items():
+        if name == "overrides":
+            for override in value if isinstance(value, list) else [value]:
+                terms = mapping(override)
+                if override is not None and not terms:
+                    yield name
+                for term, price in terms.items():
+                    if not term.startswith(_CONDITIONS) and _optional_price(price) != 0:
+                        yield encodable(f"{name}.{term}")[:_NAME_MAX]
+        elif name not in _NO_SURCHARGES and _optional_price(value) != 0:
+            yield encodable(name)[:_NAME_MAX]
+
+
 def _strings(value: object) -> tuple[str, ...]:
-    return tuple(item for item in value if isinstance(item, str)) if isinstance(value, list) else ()
+    items = value if isinstance(value, list) else []
+    return tuple(encodable(item)[:_NAME_MAX] for item in items if isinstance(item, str))[:_LIST_MAX]

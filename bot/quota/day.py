@@ -8,7 +8,7 @@ is one such event. Nothing here waits, and nothing reads a clock.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
@@ -18,6 +18,7 @@ from bot.quota.demand import Standing, lot
 from bot.quota.history import Past
 from bot.quota.level import HOLDING, Caution, DayAnswer, Forecast
 from bot.quota.rooms import Levels, Room, Rooms
+from bot.quota.terms import NO_TERMS, Terms
 
 TICK = 20.0
 """Seconds a level stands while nothing changes. Ticks are counted from midnight: a restart sees the same ones."""
@@ -25,14 +26,6 @@ PROMISE_SECONDS = 3600.0
 _ANSWERED_PRIOR = 20
 
 Verdict: TypeAlias = Literal["promised", "granted", "within_level", "above_level", "pool_spent", "pool_promised"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reserve:
-    """Units an admin holds back for an event until it begins."""
-
-    units: int
-    until: Instant
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,14 +64,12 @@ class FairDay:
         past: Past,
         caution: Caution = HOLDING,
         between_communities: bool = False,
-        community_weights: Mapping[str, float] | None = None,
         promise_units: int = 0,
-        reserves: Sequence[Reserve] = (),
+        terms: Terms = NO_TERMS,
     ) -> None:
         self.day = day
         self.rpd = rpd
         self.promise_units = promise_units
-        self.reserves = tuple(reserves)
         self.foreign = 0
         """Units the account says are gone beyond those we sent; below 0 where it counted fewer."""
         self.sent = 0
@@ -88,8 +79,9 @@ class FairDay:
         self.promised = 0
         self.granted = 0
         """Units granted and not yet used."""
+        self._terms = NO_TERMS
         self._begins = day_start(day)
-        self._rooms = Rooms(past, caution=caution, between_communities=between_communities, weights=community_weights)
+        self._rooms = Rooms(past, caution=caution, between_communities=between_communities)
         self._settled, self._answered = 0, 0
         self._standings: dict[str, Standing] = {}
         self._room_of: dict[str, Room] = {}
@@ -97,14 +89,22 @@ class FairDay:
         self._version = 0
         self._since = 0.0
         """The tick of the day in which a question last came or went through."""
+        self.lay_down(terms)
 
     # --- events ------------------------------------------------------------------------------------------
 
-    def join(self, member: str, community: str = "", *, weight: float = 1.0, grant: int = 0) -> None:
-        """Set how a member counts today: before the first question, and again when an admin changes it."""
-        standing = self._standing(member, community)
-        with self._changing(standing):
-            standing.weight, standing.grant = weight, grant
+    def lay_down(self, terms: Terms) -> None:
+        """An admin's terms hold from now on. What is granted is set aside, also for members not seen yet."""
+        before, self._terms = self._terms, terms
+        for member in {*before.members, *terms.members}:
+            old, new = before.member(member), terms.member(member)
+            if standing := self._standings.get(member):
+                with self._changing(standing):
+                    standing.weight, standing.grant = new.weight, new.grant(self.day)
+            else:
+                self.granted += new.grant(self.day) - old.grant(self.day)
+        self._rooms.weigh(terms.communities)
+        self._version += 1
 
     def ask(self, member: str, moment: Instant, community: str = "") -> None:
         """A question has been asked. Not for one looked at again, nor for a refused one asked once more."""
@@ -179,7 +179,7 @@ class FairDay:
 
     def left(self, moment: Instant) -> int:
         """Units nobody has been promised or granted and no event waits for."""
-        set_aside = sum(reserve.units for reserve in self.reserves if moment < reserve.until)
+        set_aside = sum(reserve.units for reserve in self._terms.reserves if moment < reserve.until)
         return max(0, self.left_in_all() - self.promised - self.granted - set_aside)
 
     @property
@@ -194,7 +194,7 @@ class FairDay:
     def decide(self, member: str, moment: Instant, community: str = "") -> Decision:
         """Whether the member's next question may go at `moment`. Changes nothing but promises that ran out."""
         self._expire(moment)
-        standing = self._standings.get(member) or Standing(member=member)
+        standing = self._standings.get(member) or self._newcomer(member)
         levels = self._levels(standing, moment, community)
         level = standing.weight * (levels.first if standing.charged == 0 else levels.more)
         left = self.left(moment)
@@ -211,7 +211,7 @@ class FairDay:
 
     def probably(self, member: str, moment: Instant, community: str = "") -> int:
         """Units the member will probably get today beyond those taken: held nearly always, but no promise."""
-        standing = self._standings.get(member) or Standing(member=member)
+        standing = self._standings.get(member) or self._newcomer(member)
         level = standing.weight * self._levels(standing, moment, community).soft
         room = min(level + standing.grant - standing.taken, self.left(moment) + standing.promised)
         return max(standing.promised, int(room))
@@ -268,9 +268,13 @@ class FairDay:
 
     def _standing(self, member: str, community: str) -> Standing:
         if member not in self._standings:
-            self._standings[member] = Standing(member=member)
+            self._standings[member] = self._newcomer(member)
             self._room_of[member] = self._rooms.of(community)
         return self._standings[member]
+
+    def _newcomer(self, member: str) -> Standing:
+        terms = self._terms.member(member)
+        return Standing(member=member, weight=terms.weight, grant=terms.grant(self.day))
 
     @contextmanager
     def _changing(self, standing: Standing) -> Iterator[Standing]:

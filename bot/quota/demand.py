@@ -144,6 +144,14 @@ class Crowd:
         beyond = heights @ self._steps_by_level[:, width:].sum(axis=1) + self._sure_beyond
         return heights, self._steps_by_level[:, :width], self._steps, beyond
 
+    def totals(self) -> Array:
+        """By habit the members here, by habit those of them whose next unit is a step, by habit the steps, and then
+        the units that are sure: all it takes to tell what those here want without a bound."""
+        starts = sum((group.starts.sum(axis=2) for group in self._groups.values()), np.zeros((2, HABITS)))
+        steps = self._steps_by_level.sum(axis=1)
+        sure = steps[_SURE] + self._sure_beyond + sum(group.flood for group in self._groups.values())
+        return np.concatenate((starts.ravel(), steps[:HABITS], (sure,)))
+
 
 def _shifts(starts: Array, reach: int) -> Array:
     """[row · y, x] how many members of a row stand x - y units up: turns one member's wants into all members'."""

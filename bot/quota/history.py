@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -33,6 +34,9 @@ HABITS = 3
 """Members are told apart by how often they have asked today: once, two or three times, more."""
 DAYS = 28
 
+_UNBOUNDED = LEVELS + 1
+_ALL_LEVELS = range(LEVELS + 2)
+_FEW_LEVELS = (0, 1, 2, _UNBOUNDED)
 _AGEING = 0.97
 _SAME_WEEKDAY, _SAME_KIND, _OTHER_KIND = 1.0, 0.6, 0.15
 _SEEN_PRIOR = 32
@@ -117,12 +121,16 @@ def _capped_sums(group: npt.NDArray[np.int64], amounts: npt.NDArray[np.int64], g
     return sums
 
 
-def _widened(table: Table, columns: int = COLUMNS) -> Table:
-    """The same table with more bounded columns, which repeat the last."""
-    bounded = table.shape[-1] - 1
-    reach = [*range(bounded), *[bounded - 1] * (columns - 1 - bounded), bounded]
-    wide: Table = table[..., reach]
-    return wide
+def _levels(table: Table, levels: Sequence[int]) -> Table:
+    """A table's columns for these levels; beyond those it has, the last bounded one says the same."""
+    last = table.shape[-1] - 2
+    chosen: Table = table[..., [-1 if level == _UNBOUNDED else min(level, last) for level in levels]]
+    return chosen
+
+
+def _widened(table: Table) -> Table:
+    """A table for all levels."""
+    return _levels(table, _ALL_LEVELS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,6 +147,22 @@ class Outlook:
     """[day, habit, x] units one member already here will still want."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Stacked:
+    """The tables of several days together, for some levels."""
+
+    seen: Table
+    """[edge, day]"""
+    counts: Table
+    """[edge, day, habit]"""
+    newcomers: Table
+    """[edge, day, x]"""
+    sums: Table
+    """[edge, day, habit, x]"""
+    mean: Table
+    """[edge, habit, x] what a member already here still wants, over all days."""
+
+
 class History:
     """The last days, ready to be asked about one day."""
 
@@ -148,42 +172,72 @@ class History:
         `wider` is the history of all communities where this one is of a single one: few members' habits
         lean on everybody's.
         """
-        tables = [table for table in tables if day - DAYS <= table.day < day]
+        self._tables = [table for table in tables if day - DAYS <= table.day < day]
+        self._wider = wider
         self.day = day
-        self.days = tuple(table.day for table in tables)
+        self.days = tuple(table.day for table in self._tables)
+        self.thin = len(self.days) < _FEW_DAYS
+        """So few days that the invented one counts too."""
         self._edge = -1
-        if not tables:
-            return
-        columns = max(table.newcomers.shape[1] for table in tables)
-        self._seen = np.stack([table.seen for table in tables], axis=1)
-        self._counts = np.stack([table.counted for table in tables], axis=1)
-        self._newcomers = np.stack([_widened(table.newcomers, columns) for table in tables], axis=1)
-        self._sums = np.stack([_widened(table.returning, columns) for table in tables], axis=1)
-        first = _after_first(self._newcomers.sum(axis=1))[:, np.newaxis]
-        if wider is not None and wider.days:
-            columns, first = COLUMNS, _widened(wider.mean)
-        weight = self._counts.sum(axis=1)[..., np.newaxis] + _FIRST_ASK_PRIOR
-        self.mean: Table = (_widened(self._sums.sum(axis=1), columns) + _FIRST_ASK_PRIOR * first) / weight
+        if self.days:
+            self._likeness = np.array([_likeness(day, past) for past in self.days])
+
+    @cached_property
+    def _all(self) -> _Stacked:
+        """Every column: put together once somebody here asks for a level."""
+        bounded = max(table.newcomers.shape[1] for table in self._tables) - 1
+        own = [*range(bounded), _UNBOUNDED]
+        # What others want may go on where no member here ever did.
+        return self._stacked(own, _ALL_LEVELS if self._wider is not None and self._wider.days else own)
+
+    @cached_property
+    def ends(self) -> Table:
+        """[edge, day, …] of each table what members want first and in all: seen, newcomers in all, then by habit a
+        returning member's next unit, then all of them. It is asked of communities in which nobody decides."""
+        few = self._stacked(_FEW_LEVELS, _FEW_LEVELS)
+        counts = few.counts[..., np.newaxis] + _DAY_PRIOR
+        returning = (few.sums + _DAY_PRIOR * few.mean[:, np.newaxis]) / counts
+        parts = few.seen[..., np.newaxis], few.newcomers[..., -1:], returning[..., 1], returning[..., -1]
+        return np.concatenate(parts, axis=-1)
+
+    def _stacked(self, columns: Sequence[int], of_mean: Sequence[int]) -> _Stacked:
+        """These levels of the tables and of their mean."""
+        newcomers = np.stack([_levels(table.newcomers, columns) for table in self._tables], axis=1)
+        sums = np.stack([_levels(table.returning, columns) for table in self._tables], axis=1)
+        counts = np.stack([table.counted for table in self._tables], axis=1)
+        total, first = sums.sum(axis=1), _after_first(newcomers.sum(axis=1))[:, np.newaxis]
+        if self._wider is not None and self._wider.days:
+            first = _levels(self._wider.mean, of_mean)
+        weight = counts.sum(axis=1)[..., np.newaxis] + _FIRST_ASK_PRIOR
+        return _Stacked(
+            seen=np.stack([table.seen for table in self._tables], axis=1),
+            counts=counts,
+            newcomers=newcomers,
+            sums=sums,
+            mean=(_levels(total, of_mean) + _FIRST_ASK_PRIOR * first) / weight,
+        )
+
+    @property
+    def mean(self) -> Table:
         """[edge, habit, x] what a member already here still wants, over all days."""
-        self._likeness = np.array([_likeness(day, past) for past in self.days])
+        return self._all.mean
 
     def outlook(self, second: float, seen: int) -> Outlook:
         """The rest of the day as it looks at `second`, when `seen` members have asked today."""
         if not self.days:
             newcomers, returning = _invented(second, seen)
             return Outlook(days=(None,), weights=np.ones(1), newcomers=newcomers, returning=returning)
-        edge = min(int(second // SLOT), SLOTS - 1)
-        part = second / SLOT - edge
+        edge, part = between_edges(second)
         if edge != self._edge:
             self._edge = edge
-            self._ends = [self._edge_rows(edge), self._edge_rows(edge + 1)]
-        then, newcomers, returning = (near + part * (far - near) for near, far in zip(*self._ends, strict=True))
-        scale = (seen + _SEEN_PRIOR) / (then + _SEEN_PRIOR)
+            self._near_far = [self._edge_rows(edge), self._edge_rows(edge + 1)]
+        then, newcomers, returning = (near + part * (far - near) for near, far in zip(*self._near_far, strict=True))
+        scale = size(seen, then)
         weights = self._likeness * np.exp(-(np.log(scale) ** 2) / (2 * _SPREAD**2))
         weights /= weights.sum()
-        newcomers *= np.clip(scale, 0.25, 4)[:, np.newaxis]
+        newcomers *= credible(scale)[:, np.newaxis]
         days: tuple[int | None, ...] = self.days
-        if len(days) < _FEW_DAYS:
+        if self.thin:
             invented = _invented(second, seen)
             newcomers, returning = np.concatenate((newcomers, invented[0])), np.concatenate((returning, invented[1]))
             share = _INVENTED_WEIGHT / (len(days) + _INVENTED_WEIGHT)
@@ -194,23 +248,24 @@ class History:
     @property
     def usual_members(self) -> float:
         """Members a day, on average; 0 without history."""
-        return float(self._seen[-1].mean()) if self.days else 0.0
+        return float(self._all.seen[-1].mean()) if self.days else 0.0
 
     @property
     def usual_course(self) -> Array:
         """[edge] the part of a day's questions that has come by then, over all days; steady without history."""
-        if not self.days or not self._newcomers[0, :, -1].any():
+        if not self.days or not self._all.newcomers[0, :, -1].any():
             return np.linspace(0, 1, SLOTS + 1)
-        to_come = (self._newcomers[..., -1] + self._sums[..., -1].sum(axis=-1)).sum(axis=1)
+        to_come = (self._all.newcomers[..., -1] + self._all.sums[..., -1].sum(axis=-1)).sum(axis=1)
         course: Array = 1 - to_come.astype(float) / to_come[0]
         return course
 
     def _edge_rows(self, edge: int) -> tuple[Array, Array, Array]:
         """Seen, newcomers, returning at one edge of a quarter of an hour, in full width."""
-        counts = self._counts[edge, ..., np.newaxis]
-        returning = (_widened(self._sums[edge]) + _DAY_PRIOR * _widened(self.mean[edge])) / (counts + _DAY_PRIOR)
-        newcomers = _widened(self._newcomers[edge])
-        return self._seen[edge].astype(float), newcomers.astype(float), returning.astype(float)
+        all_ = self._all
+        prior = _DAY_PRIOR * _widened(all_.mean[edge])
+        returning = (_widened(all_.sums[edge]) + prior) / (all_.counts[edge, ..., np.newaxis] + _DAY_PRIOR)
+        newcomers = _widened(all_.newcomers[edge])
+        return all_.seen[edge].astype(float), newcomers.astype(float), returning.astype(float)
 
 
 class Past:
@@ -228,6 +283,23 @@ class Past:
         known = self._tables.get(community, {})
         tables = [known.get(day) or tabulate(day, ()) for day in self.everyone.days]
         return History(tables, self.day, wider=self.everyone)
+
+
+def between_edges(second: float) -> tuple[int, float]:
+    """The quarter of an hour a second lies in, and how much of it has passed."""
+    edge = min(int(second // SLOT), SLOTS - 1)
+    return edge, second / SLOT - edge
+
+
+def size(seen: float | Array, then: Array) -> Array:
+    """How full today is beside a past day, by the members seen so far."""
+    sizes: Array = (seen + _SEEN_PRIOR) / (then + _SEEN_PRIOR)
+    return sizes
+
+
+def credible(sizes: Array) -> Array:
+    """The same as far as newcomers are scaled by it."""
+    return np.clip(sizes, 0.25, 4)
 
 
 def _likeness(day: int, past: int) -> float:
@@ -249,9 +321,17 @@ def _after_first(newcomers: Table) -> Table:
 
 def _invented(second: float, seen: int) -> tuple[Array, Array]:
     """A day made up where history is thin: arrivals go on as so far, each member with four questions."""
-    rest = DAY - second
     levels = np.append(np.arange(LEVELS + 1.0), np.inf)
     wants = (1 - _INVENTED_STAY**levels) / (1 - _INVENTED_STAY)
-    arrivals = (seen + 3) / (second + 3 * 3600) * rest
-    stay = wants * min(1.0, rest / (DAY / 2))
-    return (arrivals * wants)[np.newaxis], np.tile(stay, (1, HABITS, 1))
+    arrivals, stay = invented_course(second, seen)
+    return (arrivals * wants)[np.newaxis], np.tile(stay * wants, (1, HABITS, 1))
+
+
+INVENTED_WANTS = 1 / (1 - _INVENTED_STAY)
+"""Questions of one member on the invented day, on average."""
+
+
+def invented_course(second: float, seen: int | Array) -> tuple[Array, float]:
+    """Of the invented day: members still to come, and how much of a day's questions those here still ask."""
+    rest = DAY - second
+    return np.asarray((seen + 3) / (second + 3 * 3600) * rest), min(1.0, rest / (DAY / 2))

@@ -85,11 +85,6 @@ def forecast(crowd: Crowd, outlook: Outlook, left: Array) -> Forecast:
     return Forecast.of(outlook, levels)
 
 
-def unbounded(crowd: Crowd, outlook: Outlook) -> Array:
-    """[day] what the rest of today would take if nothing held anyone back."""
-    return curves(crowd, outlook, 1).unbounded
-
-
 @dataclass(frozen=True, slots=True)
 class Curves:
     """Under each day, what the rest of today takes at each level."""

@@ -6,18 +6,20 @@ all of them up to one height by weight, each up to what its members want, asked 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from bot.quota.demand import Crowd
 from bot.quota.history import SLOT, Array, History, Outlook, Past
-from bot.quota.level import Caution, Forecast, forecast, unbounded
+from bot.quota.level import Caution, Forecast, forecast
+from bot.quota.wants import heights, wants
 
 _IDLE_TICK = 300.0
 """Seconds for which the wants of a community stand in which nothing happens."""
-_HALVINGS = 40
+_TICKS = 3
+"""Of which the wants are kept: since something last changed, the last quarter of an hour, and now."""
 
 
 class Room:
@@ -33,17 +35,20 @@ class Room:
         self.version = 0
         """Grows with every change here."""
         self.history = history
-        self._wants: tuple[tuple[int, float], Array] | None = None
+        self._totals = (-1, np.empty(0))
 
     def outlook(self, second: float) -> Outlook:
         return self.history.outlook(second, self.members)
 
+    def totals(self) -> Array:
+        """`Crowd.totals`, kept while nothing changes here."""
+        if self._totals[0] != self.version:
+            self._totals = (self.version, self.crowd.totals())
+        return self._totals[1]
+
     def wants(self, second: float) -> Array:
         """[day] what its members would still take today if nothing held them back."""
-        key = (self.version, second // _IDLE_TICK * _IDLE_TICK)
-        if self._wants is None or self._wants[0] != key:
-            self._wants = (key, unbounded(self.crowd, self.outlook(key[1])))
-        return self._wants[1]
+        return _all_wants([self], second)[:, 0]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,17 +86,23 @@ class _Climb:
 class Rooms:
     """All rooms of one day."""
 
-    def __init__(
-        self, past: Past, *, caution: Caution, between_communities: bool, weights: Mapping[str, float] | None = None
-    ) -> None:
+    def __init__(self, past: Past, *, caution: Caution, between_communities: bool) -> None:
         self._past = past
         self._caution = caution
         self._between = between_communities
-        self._weights = dict(weights or {})
+        self._weights: Mapping[str, float] = {}
         self._rooms: dict[str, Room] = {}
         self._climbs: dict[int, _Climb] = {}
+        self._wanted: dict[float, tuple[list[int], Array]] = {}
+        """By tick, the rooms' versions and their wants."""
         for community in past.communities if between_communities else ("",):
             self.of(community)
+
+    def weigh(self, weights: Mapping[str, float]) -> None:
+        """How much each community counts, 1 where it is not named."""
+        self._weights = weights
+        for name, room in self._rooms.items():
+            room.weight = weights.get(name, 1.0)
 
     def of(self, community: str) -> Room:
         """The room a member of this community shares; the only one unless communities share by themselves."""
@@ -135,12 +146,27 @@ class Rooms:
     def _share(self, room: Room, second: float, left: float) -> Array:
         """[day] what is left for one community."""
         rooms = list(self._rooms.values())
-        wants = np.stack([each.wants(second) for each in rooms], axis=1)
+        wanted = self._wants(rooms, second // _IDLE_TICK * _IDLE_TICK)
         taken = np.array([each.taken for each in rooms], dtype=float)
         weights = np.array([each.weight for each in rooms])
-        low, high = np.zeros(len(wants)), np.full(len(wants), ((taken + left) / weights).max())
-        for _ in range(_HALVINGS):
-            middle = (low + high) / 2
-            fits = np.clip(middle[:, np.newaxis] * weights - taken, 0, wants).sum(axis=1) <= left
-            low, high = np.where(fits, middle, low), np.where(fits, high, middle)
-        return np.clip(high * room.weight - room.taken, 0, wants[:, rooms.index(room)])
+        share = heights(wanted, taken, weights, left) * room.weight - room.taken
+        return np.clip(share, 0, wanted[:, rooms.index(room)])
+
+    def _wants(self, rooms: Sequence[Room], second: float) -> Array:
+        """[day, room] at a tick, worked out again only where something has changed."""
+        versions = [room.version for room in rooms]
+        known = self._wanted.get(second)
+        if known is None or len(known[0]) != len(rooms):
+            if len(self._wanted) >= _TICKS:
+                self._wanted.pop(min(self._wanted))
+            self._wanted[second] = versions, _all_wants(rooms, second)
+        elif changed := [at for at, version in enumerate(versions) if known[0][at] != version]:
+            known[1][:, changed] = _all_wants([rooms[at] for at in changed], second)
+            known[0][:] = versions
+        return self._wanted[second][1]
+
+
+def _all_wants(rooms: Sequence[Room], second: float) -> Array:
+    totals = np.stack([room.totals() for room in rooms])
+    seen = np.array([room.members for room in rooms], dtype=float)
+    return wants([room.history for room in rooms], totals, seen, second)

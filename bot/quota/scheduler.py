@@ -48,6 +48,8 @@ _ANSWER_SECONDS = 8.0
 """How long an answer takes until we have seen some."""
 _MIDNIGHT = 3.0
 """Seconds before and after 00:00 UTC in which nothing starts."""
+_STALE = 120.0
+"""Seconds after 00:00 UTC in which the account's own count, which is a minute old or more, may still be yesterday's."""
 _NEWS_SECONDS = 2.0
 """An estimate that moved by less is no news."""
 
@@ -178,9 +180,12 @@ class Scheduler:
     def learn(self, *, rpd: int | None = None, used: int | None = None) -> None:
         """Take over what the account says: today's cap, and how much of it is gone by its own count.
 
-        That count lags behind ours, so it never gives a unit back; what it has beyond ours was used elsewhere.
+        That count lags behind ours, so it never gives a unit back; what it has beyond ours was used elsewhere. Just
+        after 00:00 UTC it may be yesterday's: believed then, it would spend the new day before it began.
         """
         self._turn_day()
+        if self._clock.now() % DAY < _STALE:
+            used = None
         if rpd is not None:
             self.caps = Caps(rpm=self.caps.rpm, rpd=rpd)
         if used is not None:

@@ -218,9 +218,11 @@ class FairDays:
     def remember(self, day: int, asks: Sequence[Ask]) -> None:
         self._everyone.append(tabulate(day, asks))
         if self._between:
-            for name in {ask.community for ask in asks}:
-                tables = self._communities.setdefault(name, deque(maxlen=DAYS))
-                tables.append(tabulate(day, [ask for ask in asks if ask.community == name]))
+            by_community: dict[str, list[Ask]] = {}
+            for ask in asks:
+                by_community.setdefault(ask.community, []).append(ask)
+            for name, own in by_community.items():
+                self._communities.setdefault(name, deque(maxlen=DAYS)).append(tabulate(day, own))
 
     def begin(self, day: int, rpd: int) -> Sharing:
         first = day - DAYS

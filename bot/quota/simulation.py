@@ -259,7 +259,7 @@ class _Run:
         """Send and settle. False: it failed."""
         self._scheduler.sent(lease)
         await asyncio.sleep(self._setting.service_seconds)
-        chance = Random(f"{self._setting.seed}/{fate.request.id}/{attempt}").random()  # noqa: S311
+        chance = Random(f"{self._setting.seed}/{fate.request.id}/{attempt}").random()  # noqa: S311  # dice, no secret
         failed = chance < self._setting.failures
         await self._scheduler.settle(lease, Outcome(result="failed" if failed else "answered", give_back=failed))
         if not failed:

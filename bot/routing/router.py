@@ -1,14 +1,33 @@
-"""Which model and which lane a question takes. Pure."""
+"""Which models and which lane a question takes. Pure.
+
+There is one lane yet, the free one: a wish for anything else is refused, and nothing here ever turns a free wish
+into a paid request. Other lanes are further functions beside `_free`, tried by `choose` in its order.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from bot.errors import Refused
-from bot.messages import Lane, ModelId
+from bot.errors import AnswerFailed, Refused
+from bot.messages import Lane, ModelId, NoticeKind
+from bot.routing.catalogue import FREE_ROUTER as FREE_ROUTER
+from bot.routing.offer import NOTHING_KNOWN, Offer
 
-FREE_ROUTER = ModelId("openrouter/free")
-"""OpenRouter's own choice among its free models, and everyone's default."""
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Needs:
+    """What a question needs of the model that answers it."""
+
+    images: bool = False
+    """The question holds some. Needed: an answer that ignores them would be none."""
+    older_images: bool = False
+    """Earlier turns hold some. They stay behind where they cannot be read."""
+    tools: bool = False
+    """Wanted, and done without where they are not supported. So with `structured`."""
+    structured: bool = False
+    tokens: int = 0
+    """About how many the question is by itself, with what must always go along."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,22 +35,91 @@ class Route:
     """Where a question goes."""
 
     lane: Lane
-    model: ModelId
+    models: tuple[ModelId, ...]
+    """What OpenRouter tries in turn within the one request: one to three."""
     window: int
-    """Tokens that may be sent, the room for the answer included."""
+    """Tokens that may be sent, the room for the answer included. Fits every one of the models."""
     answer: int
     """Tokens of it kept for the answer."""
+    images: bool = False
+    """Images may be sent along, those of earlier turns too."""
+    tools: bool = False
+    """Tools may be offered. False: not supported, or not wanted."""
+    structured: bool = False
+    notices: tuple[NoticeKind, ...] = ()
+
+    @property
+    def model(self) -> ModelId:
+        """The first choice."""
+        return self.models[0]
 
 
-def choose(wish: ModelId | None) -> Route:
+def choose(wish: ModelId | None, needs: Needs = Needs(), offer: Offer = NOTHING_KNOWN) -> Route:
     """The route of a question whose member asks for a model, or leaves it open.
 
-    `openrouter/free` names 200,000 tokens but passes a question on to any free model, whose own window may be far
-    smaller and is not known beforehand; 32,000 fits all but the smallest.
+    Raises:
+        Refused: `model_not_allowed`; `attachment_refused`: no model in question reads images; `too_long`, with the
+            tokens that would fit as its limit.
+        AnswerFailed: `upstream_busy`: the model asked for rests, until `resets_at`; `no_route`: OpenRouter offers
+            nothing free.
+    """
+    if wish is None:
+        return _free(offer.chain.models, needs, offer)
+    if offer.free(wish):
+        return _free((wish,), needs, offer)
+    if offer.gone(wish):
+        return _free(offer.chain.models, needs, offer, "model_gone")
+    raise Refused("model_not_allowed")
+
+
+def _free(wanted: tuple[ModelId, ...], needs: Needs, offer: Offer, *notices: NoticeKind) -> Route:
+    """The free lane, by those of the models that will do. The others are left out, whatever the reason."""
+    models = tuple(model for model in wanted if offer.free(model))
+    if not models:
+        raise AnswerFailed("no_route")
+    if needs.images:
+        models = tuple(model for model in models if offer.accepts_images(model))
+        if not models:
+            raise Refused("attachment_refused")
+    room = max(offer.room(model) for model in models)
+    if needs.tokens > room:
+        raise Refused("too_long", limit=room)
+    models = tuple(model for model in models if needs.tokens <= offer.room(model))
+    models = _awake(models, offer)
+    models, tools = _able(models, offer.supports_tools, wanted=needs.tools)
+    models, structured = _able(models, offer.supports_structured, wanted=needs.structured)
+    # A list is only as able as the least of it: OpenRouter hands the same body to each in turn.
+    images = all(offer.accepts_images(model) for model in models)
+    if needs.older_images and not images:
+        notices = (*notices, "images_dropped")
+    return Route(
+        lane="free",
+        models=models,
+        window=min(offer.window(model) for model in models),
+        answer=min(offer.answer(model) for model in models),
+        images=images,
+        tools=tools,
+        structured=structured,
+        notices=notices,
+    )
+
+
+def _awake(models: tuple[ModelId, ...], offer: Offer) -> tuple[ModelId, ...]:
+    """Those that do not rest.
 
     Raises:
-        Refused: `model_not_allowed`.
+        AnswerFailed: all of them do.
     """
-    if wish is not None and wish != FREE_ROUTER:
-        raise Refused("model_not_allowed")
-    return Route(lane="free", model=FREE_ROUTER, window=32_000, answer=4_000)
+    awake = tuple(model for model in models if offer.rests_until(model) is None)
+    if not awake:
+        ends = [until for model in models if (until := offer.rests_until(model)) is not None]
+        raise AnswerFailed("upstream_busy", resets_at=min(ends))
+    return awake
+
+
+def _able(
+    models: tuple[ModelId, ...], can: Callable[[ModelId], bool], *, wanted: bool
+) -> tuple[tuple[ModelId, ...], bool]:
+    """Those that can, and that it may be asked of them; all of them if none can, or it is not wanted."""
+    able = tuple(model for model in models if can(model)) if wanted else ()
+    return (able, True) if able else (models, False)

@@ -139,3 +139,19 @@ held_questions = Table(
         postgresql_where=text("ended IS NULL"),
     ),
 )
+
+catalogues = Table(
+    "catalogues",
+    metadata,
+    Column("pool", Text, primary_key=True),
+    Column("fetched_at", BigInteger, nullable=False),
+    Column("personal", Boolean, nullable=False, doc="As the account's settings leave it; else everybody's."),
+)
+
+catalogue_models = Table(
+    "catalogue_models",
+    metadata,
+    Column("pool", Text, primary_key=True),
+    Column("model", Text, primary_key=True),
+    Column("entry", Text, nullable=False, doc="JSON, by bot.storage.catalogue."),
+)

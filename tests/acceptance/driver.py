@@ -25,7 +25,7 @@ from typing import Any
 import alembic.command
 import alembic.config
 import alembic.runtime.migration
-import alembic.script  # noqa: F401
+import alembic.script  # noqa: F401  # see above
 
 from bot.app import Service, service
 from bot.clock import SystemClock

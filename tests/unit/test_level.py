@@ -11,11 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.clock import DAY, Instant, day_start
-from bot.quota.day import FairDay, Reserve
+from bot.quota.day import FairDay
 from bot.quota.demand import HEAVY, LOTS, Crowd, Standing, lot
 from bot.quota.history import Ask, DayTable, History, Outlook, Past, habit, tabulate
 from bot.quota.level import Caution, curves, spending
 from bot.quota.rooms import Rooms
+from bot.quota.terms import MemberTerms, Reserve, Terms
 
 TODAY = 20_500
 BEGINS = day_start(TODAY)
@@ -151,8 +152,7 @@ def test_each_day_is_answered_with_the_level_that_spends_exactly_what_is_left(
     past: Past, log: list[Question], rpd: int, weight: float
 ) -> None:
     day = FairDay(TODAY, rpd=rpd, past=past)
-    for member in MEMBERS[::3]:
-        day.join(member, weight=weight)
+    day.lay_down(Terms(members=dict.fromkeys(MEMBERS[::3], MemberTerms(weight=weight))))
     second = play(day, log) // 20 * 20
     decision = day.decide(log[-1].member, at(second))
     outlook = past.everyone.outlook(second, len({question.member for question in log}))
@@ -357,7 +357,7 @@ def test_a_grant_comes_on_top_and_is_taken_off_the_pool_at_once() -> None:
     left = day.left(at(3600.0))
     assert left >= 2
     one = next(member for member in MEMBERS if (standing := day.standing(member)) and standing.taken == 1)
-    day.join(one, grant=left)
+    day.lay_down(Terms(members={one: MemberTerms(every_day=left)}))
     assert day.left(at(3600.0)) == 1  # the unit taken before is now out of the grant
     assert day.decide(one, at(3600.0)).verdict == "granted"
     assert day.decide("m2", at(3600.0)).verdict in ("above_level", "within_level")
@@ -365,7 +365,7 @@ def test_a_grant_comes_on_top_and_is_taken_off_the_pool_at_once() -> None:
 
 def test_units_held_back_for_an_event_are_not_there_before_it_begins() -> None:
     event = Reserve(units=8, until=at(19 * 3600.0))
-    day = FairDay(TODAY, rpd=12, past=PASTS[0], reserves=[event])
+    day = FairDay(TODAY, rpd=12, past=PASTS[0], terms=Terms(reserves=(event,)))
     assert day.left(at(18 * 3600.0)) == 4
     assert day.left(at(19 * 3600.0)) == 12
     without = FairDay(TODAY, rpd=12, past=PASTS[0])
@@ -375,7 +375,7 @@ def test_units_held_back_for_an_event_are_not_there_before_it_begins() -> None:
 @given(pasts, questions, st.integers(5, 40))
 def test_half_the_weight_is_half_the_level(past: Past, log: list[Question], rpd: int) -> None:
     day = FairDay(TODAY, rpd=rpd, past=past)
-    day.join("young", weight=0.5)
+    day.lay_down(Terms(members={"young": MemberTerms(weight=0.5)}))
     second = play(day, log)
     assert day.decide("young", at(second)).level == 0.5 * day.decide("somebody else", at(second)).level
 
@@ -459,7 +459,8 @@ def test_many_accounts_take_from_their_own_community_only() -> None:
 
 @given(questions, st.integers(5, 60), st.floats(0.5, 3))
 def test_communities_share_all_that_is_left_and_no_more(log: list[Question], rpd: int, weight: float) -> None:
-    rooms = Rooms(FOUR, caution=Caution(), between_communities=True, weights={"c1": weight})
+    rooms = Rooms(FOUR, caution=Caution(), between_communities=True)
+    rooms.weigh({"c1": weight})
     for number, question in enumerate(log):
         room = rooms.of(f"c{number % 4}")
         room.crowd.place(Standing(member=question.member, asks=1, taken=number % 3))

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.clock import Instant
+from bot.clock import Instant, day_of, day_start
 from bot.errors import Refused
 from bot.messages import CommunityId, ConversationId, Member, MessageId, ModelId
 from bot.quota.ledger import Caps, Claim, Lease, Outcome, PoolId, Question
@@ -208,6 +208,18 @@ async def test_the_account_is_believed_only_when_it_says_less(world: World) -> N
     assert world.scheduler.used == 5
     world.scheduler.learn(rpd=1000)
     assert world.scheduler.share(Member("test", "1"), WEB).left_now == 995
+
+
+@pytest.mark.virtual
+async def test_yesterdays_count_does_not_spend_the_new_day(world: World) -> None:
+    """What the account reports lags: just after midnight it is still the day before's."""
+    await asyncio.sleep(day_start(day_of(world.clock.now()) + 1) + 30 - world.clock.now())
+    world.scheduler.learn(used=100)
+    assert world.scheduler.used == 0
+    # Control: a little later the same count is today's, used elsewhere.
+    await asyncio.sleep(120)
+    world.scheduler.learn(used=100)
+    assert world.scheduler.used == 100
 
 
 @pytest.mark.virtual

@@ -166,6 +166,7 @@ def test_the_header_names_the_generation_before_a_chunk_does() -> None:
         ({"prompt_tokens": 1e300, "cost": "0.1"}, Usage(prompt_tokens=10**9, cost_usd=Decimal("0.1"))),
         ({"prompt_tokens": True, "completion_tokens": [], "completion_tokens_details": 3, "cost": {}}, Usage()),
         ({"cost": 1e300}, Usage(cost_usd=Decimal(10**6))),
+        ({"cost": "1e-999999"}, Usage(cost_usd=Decimal("1e-12"))),
         ({"cost": "NaN", "prompt_tokens": "Infinity"}, Usage()),
     ],
 )

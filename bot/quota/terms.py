@@ -1,0 +1,85 @@
+"""What admins lay down for a pool: who counts how much, who has units besides, who is kept out, what is held back.
+
+The whole of it is one value. A change makes a new one, checked as a whole before anything takes effect.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from bot.clock import Instant
+
+WEIGHT_MAX = 100.0
+UNITS_MAX = 10_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemberTerms:
+    """How one member is treated.
+
+    Raises:
+        ValueError: a number that makes no sense; says which and what would.
+    """
+
+    weight: float = 1.0
+    """Multiplies the level, and the turns in line."""
+    every_day: int = 0
+    """Units besides the share, each day."""
+    on_day: Mapping[int, int] = field(default_factory=dict)
+    """Units besides the share on single UTC days."""
+    blocked: bool = False
+
+    def __post_init__(self) -> None:
+        _check_weight(self.weight)
+        for units in (self.every_day, *self.on_day.values()):
+            _check_units(units)
+
+    def grant(self, day: int) -> int:
+        """Units besides the share on a day."""
+        return self.every_day + self.on_day.get(day, 0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reserve:
+    """Units held back for an event that an admin has announced, until it begins."""
+
+    units: int
+    until: Instant
+
+    def __post_init__(self) -> None:
+        _check_units(self.units)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """See the module."""
+
+    members: Mapping[str, MemberTerms] = field(default_factory=dict)
+    """By `Member.key`. Whoever is not named has the default."""
+    communities: Mapping[str, float] = field(default_factory=dict)
+    """Weights between communities, by `CommunityId`; 1 where not named."""
+    reserves: tuple[Reserve, ...] = ()
+
+    def __post_init__(self) -> None:
+        for weight in self.communities.values():
+            _check_weight(weight)
+
+    def member(self, key: str) -> MemberTerms:
+        return self.members.get(key, _DEFAULT)
+
+
+def _check_weight(weight: float) -> None:
+    if not (math.isfinite(weight) and 0 < weight <= WEIGHT_MAX):
+        raise ValueError(f"a weight is above 0 and at most {WEIGHT_MAX:g}")
+
+
+def _check_units(units: int) -> None:
+    if not 0 <= units <= UNITS_MAX:
+        raise ValueError(f"units are a whole number from 0 to {UNITS_MAX:,}")
+
+
+_DEFAULT = MemberTerms()
+NO_TERMS = Terms()
+"""Everyone alike."""

@@ -1,0 +1,139 @@
+"""The day that runs: how it is shared, what the account says of it, and how it becomes history at 00:00 UTC.
+
+What a day that is over teaches is worked out in a thread. Until that is done the new day runs on what the days before
+it taught; then it begins once more with all of them, and what has happened in it so far happens again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+
+from bot.clock import DAY, Clock, day_of
+from bot.quota.events import DayEvent, EventKind
+from bot.quota.history import DAYS, Ask
+from bot.quota.sharing import Days, Sharing
+from bot.quota.terms import NO_TERMS, Terms
+
+_READINGS = 3
+"""Readings in a row that say less was used elsewhere, before it is believed: the account's count lags."""
+
+
+class Today:
+    """See the module."""
+
+    def __init__(self, *, days: Days, rpd: int, clock: Clock) -> None:
+        self.rpd = rpd
+        self.elsewhere = 0
+        """Units the account says are gone beyond those we sent. Never below 0: its count lags behind ours."""
+        self._days, self._clock = days, clock
+        self._terms = NO_TERMS
+        self._asks: list[Ask] = []
+        """Its questions: tomorrow they are history."""
+        self._fewer: list[int] = []
+        self._spent = False
+        self.sharing: Sharing = days.begin(0, rpd)
+        self._learning: asyncio.Task[None] | None = None
+        self._meanwhile: list[DayEvent] = []
+
+    async def open(self, past: Mapping[int, Sequence[Ask]], events: Sequence[DayEvent], terms: Terms) -> None:
+        """Begin today, with the questions of the days before and with what has happened so far."""
+        today = day_of(self._clock.now())
+        self._terms = terms
+        await asyncio.to_thread(self._remember, {day: past.get(day, ()) for day in range(min(past, default=today), today)})
+        self._begin(today)
+        for event in events:
+            self.apply(event)
+
+    @property
+    def used(self) -> int:
+        """Units that are gone, whoever used them."""
+        return self.rpd if self._spent else min(self.sharing.used + self.elsewhere, self.rpd)
+
+    def apply(self, event: DayEvent) -> None:
+        """Something has happened today."""
+        if event.kind is EventKind.ASKED:
+            self._asks.append(Ask(event.at % DAY, event.community, event.member.key))
+        self.sharing.apply(event)
+        if self._learning is not None:
+            self._meanwhile.append(event)
+
+    def lay_down(self, terms: Terms) -> None:
+        """An admin's terms hold from now on."""
+        self._terms = terms
+        self.sharing.lay_down(terms)
+
+    # --- what the account says ---------------------------------------------------------------------------
+
+    def limit(self, rpd: int) -> None:
+        """The day's cap."""
+        self.rpd = rpd
+        self._recount()
+
+    def reported(self, used: int, *, quiet: bool) -> None:
+        """The account's count of today. More than ours was used elsewhere, and is gone at once.
+
+        `quiet`: nothing of ours is under way or was until lately, so that its count should have caught up with ours.
+        Only then may it say that less was used elsewhere than it said before, and only several times in a row.
+        """
+        elsewhere = max(0, used - self.sharing.used)
+        if elsewhere >= self.elsewhere:
+            self.elsewhere, self._fewer = elsewhere, []
+        elif quiet:
+            self._fewer.append(elsewhere)
+            if len(self._fewer) == _READINGS:
+                self.elsewhere, self._fewer = max(self._fewer), []
+        else:
+            self._fewer = []
+        self._recount()
+
+    def spend_rest(self) -> None:
+        """The account has said that its day is spent, whatever anyone counted."""
+        self._spent = True
+        self._recount()
+
+    def _recount(self) -> None:
+        elsewhere = self.rpd - self.sharing.used if self._spent else self.elsewhere
+        self.sharing.recount(elsewhere=elsewhere, rpd=self.rpd)
+
+    # --- midnight ----------------------------------------------------------------------------------------
+
+    def turn(self) -> bool:
+        """Begin a new day if one has come. True: it has."""
+        today, over = day_of(self._clock.now()), self.sharing.day
+        if today <= over:
+            return False
+        past: dict[int, Sequence[Ask]] = {over: self._asks}
+        past |= dict.fromkeys(range(max(over + 1, today - DAYS), today), ())
+        self._begin(today)
+        before, self._meanwhile = self._learning, []
+        self._learning = asyncio.create_task(self._learn(before, past, today))
+        return True
+
+    async def learned(self) -> None:
+        """Wait until the days before have been learned from. At once, but for a moment after midnight."""
+        if self._learning is not None:
+            await asyncio.shield(self._learning)
+
+    async def _learn(self, before: asyncio.Task[None] | None, past: Mapping[int, Sequence[Ask]], today: int) -> None:
+        if before is not None:
+            await before
+        await asyncio.to_thread(self._remember, past)
+        if today != self.sharing.day:
+            return  # another day has come, and has its own task
+        self._learning = None
+        self._begin(today)
+        for event in self._meanwhile:
+            self.apply(event)
+        self._meanwhile = []
+        self._recount()
+
+    def _remember(self, past: Mapping[int, Sequence[Ask]]) -> None:
+        for day, asks in past.items():
+            self._days.remember(day, asks)
+
+    def _begin(self, today: int) -> None:
+        if today != self.sharing.day:
+            self.elsewhere, self._fewer, self._spent = 0, [], False
+        self.sharing, self._asks = self._days.begin(today, self.rpd), []
+        self.sharing.lay_down(self._terms)

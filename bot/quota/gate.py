@@ -43,7 +43,7 @@ class Gate:
         self._not_before = max(until, self._not_before)
 
     def wait_for_reset(self, day: int) -> None:
-        """A day has begun whose account is watched: nothing starts until its count shows that, or `RESET_BY` is over."""
+        """A watched account's day has begun: nothing starts until its count shows that, or `RESET_BY` is over."""
         self._unsure_day = day
 
     def awaits_reset(self, now: Instant) -> bool:

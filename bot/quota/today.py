@@ -40,7 +40,9 @@ class Today:
         """Begin today, with the questions of the days before and with what has happened so far."""
         today = day_of(self._clock.now())
         self._terms = terms
-        await asyncio.to_thread(self._remember, {day: past.get(day, ()) for day in range(min(past, default=today), today)})
+        await asyncio.to_thread(
+            self._remember, {day: past.get(day, ()) for day in range(min(past, default=today), today)}
+        )
         self._begin(today)
         for event in events:
             self.apply(event)

@@ -232,7 +232,11 @@ def test_judges_by_what_they_say_they_are(description: str) -> None:
     [
         ("guardian-ai/story-7b:free", "Guardian AI: Story 7B", "A chat model by a maker with such a name."),
         ("acme/vanguard-7b:free", "Acme: Vanguard 7B", ""),
-        ("acme/small:free", "Acme: Small", "An instruct model with a focus on safety. Use it with a safety classifier."),
+        (
+            "acme/small:free",
+            "Acme: Small",
+            "An instruct model with a focus on safety. Use it with a safety classifier.",
+        ),
         ("acme/small:free", "Acme: Small", "A chat model whose output passed moderation."),
         ("acme/small:free", "Small", "Makes decisions quickly."),
     ],

@@ -114,7 +114,9 @@ def test_an_answer_that_cost_something_is_a_fault() -> None:
 
 # --- for all catalogues, ids and wishes ------------------------------------------------------------------
 
-parts = st.sampled_from(["acme/small", "acme/large", "openrouter/free", "openrouter/auto", "~acme/latest", "Acme/Small"])
+parts = st.sampled_from(
+    ["acme/small", "acme/large", "openrouter/free", "openrouter/auto", "~acme/latest", "Acme/Small"]
+)
 suffixes = st.sampled_from(["", ":free", ":online", ":floor", ":nitro", ":thinking", ":free:online", ":online:free"])
 ids = st.builds(lambda part, suffix: ModelId(part + suffix), parts, suffixes)
 amounts = st.sampled_from(["0", "0", "0", "0.0", "0.000001", "-1", "?"])
@@ -126,9 +128,11 @@ entries = st.builds(
     st.sampled_from([None, None, None, "acme/dear"]),
 )
 complete = entries.map(
-    lambda one: one
-    if one.prompt_price is not None and one.completion_price is not None
-    else replace(one, prompt_price=Decimal(0), completion_price=Decimal(0))
+    lambda one: (
+        one
+        if one.prompt_price is not None and one.completion_price is not None
+        else replace(one, prompt_price=Decimal(0), completion_price=Decimal(0))
+    )
 )
 offers = st.builds(
     lambda listed, known: Offer(

@@ -37,6 +37,9 @@ class StorageError(PotluckError):
     """The database is newer than this program, belongs to another one, or cannot be opened."""
 
 
+Shut: TypeAlias = Literal["bad_key", "out_of_credit", "no_free_models", "cost_seen", "guard", "admin"]
+"""Why a pool lets nobody through until further notice."""
+
 RefusalCode: TypeAlias = Literal[
     "daily_share_spent",
     "pool_spent",

@@ -39,7 +39,10 @@ class Account:
             self.trouble = failure.kind.value
             return
         self.trouble = None
-        self._scheduler.learn(rpd=key.free_limit if self._learn_rpd else None, used=key.free_used)
+        if self._learn_rpd and key.free_limit is not None:
+            self._scheduler.limit(key.free_limit)
+        if key.free_used is not None:
+            self._scheduler.reported(key.free_used)
 
     async def watch(self) -> None:
         """Look every few minutes, until cancelled."""

@@ -153,9 +153,9 @@ class FairDay:
         self.sent += 1
         self._version += 1
 
-    def unsend(self) -> None:
-        """A unit that was to leave did not, after all: it is let through and not sent again."""
-        self.pending += 1
+    def unsend(self, *, first: bool = True) -> None:
+        """A unit that was to leave did not, after all. One that was let through is so again."""
+        self.pending += first
         self.sent -= 1
         self._version += 1
 
@@ -164,6 +164,14 @@ class FairDay:
         self._settled += 1
         self._answered += answered
         self._version += 1
+
+    def set_aside(self, member: str, moment: Instant, units: int) -> None:
+        """So many units are the member's for an hour, in place of those that were."""
+        self._expire(moment)
+        with self._changing(self._standings[member]) as standing:
+            standing.promised = units
+            standing.promised_until = moment + PROMISE_SECONDS
+        heapq.heappush(self._promises, (standing.promised_until, member))
 
     def recount(self, foreign: int, rpd: int | None = None) -> None:
         """The account's own count differs from ours by `foreign` units, or its limit has changed."""
@@ -217,7 +225,14 @@ class FairDay:
         return max(standing.promised, int(room))
 
     def promise(self, member: str, moment: Instant) -> int:
-        """Right after an answer: set units aside for the member for an hour. Returns how many are promised now."""
+        """Right after an answer: set aside what can be promised. Returns how many units are promised now."""
+        units = self.promisable(member, moment)
+        if units:
+            self.set_aside(member, moment, units)
+        return units
+
+    def promisable(self, member: str, moment: Instant) -> int:
+        """Units to promise the member right after an answer, those promised already included."""
         if not self.promise_units:
             return 0
         decision, standing = self.decide(member, moment), self._standings[member]
@@ -227,11 +242,7 @@ class FairDay:
             decision.level - standing.taken,
             (decision.left + own) / self.cost,
         )
-        with self._changing(standing):
-            standing.promised = max(own, int(units))  # what was promised stays so, whatever the level does
-            standing.promised_until = moment + PROMISE_SECONDS
-        heapq.heappush(self._promises, (standing.promised_until, member))
-        return standing.promised
+        return max(own, int(units))  # what was promised stays so, whatever the level does
 
     # --- inside ------------------------------------------------------------------------------------------
 

@@ -30,6 +30,10 @@ class EventKind(StrEnum):
     """Let through, and then never sent: the member and the pool have their unit back."""
     SENT = "sent"
     """Reserved: the pool is charged."""
+    RETRIED = "retried"
+    """A second attempt was reserved: the pool is charged, the member is not."""
+    UNRETRIED = "unretried"
+    """A second attempt was reserved, and then not sent after all."""
     UNSENT = "unsent"
     """Reserved, and then not sent after all."""
     ANSWERED = "answered"
@@ -37,7 +41,7 @@ class EventKind(StrEnum):
     GIVEN_BACK = "given_back"
     """Nothing was shown and the cause was upstream: the member has the unit back, the pool has not."""
     PROMISED = "promised"
-    """Units were set aside for the member, as many as the day then allowed."""
+    """Units are set aside for the member, in place of those that were: `units`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +52,8 @@ class DayEvent:
     at: Instant
     member: Member
     community: CommunityId
+    units: int = 0
+    """How many, where the kind does not say it."""
 
 
 def asked(events: Iterable[DayEvent]) -> list[Ask]:

@@ -46,9 +46,13 @@ class Gate:
         """A watched account's day has begun: nothing starts until its count shows that, or `RESET_BY` is over."""
         self._unsure_day = day
 
+    def early(self, now: Instant) -> bool:
+        """The account's count may still be yesterday's."""
+        return now % DAY < RESET_BY
+
     def awaits_reset(self, now: Instant) -> bool:
-        """The account's count may still be yesterday's, and nothing starts until that is known."""
-        return self._unsure_day == day_of(now) and now % DAY < RESET_BY
+        """Nothing starts until the account's count shows the new day."""
+        return self._unsure_day == day_of(now) and self.early(now)
 
     def reset_seen(self) -> None:
         """The account counts the new day."""

@@ -73,6 +73,8 @@ class Lease:
     reserved_at: Instant
     lane: Lane
     model: ModelId
+    attempt: int = 1
+    """The first of its turn or the second."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,6 +126,10 @@ class LeaseNotOpenError(Exception):
     """A lease was settled or released a second time: a fault of the program."""
 
 
+class NoAttemptLeftError(Exception):
+    """A third attempt was asked for: a fault of the program."""
+
+
 class Ledger(Protocol):
     """See the module. Every method is one transaction."""
 
@@ -139,8 +145,24 @@ class Ledger(Protocol):
         """
         ...
 
+    async def retry(
+        self, lease: Lease, outcome: Outcome, claim: Claim, caps: Caps, events: Sequence[DayEvent] = ()
+    ) -> Lease | MinuteFull | DaySpent:
+        """Close a lease whose request was sent in vain, and reserve the second attempt of its turn: both or neither.
+
+        The turn stays open and the member charged; the pool is charged once more. `claim` says how it is sent now.
+        Denied, nothing at all has changed. A lease whose day is over gets no second attempt (`DaySpent`).
+
+        Raises:
+            LeaseNotOpenError: it is closed already.
+            NoAttemptLeftError: it is a second attempt itself.
+        """
+        ...
+
     async def release(self, lease: Lease, events: Sequence[DayEvent] = ()) -> None:
         """Close a lease whose request was never sent: its units are free again, its messages unhandled.
+
+        After a second attempt they stay handled, and the turn ends without an answer: the first one was sent.
 
         Raises:
             LeaseNotOpenError: it is closed already.

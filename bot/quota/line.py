@@ -72,6 +72,10 @@ class Line(Protocol):
         """How many tickets a member has in line."""
         ...
 
+    def weigh(self, member: Member, weight: float) -> None:
+        """A member's tickets have so many turns for another's one, from now on."""
+        ...
+
     def allowance(self, free: int) -> int:
         """How many starts of the window one member may have before another, when so many are free."""
         ...
@@ -110,6 +114,9 @@ class FirstCome:
 
     def count(self, member: Member) -> int:
         return self._counts.get(member, 0)
+
+    def weigh(self, member: Member, weight: float) -> None:
+        """Changes nothing: who came first goes first."""
 
     def allowance(self, free: int) -> int:
         return sys.maxsize
@@ -169,6 +176,21 @@ class FairLine:
 
     def count(self, member: Member) -> int:
         return self._counts[member]
+
+    def weigh(self, member: Member, weight: float) -> None:
+        own = [ticket for _, _, ticket in self._order if ticket.member == member]
+        if all(ticket.weight == weight for ticket in own):
+            return
+        # The first keeps its turn, and those behind it follow at the new distance.
+        tag = self._tags[own[0]][0]
+        self._order = [entry for entry in self._order if entry[2].member != member]
+        for ticket in own:
+            number = self._tags[ticket][1]
+            ticket.weight = weight
+            self._tags[ticket] = (tag, number)
+            insort(self._order, (tag, number, ticket))
+            tag += 1 / weight
+        self._ends[member] = tag
 
     def allowance(self, free: int) -> int:
         # As many as are free, so that a few floods cannot fill the window before anyone else comes (a dynamic

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from bot.clock import Clock, day_of
+from bot.clock import Clock, Instant, day_of
 from bot.messages import Member, MessageId
 from bot.quota.events import DayEvent, asked, cut_off
 from bot.quota.history import Ask
@@ -19,6 +19,7 @@ from bot.quota.ledger import (
     LeaseId,
     LeaseNotOpenError,
     MinuteFull,
+    NoAttemptLeftError,
     Outcome,
     PoolId,
     Reserved,
@@ -54,12 +55,8 @@ class MemoryLedger:
     async def reserve(self, claim: Claim, caps: Caps, events: Sequence[DayEvent] = ()) -> Reserved:
         now, pool = self._clock.now(), self._pools[claim.pool]
         day = day_of(now)
-        pool.window.rpm = caps.rpm
-        opening = next(pool.window.openings(now))
-        if opening > now:
-            return MinuteFull(until=opening)
-        if pool.used[day] >= caps.rpd:
-            return DaySpent()
+        if denied := self._denied(pool, now, caps):
+            return denied
         if any(message in self._handled for message in claim.question.messages):
             return AlreadyHandled()
         self._number += 1
@@ -74,13 +71,43 @@ class MemoryLedger:
             lane=claim.lane,
             model=claim.model,
         )
-        pool.window.start(now, claim.member)
-        pool.used[day] += 1
+        self._start(lease, claim)
         pool.taken[day, claim.member] += 1
         self._handled |= dict.fromkeys(claim.question.messages, lease.id)
-        self._open[lease.id] = (lease, claim)
         self._keep(claim.pool, events)
         return lease
+
+    async def retry(
+        self, lease: Lease, outcome: Outcome, claim: Claim, caps: Caps, events: Sequence[DayEvent] = ()
+    ) -> Lease | MinuteFull | DaySpent:
+        if lease.attempt != 1:
+            raise NoAttemptLeftError(f"lease {lease.id} was the second attempt")
+        now = self._clock.now()
+        if day_of(now) != lease.day:
+            return DaySpent()
+        if denied := self._denied(self._pools[lease.pool], now, caps):
+            return denied
+        self._close(lease)
+        self._number += 1
+        second = replace(
+            lease, id=LeaseId(self._number), reserved_at=now, lane=claim.lane, model=claim.model, attempt=2
+        )
+        self._start(second, claim)
+        self._keep(lease.pool, events)
+        return second
+
+    def _denied(self, pool: _Pool, now: Instant, caps: Caps) -> MinuteFull | DaySpent | None:
+        pool.window.rpm = caps.rpm
+        opening = next(pool.window.openings(now))
+        if opening > now:
+            return MinuteFull(until=opening)
+        return DaySpent() if pool.used[day_of(now)] >= caps.rpd else None
+
+    def _start(self, lease: Lease, claim: Claim) -> None:
+        pool = self._pools[lease.pool]
+        pool.window.start(lease.reserved_at, lease.member)
+        pool.used[lease.day] += 1
+        self._open[lease.id] = (lease, claim)
 
     async def settle(self, lease: Lease, outcome: Outcome, events: Sequence[DayEvent] = ()) -> None:
         self._close(lease)
@@ -95,8 +122,9 @@ class MemoryLedger:
         pool.window.drop(lease.reserved_at, lease.member)
         pool.used[lease.day] -= 1
         self._give_back(lease)
-        for message in claim.question.messages:
-            del self._handled[message]
+        if lease.attempt == 1:
+            for message in claim.question.messages:
+                del self._handled[message]
 
     async def note(self, pool: PoolId, events: Sequence[DayEvent]) -> None:
         self._keep(pool, events)

@@ -18,6 +18,7 @@ from bot.quota.day import Decision, FairDay
 from bot.quota.events import DayEvent, EventKind
 from bot.quota.history import DAYS, Ask, DayTable, Past, tabulate
 from bot.quota.level import HOLDING, Caution
+from bot.quota.terms import Terms
 
 _ESTIMATE = 300.0
 """Seconds to which an estimate of the day is worth anything."""
@@ -41,6 +42,10 @@ class Sharing(Protocol):
         """The account's cap, and the units it says are gone beyond ours."""
         ...
 
+    def lay_down(self, terms: Terms) -> None:
+        """An admin's terms hold from now on."""
+        ...
+
     def refusal(self, member: Member, community: CommunityId, moment: Instant) -> RefusalCode | None:
         """Why a member's next question may not go now; None: it may."""
         ...
@@ -55,6 +60,14 @@ class Sharing(Protocol):
 
     def room_at(self, member: Member, community: CommunityId, moment: Instant) -> Instant | None:
         """When a member's next question should find room today if nobody took anything; None: not today."""
+        ...
+
+    def spare(self, moment: Instant) -> int:
+        """Units that are nobody's: not let through, promised, granted or held back."""
+        ...
+
+    def promise(self, member: Member, moment: Instant) -> int:
+        """Units to be set aside for a member who has just been answered. Changes nothing."""
         ...
 
 
@@ -73,24 +86,35 @@ class FirstComeSharing:
 
     def __init__(self, day: int, rpd: int) -> None:
         self.day, self.used = day, 0
-        self._rpd, self._elsewhere = rpd, 0
+        self._rpd, self._elsewhere, self._pending = rpd, 0, 0
         self._taken: Counter[Member] = Counter()
 
     def apply(self, event: DayEvent) -> None:
         match event.kind:
             case EventKind.SENT:
+                self.used, self._pending = self.used + 1, self._pending - 1
+            case EventKind.RETRIED:
                 self.used += 1
-            case EventKind.UNSENT:
+            case EventKind.UNRETRIED:
                 self.used -= 1
+            case EventKind.UNSENT:
+                self.used, self._pending = self.used - 1, self._pending + 1
             case EventKind.LET_THROUGH:
                 self._taken[event.member] += 1
-            case EventKind.WITHDRAWN | EventKind.GIVEN_BACK:
+                self._pending += 1
+            case EventKind.WITHDRAWN:
+                self._taken[event.member] -= 1
+                self._pending -= 1
+            case EventKind.GIVEN_BACK:
                 self._taken[event.member] -= 1
             case _:
                 pass  # what is no unit does not count here
 
     def recount(self, *, elsewhere: int, rpd: int) -> None:
         self._elsewhere, self._rpd = elsewhere, rpd
+
+    def lay_down(self, terms: Terms) -> None:
+        """Changes nothing: here nobody has a share that could weigh more or less."""
 
     def refusal(self, member: Member, community: CommunityId, moment: Instant) -> RefusalCode | None:
         return None if self._left() else "pool_spent"
@@ -104,6 +128,12 @@ class FirstComeSharing:
 
     def room_at(self, member: Member, community: CommunityId, moment: Instant) -> Instant | None:
         return moment if self._left() else None
+
+    def spare(self, moment: Instant) -> int:
+        return max(0, self._left() - self._pending)
+
+    def promise(self, member: Member, moment: Instant) -> int:
+        return 0
 
     def _left(self) -> int:
         return max(0, self._rpd - self.used - self._elsewhere)
@@ -136,6 +166,10 @@ class FairSharing:
                 fair.give_back(member, unsent=True)
             case EventKind.SENT:
                 fair.send()
+            case EventKind.RETRIED:
+                fair.send(first=False)
+            case EventKind.UNRETRIED:
+                fair.unsend(first=False)
             case EventKind.UNSENT:
                 fair.unsend()
             case EventKind.ANSWERED:
@@ -145,12 +179,15 @@ class FairSharing:
             case EventKind.GIVEN_BACK:
                 fair.give_back(member, unsent=False)
             case EventKind.PROMISED:
-                fair.promise(member, event.at)
+                fair.set_aside(member, event.at, event.units)
             case _:
                 assert_never(event.kind)
 
     def recount(self, *, elsewhere: int, rpd: int) -> None:
         self._fair.recount(elsewhere, rpd)
+
+    def lay_down(self, terms: Terms) -> None:
+        self._fair.lay_down(terms)
 
     def refusal(self, member: Member, community: CommunityId, moment: Instant) -> RefusalCode | None:
         decision = self._fair.decide(member.key, moment, community)
@@ -194,6 +231,12 @@ class FairSharing:
                 first = middle
         return last
 
+    def spare(self, moment: Instant) -> int:
+        return self._fair.left(moment)
+
+    def promise(self, member: Member, moment: Instant) -> int:
+        return self._fair.promisable(member.key, moment)
+
 
 class FirstComeDays:
     """`FirstComeSharing` day by day; it learns from nothing."""
@@ -226,17 +269,16 @@ class FairDays:
 
     def begin(self, day: int, rpd: int) -> Sharing:
         first = day - DAYS
+        # Copied first, in one step: a day may be learned from in a thread meanwhile.
+        everyone, communities = list(self._everyone), list(self._communities.items())
         return FairSharing(
             FairDay(
                 day,
                 rpd=rpd,
                 past=Past(
                     day,
-                    [table for table in self._everyone if table.day >= first],
-                    {
-                        name: [table for table in tables if table.day >= first]
-                        for name, tables in self._communities.items()
-                    },
+                    [table for table in everyone if table.day >= first],
+                    {name: [table for table in list(tables) if table.day >= first] for name, tables in communities},
                 ),
                 caution=self._caution,
                 between_communities=self._between,

@@ -8,11 +8,21 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from bot.clock import Instant
 
 WEIGHT_MAX = 100.0
+"""Its inverse is the least."""
 UNITS_MAX = 10_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Block:
+    """A member is kept out."""
+
+    until: Instant | None = None
+    """None: until an admin says otherwise."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +39,7 @@ class MemberTerms:
     """Units besides the share, each day."""
     on_day: Mapping[int, int] = field(default_factory=dict)
     """Units besides the share on single UTC days."""
-    blocked: bool = False
+    block: Block | None = None
 
     def __post_init__(self) -> None:
         _check_weight(self.weight)
@@ -39,6 +49,10 @@ class MemberTerms:
     def grant(self, day: int) -> int:
         """Units besides the share on a day."""
         return self.every_day + self.on_day.get(day, 0)
+
+    def blocked(self, moment: Instant) -> bool:
+        """Kept out at that moment."""
+        return self.block is not None and (self.block.until is None or moment < self.block.until)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +75,7 @@ class Terms:
     communities: Mapping[str, float] = field(default_factory=dict)
     """Weights between communities, by `CommunityId`; 1 where not named."""
     reserves: tuple[Reserve, ...] = ()
+    """Each counts on every day until its moment."""
 
     def __post_init__(self) -> None:
         for weight in self.communities.values():
@@ -70,9 +85,19 @@ class Terms:
         return self.members.get(key, _DEFAULT)
 
 
+class TermsStore(Protocol):
+    """Keeps a pool's terms. What was saved before a crash holds after it."""
+
+    async def load(self) -> Terms: ...
+
+    async def save(self, terms: Terms) -> None:
+        """In place of those that were, whole or not at all."""
+        ...
+
+
 def _check_weight(weight: float) -> None:
-    if not (math.isfinite(weight) and 0 < weight <= WEIGHT_MAX):
-        raise ValueError(f"a weight is above 0 and at most {WEIGHT_MAX:g}")
+    if not (math.isfinite(weight) and 1 / WEIGHT_MAX <= weight <= WEIGHT_MAX):
+        raise ValueError(f"a weight is from {1 / WEIGHT_MAX:g} to {WEIGHT_MAX:g}")
 
 
 def _check_units(units: int) -> None:

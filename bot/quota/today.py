@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 
-from bot.clock import DAY, Clock, day_of
+from bot.clock import DAY, Clock, Instant, day_of, day_start
 from bot.quota.events import DayEvent, EventKind
 from bot.quota.history import DAYS, Ask
 from bot.quota.sharing import Days, Sharing
@@ -52,6 +52,21 @@ class Today:
         """Units that are gone, whoever used them."""
         return self.rpd if self._spent else min(self.sharing.used + self.elsewhere, self.rpd)
 
+    @property
+    def day(self) -> int:
+        """Counted from 1970."""
+        return self.sharing.day
+
+    @property
+    def resets_at(self) -> Instant:
+        """When it is over, and the units are back."""
+        return day_start(self.day + 1)
+
+    @property
+    def gone_elsewhere(self) -> int:
+        """Units of the cap that our own leases did not take and cannot take any more."""
+        return max(0, self.rpd - self.sharing.used) if self._spent else self.elsewhere
+
     def apply(self, event: DayEvent) -> None:
         """Something has happened today."""
         if event.kind is EventKind.ASKED:
@@ -68,7 +83,8 @@ class Today:
     # --- what the account says ---------------------------------------------------------------------------
 
     def limit(self, rpd: int) -> None:
-        """The day's cap."""
+        """The day's cap. One that was raised leaves units, even if all of the lower one were gone."""
+        self._spent = self._spent and rpd <= self.rpd
         self.rpd = rpd
         self._recount()
 
@@ -95,8 +111,7 @@ class Today:
         self._recount()
 
     def _recount(self) -> None:
-        elsewhere = self.rpd - self.sharing.used if self._spent else self.elsewhere
-        self.sharing.recount(elsewhere=elsewhere, rpd=self.rpd)
+        self.sharing.recount(elsewhere=self.gone_elsewhere, rpd=self.rpd)
 
     # --- midnight ----------------------------------------------------------------------------------------
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 
 from bot.clock import Instant
 from bot.messages import ModelId
@@ -29,7 +28,7 @@ class Offer:
 
     catalogue: Catalogue | None = None
     chain: Chain = field(default_factory=Chain)
-    cooling: Mapping[ModelId, Instant] = MappingProxyType({})
+    cooling: Mapping[ModelId, Instant] = field(default_factory=dict)
     """Models that rest, and until when."""
     now: Instant
 

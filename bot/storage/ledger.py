@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from sqlalchemy import (
     Connection,
@@ -34,6 +35,7 @@ from bot.quota.ledger import (
     LeaseId,
     LeaseNotOpenError,
     MinuteFull,
+    NoAttemptLeftError,
     Outcome,
     PoolId,
     Reserved,
@@ -126,8 +128,9 @@ _END_TURN = Prepared(
         | {"whole": type_coerce(bindparam("whole"), Integer)})
 )  # fmt: skip
 _ADD_EVENT = Prepared(
-    insert(day_events).values({name: bindparam(name) for name in ("pool", "day", "at", "kind", "member", "community")})
-)
+    insert(day_events).values({name: bindparam(name) for name in (
+        "pool", "day", "at", "kind", "member", "community", "units")})
+)  # fmt: skip
 _GIVE_MEMBER_BACK = Prepared(
     update(member_days)
     .where(
@@ -170,13 +173,7 @@ class SqlLedger:
     def _reserve(self, connection: Connection, claim: Claim, caps: Caps) -> Lease:
         now = self._clock.now()
         at, day, member, question = microseconds(now), day_of(now), claim.member.key, claim.question
-        number = _TAKE_MINUTE(connection, pool=claim.pool, rpm=caps.rpm, horizon=at - _WINDOW, ahead=at + _WINDOW)
-        if number is None:
-            edge = _EDGE(connection, pool=claim.pool, rpm=caps.rpm)
-            assert edge is not None, f"the pool {claim.pool} was never added"
-            raise _NotReserved(MinuteFull(until=instant(edge[0] + _WINDOW)))
-        if _TAKE_DAY(connection, pool=claim.pool, day=day, rpd=caps.rpd) is None:
-            raise _NotReserved(DaySpent())
+        number = _take_unit(connection, claim.pool, now, caps)
         _CHARGE_MEMBER(connection, pool=claim.pool, day=day, member=member)
         turn = _ADD_TURN(
             connection,
@@ -195,7 +192,7 @@ class SqlLedger:
         lease = _ADD_LEASE(
             connection,
             pool=claim.pool,
-            number=number[0],
+            number=number,
             day=day,
             member=member,
             turn=turn[0],
@@ -217,6 +214,45 @@ class SqlLedger:
             model=claim.model,
         )
 
+    async def retry(
+        self, lease: Lease, outcome: Outcome, claim: Claim, caps: Caps, events: Sequence[DayEvent] = ()
+    ) -> Lease | MinuteFull | DaySpent:
+        if lease.attempt != 1:
+            raise NoAttemptLeftError(f"lease {lease.id} was the second attempt")
+
+        def unit(connection: Connection) -> Lease:
+            second = self._retry(connection, lease, outcome, claim, caps)
+            _keep(connection, lease.pool, events)
+            return second
+
+        try:
+            return await self._database.write(unit)
+        except _NotReserved as refusal:
+            if isinstance(refusal.reason, MinuteFull | DaySpent):
+                return refusal.reason
+            raise
+
+    def _retry(self, connection: Connection, lease: Lease, outcome: Outcome, claim: Claim, caps: Caps) -> Lease:
+        now = self._clock.now()
+        if day_of(now) != lease.day:
+            raise _NotReserved(DaySpent())
+        number = _take_unit(connection, lease.pool, now, caps)
+        _close(connection, lease, outcome, microseconds(now))
+        added = _ADD_LEASE(
+            connection,
+            pool=lease.pool,
+            number=number,
+            day=lease.day,
+            member=lease.member.key,
+            turn=lease.turn,
+            attempt=2,
+            lane=claim.lane,
+            model=claim.model,
+            reserved_at=microseconds(now),
+        )
+        assert added is not None
+        return replace(lease, id=LeaseId(added[0]), reserved_at=now, lane=claim.lane, model=claim.model, attempt=2)
+
     async def settle(self, lease: Lease, outcome: Outcome, events: Sequence[DayEvent] = ()) -> None:
         def unit(connection: Connection) -> None:
             self._settle(connection, lease, outcome)
@@ -226,17 +262,7 @@ class SqlLedger:
 
     def _settle(self, connection: Connection, lease: Lease, outcome: Outcome) -> None:
         at = microseconds(self._clock.now())
-        closed = _CLOSE(
-            connection,
-            lease=lease.id,
-            settled_at=at,
-            outcome=outcome.result,
-            generation=outcome.generation or None,
-            cost_usd=str(outcome.usage.cost_usd),
-            turn=lease.turn,
-        )
-        if closed is None:
-            raise LeaseNotOpenError(f"lease {lease.id} is closed already")
+        _close(connection, lease, outcome, at)
         _END_TURN(
             connection,
             turn_id=lease.turn,
@@ -261,10 +287,11 @@ class SqlLedger:
         await self._database.write(unit)
 
     def _release(self, connection: Connection, lease: Lease) -> None:
+        at = microseconds(self._clock.now())
         closed = _CLOSE(
             connection,
             lease=lease.id,
-            settled_at=microseconds(self._clock.now()),
+            settled_at=at,
             outcome="released",
             generation=None,
             cost_usd=None,
@@ -279,8 +306,11 @@ class SqlLedger:
             .values(used=pool_days.c.used - 1)
         )
         self._give_back(connection, lease)
-        connection.execute(delete(handled_messages).where(handled_messages.c.turn == lease.turn))
-        connection.execute(delete(turns).where(turns.c.id == lease.turn))
+        if lease.attempt == 1:
+            connection.execute(delete(handled_messages).where(handled_messages.c.turn == lease.turn))
+            connection.execute(delete(turns).where(turns.c.id == lease.turn))
+        else:
+            connection.execute(update(turns).where(turns.c.id == lease.turn).values(ended_at=at))
         # Nothing started: the later starts move up by one, so that the minute does not count a gap.
         number = select(leases.c.number).where(leases.c.id == lease.id).scalar_subquery()
         later = leases.c.number > number
@@ -300,6 +330,7 @@ class SqlLedger:
                     at=instant(row.at),
                     member=Member.parse(row.member),
                     community=CommunityId(row.community),
+                    units=row.units,
                 )
                 for row in connection.execute(wanted)
             ]
@@ -375,6 +406,38 @@ class SqlLedger:
         return await self._database.write(unit)
 
 
+def _take_unit(connection: Connection, pool: PoolId, now: Instant, caps: Caps) -> int:
+    """A start of the minute and a unit of the day; returns the start's number.
+
+    Raises:
+        _NotReserved: there is none.
+    """
+    at = microseconds(now)
+    number = _TAKE_MINUTE(connection, pool=pool, rpm=caps.rpm, horizon=at - _WINDOW, ahead=at + _WINDOW)
+    if number is None:
+        edge = _EDGE(connection, pool=pool, rpm=caps.rpm)
+        assert edge is not None, f"the pool {pool} was never added"
+        raise _NotReserved(MinuteFull(until=instant(edge[0] + _WINDOW)))
+    if _TAKE_DAY(connection, pool=pool, day=day_of(now), rpd=caps.rpd) is None:
+        raise _NotReserved(DaySpent())
+    return int(number[0])
+
+
+def _close(connection: Connection, lease: Lease, outcome: Outcome, at: int) -> None:
+    """Close a lease that was sent, once."""
+    closed = _CLOSE(
+        connection,
+        lease=lease.id,
+        settled_at=at,
+        outcome=outcome.result,
+        generation=outcome.generation or None,
+        cost_usd=str(outcome.usage.cost_usd),
+        turn=lease.turn,
+    )
+    if closed is None:
+        raise LeaseNotOpenError(f"lease {lease.id} is closed already")
+
+
 def _keep(connection: Connection, pool: PoolId, events: Sequence[DayEvent]) -> None:
     for event in events:
         _ADD_EVENT(
@@ -385,4 +448,5 @@ def _keep(connection: Connection, pool: PoolId, events: Sequence[DayEvent]) -> N
             kind=event.kind.value,
             member=event.member.key,
             community=event.community,
+            units=event.units,
         )

@@ -74,6 +74,7 @@ day_events = Table(
     Column("kind", Text, nullable=False),
     Column("member", Text, nullable=False),
     Column("community", Text, nullable=False),
+    Column("units", Integer, nullable=False, server_default=text("0"), doc="Where the kind does not say it."),
     Index("ix_day_events_pool_day", "pool", "day", "id"),
     Index("ix_day_events_day", "day"),
 )
@@ -154,4 +155,11 @@ catalogue_models = Table(
     Column("pool", Text, primary_key=True),
     Column("model", Text, primary_key=True),
     Column("entry", Text, nullable=False, doc="JSON, by bot.storage.catalogue."),
+)
+
+pool_terms = Table(
+    "pool_terms",
+    metadata,
+    Column("pool", Text, primary_key=True),
+    Column("terms", Text, nullable=False, doc="JSON, by bot.storage.terms."),
 )

@@ -200,13 +200,14 @@ async def test_a_pause_holds_the_line_and_keeps_its_order(world: World) -> None:
 @pytest.mark.virtual
 async def test_the_account_is_believed_only_when_it_says_less(world: World) -> None:
     await world.ask(0, Ask(0, 0, 0, None))
-    world.scheduler.learn(rpd=10, used=4)
+    world.scheduler.limit(10)
+    world.scheduler.reported(4)
     assert world.scheduler.used == 4
-    world.scheduler.learn(used=0)
+    world.scheduler.reported(0)
     assert world.scheduler.used == 4
     await world.ask(1, Ask(1, 0, 0, None))
     assert world.scheduler.used == 5
-    world.scheduler.learn(rpd=1000)
+    world.scheduler.limit(1000)
     assert world.scheduler.share(Member("test", "1"), WEB).left_now == 995
 
 
@@ -214,11 +215,11 @@ async def test_the_account_is_believed_only_when_it_says_less(world: World) -> N
 async def test_yesterdays_count_does_not_spend_the_new_day(world: World) -> None:
     """What the account reports lags: just after midnight it is still the day before's."""
     await asyncio.sleep(day_start(day_of(world.clock.now()) + 1) + 30 - world.clock.now())
-    world.scheduler.learn(used=100)
+    world.scheduler.reported(100)
     assert world.scheduler.used == 0
     # Control: a little later the same count is today's, used elsewhere.
     await asyncio.sleep(120)
-    world.scheduler.learn(used=100)
+    world.scheduler.reported(100)
     assert world.scheduler.used == 100
 
 

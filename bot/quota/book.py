@@ -1,0 +1,87 @@
+"""The book of a pool's day: what happens is applied to the day that runs and handed to the ledger.
+
+At 00:00 UTC it turns to a new day. Whoever is in line then is charged to that one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Sequence
+from typing import TypeVar
+
+from bot.clock import Clock, Instant
+from bot.messages import CommunityId, Member
+from bot.quota.events import DayEvent, EventKind
+from bot.quota.ledger import Lease, Ledger, PoolId
+from bot.quota.line import Line, Ticket
+from bot.quota.today import Today
+
+T = TypeVar("T")
+
+
+class Book:
+    """See the module."""
+
+    def __init__(self, *, pool: PoolId, today: Today, ledger: Ledger, line: Line, clock: Clock) -> None:
+        self.pool, self.today, self.ledger = pool, today, ledger
+        self._line, self._clock = line, clock
+        self._background: set[asyncio.Task[object]] = set()
+
+    def turn(self) -> bool:
+        """Begin a new day if one has come. True: it has."""
+        if not self.today.turn():
+            return False
+        for ticket in self._line:
+            self.write(ticket)
+            ticket.day = self.today.day
+            self.happens(ticket, EventKind.ASKED)
+            self.happens(ticket, EventKind.LET_THROUGH)
+        return True
+
+    def event(self, kind: EventKind, member: Member, community: CommunityId, *, units: int = 0) -> DayEvent:
+        """Something that happens now."""
+        return DayEvent(kind=kind, at=self._clock.now(), member=member, community=community, units=units)
+
+    def happens(self, ticket: Ticket, kind: EventKind) -> None:
+        """Something happens to a ticket. Once its day is over nothing is made of it any more."""
+        if ticket.day == self.today.day:
+            event = self.event(kind, ticket.member, ticket.community)
+            self.today.apply(event)
+            ticket.unwritten.append(event)
+
+    def write(self, ticket: Ticket) -> None:
+        """Keep what happened to a ticket that has no lease to be kept with."""
+        if ticket.unwritten:
+            self.in_background(self.ledger.note(self.pool, ticket.unwritten))
+            ticket.unwritten = []
+
+    def after(self, lease: Lease, kinds: Sequence[EventKind], *, promise: bool = False) -> list[DayEvent]:
+        """What comes of a lease, applied; with `promise`, what can be set aside for its member afterwards."""
+        self.turn()
+        if lease.day != self.today.day:
+            return []
+        events = [self.event(kind, lease.member, lease.community) for kind in kinds]
+        for event in events:
+            self.today.apply(event)
+        if promise and (units := self.today.sharing.promise(lease.member, self._clock.now())):
+            promised = self.event(EventKind.PROMISED, lease.member, lease.community, units=units)
+            self.today.apply(promised)
+            events.append(promised)
+        return events
+
+    @property
+    def now(self) -> Instant:
+        return self._clock.now()
+
+    def in_background(self, work: Coroutine[None, None, T]) -> asyncio.Task[T]:
+        """Run something to its end, whoever is cancelled meanwhile."""
+        task = asyncio.create_task(work)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+        return task
+
+    async def close(self) -> None:
+        """Wait until all that happened is kept, and the days before are learned from."""
+        while self._background:
+            await asyncio.wait(self._background)
+        await self.today.learned()

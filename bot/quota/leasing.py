@@ -1,0 +1,168 @@
+"""A lease's way: reserved in the ledger before anything leaves, settled or released once, tried again once at most."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from dataclasses import replace
+
+from bot.clock import Instant
+from bot.quota.book import Book
+from bot.quota.events import DayEvent, EventKind
+from bot.quota.ledger import Caps, Claim, DaySpent, Lease, LeaseId, MinuteFull, Outcome, Reserved
+from bot.quota.line import Ticket
+from bot.quota.starts import Starts
+
+_FRESH = 1.0
+"""Seconds after which an unsent lease is too old to be sent: the window has only two to spare."""
+
+
+class Leasing:
+    """See the module."""
+
+    def __init__(self, *, book: Book, starts: Starts) -> None:
+        self._book, self._starts = book, starts
+        self._sent_at: dict[LeaseId, Instant] = {}
+        self._superseded: set[LeaseId] = set()
+        """Settled already, by a second attempt whose caller went away before it heard of it."""
+        self.last_at: Instant | None = None
+        """When a request last left or ended."""
+
+    @property
+    def caps(self) -> Caps:
+        """What the ledger is to keep to. Units used elsewhere are none of its own."""
+        today = self._book.today
+        return Caps(rpm=self._starts.window.rpm, rpd=today.rpd - today.gone_elsewhere)
+
+    # --- reserving ---------------------------------------------------------------------------------------
+
+    async def reserve(self, ticket: Ticket, claim: Claim) -> Reserved:
+        """A lease for a ticket whose turn has come. If the caller is cancelled, nothing will have been sent."""
+        book = self._book
+        sent = book.event(EventKind.SENT, ticket.member, ticket.community)
+        reserving = asyncio.ensure_future(book.ledger.reserve(claim, self.caps, [*ticket.unwritten, sent]))
+        try:
+            reserved = await asyncio.shield(reserving)
+        except asyncio.CancelledError:
+            ticket.undoing = True
+            book.in_background(self._undo(ticket, reserving, sent))
+            raise
+        if isinstance(reserved, Lease):
+            assert ticket.started_at is not None
+            self._starts.window.drop(ticket.started_at, ticket.member)
+            self._starts.reserving -= 1
+            ticket.leased, ticket.unwritten = True, []
+            self._begun(reserved)
+            if reserved.day == book.today.day:
+                book.today.apply(sent)
+        return reserved
+
+    async def _undo(self, ticket: Ticket, reserving: asyncio.Future[Reserved], sent: DayEvent) -> None:
+        """The caller went away while the ledger was writing: nothing was sent."""
+        ledger, reserved = self._book.ledger, await reserving
+        if isinstance(reserved, Lease):
+            # What happened up to the lease was kept with it; the withdrawal came after.
+            await ledger.release(reserved, [replace(sent, kind=EventKind.UNSENT), *ticket.unwritten[-1:]])
+        else:
+            await ledger.note(self._book.pool, ticket.unwritten)
+
+    # --- sending -----------------------------------------------------------------------------------------
+
+    def fresh(self, lease: Lease) -> bool:
+        """A lease may be sent now. If not, release it and ask again: the minute's window has moved on."""
+        return self._book.now - lease.reserved_at < _FRESH
+
+    def sent(self, lease: Lease) -> None:
+        """The request leaves now. Connecting may have taken a while, and it is the leaving that OpenRouter counts."""
+        window, now = self._starts.window, self._book.now
+        window.drop(self._sent_at[lease.id], lease.member)
+        window.start(now, lease.member)
+        self._sent_at[lease.id] = self.last_at = now
+
+    # --- closing -----------------------------------------------------------------------------------------
+
+    async def settle(self, lease: Lease, outcome: Outcome) -> None:
+        """Close a lease whose request was sent. Runs to its end even if the caller is cancelled."""
+        if lease.id in self._superseded:
+            self._superseded.discard(lease.id)
+            return
+        began = self._sent_at.pop(lease.id)
+        self.last_at = self._book.now
+        answered = outcome.result == "answered"
+        if answered:
+            self._starts.answered_in(self._book.now - began)
+        kinds = [EventKind.FAILED if outcome.result == "failed" else EventKind.ANSWERED]
+        if outcome.give_back:
+            kinds.append(EventKind.GIVEN_BACK)
+        events = self._book.after(lease, kinds, promise=answered)
+        await self._close(lease, self._book.ledger.settle(lease, outcome, events))
+
+    async def release(self, lease: Lease) -> None:
+        """Close a lease whose request was never sent: its unit is free again, and the member has theirs back."""
+        self._starts.window.drop(self._sent_at.pop(lease.id), lease.member)
+        await self._close(lease, self._book.ledger.release(lease, self._unsent(lease)))
+
+    def _unsent(self, lease: Lease) -> list[DayEvent]:
+        # A second attempt was never let through by itself: of it the pool has its unit back, and the member theirs.
+        first = lease.attempt == 1
+        kinds = [EventKind.UNSENT, EventKind.WITHDRAWN] if first else [EventKind.UNRETRIED, EventKind.GIVEN_BACK]
+        return self._book.after(lease, kinds)
+
+    async def _close(self, lease: Lease, closing: Coroutine[None, None, None]) -> None:
+        async def to_the_end() -> None:
+            try:
+                await closing
+            finally:
+                self._starts.no_longer_busy(lease.member)
+                self._starts.pump()
+
+        await asyncio.shield(self._book.in_background(to_the_end()))
+
+    # --- the second attempt ------------------------------------------------------------------------------
+
+    async def retry(self, lease: Lease, outcome: Outcome, claim: Claim) -> Lease | None:
+        """A second attempt, now or not at all. See `Scheduler.retry`."""
+        book, now = self._book, self._book.now
+        book.turn()
+        spare = lease.day == book.today.day and book.today.sharing.spare(now) >= 1
+        # Whoever could start now goes first; a second attempt overtakes nobody, and waits for nobody.
+        if lease.attempt != 1 or not spare or not self._starts.free(now) or self._starts.next(now) is not None:
+            return None
+        retrying = book.in_background(self._retry(lease, outcome, claim, now))
+        try:
+            return await asyncio.shield(retrying)
+        except asyncio.CancelledError:
+            second = await retrying
+            if second is not None:
+                self._superseded.add(lease.id)
+                await self.release(second)
+            raise
+
+    async def _retry(self, lease: Lease, outcome: Outcome, claim: Claim, now: Instant) -> Lease | None:
+        book, starts = self._book, self._starts
+        kinds = (EventKind.FAILED, EventKind.RETRIED)
+        events = [book.event(kind, lease.member, lease.community) for kind in kinds]
+        starts.window.start(now, lease.member)
+        starts.reserving += 1
+        try:
+            second = await book.ledger.retry(lease, outcome, claim, self.caps, events)
+        finally:
+            starts.window.drop(now, lease.member)
+            starts.reserving -= 1
+        match second:
+            case MinuteFull(until=until):
+                starts.gate.not_before(until)
+                return None
+            case DaySpent():
+                return None
+            case Lease():
+                del self._sent_at[lease.id]
+                self._begun(second)
+                if second.day == book.today.day:
+                    for event in events:
+                        book.today.apply(event)
+                return second
+
+    def _begun(self, lease: Lease) -> None:
+        self._starts.window.start(lease.reserved_at, lease.member)
+        self._sent_at[lease.id] = lease.reserved_at

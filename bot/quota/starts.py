@@ -1,0 +1,130 @@
+"""Who may start now: tickets leave the line in its order, as fast as the gate, the minute and the day allow.
+
+Those that must wait are told their place and an estimate, again whenever they change. What decides here is what is
+known in memory; the ledger's transaction decides whether there is a unit, so a wrong guess costs a wait, never a unit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable
+
+from bot.clock import Instant
+from bot.errors import Refused
+from bot.messages import Member
+from bot.quota.book import Book
+from bot.quota.gate import Gate
+from bot.quota.ledger import WINDOW
+from bot.quota.line import Line, Ticket
+from bot.quota.window import Window
+
+_ANSWER_SECONDS = 8.0
+"""How long an answer takes until we have seen some."""
+_NEWS_SECONDS = 2.0
+"""An estimate that moved by less is no news."""
+
+
+class Starts:
+    """See the module."""
+
+    def __init__(self, *, line: Line, window: Window, gate: Gate, book: Book) -> None:
+        self.line, self.window, self.gate = line, window, gate
+        self.busy: Counter[Member] = Counter()
+        """Requests of a member that may go or are under way."""
+        self.reserving = 0
+        """Starts that the ledger has not said yes to yet."""
+        self.shut = False
+        self._book = book
+        self._answer_seconds = _ANSWER_SECONDS
+        self._timer: asyncio.TimerHandle | None = None
+
+    def close(self) -> None:
+        if self._timer:
+            self._timer.cancel()
+
+    def pump(self) -> None:
+        """Let through whoever may go now, tell the others where they stand, and come back when that changes."""
+        self._book.turn()
+        self.close()
+        self._timer = None
+        if not len(self.line):
+            return
+        if self._book.today.used >= self._book.today.rpd:
+            today = self._book.today
+            self.refuse_all(lambda: Refused("pool_spent", resets_at=today.resets_at, limit=today.rpd))
+            return
+        now = self._book.now
+        while (ticket := self.next(now)) is not None:
+            ticket.started_at = now
+            self.line.leave(ticket)
+            self.window.start(now, ticket.member)
+            self.reserving += 1
+            self.busy[ticket.member] += 1
+            ticket.wake()
+        if len(self.line):
+            self._tell_places(now)
+            self._come_back(now)
+
+    def next(self, now: Instant) -> Ticket | None:
+        """The ticket that would start now."""
+        return self.line.next(self._whose_turn(now)) if self.free(now) else None
+
+    def free(self, now: Instant) -> bool:
+        """A start is free, whoever it is for."""
+        today = self._book.today
+        return (
+            not self.shut
+            and self.gate.opens(now) <= now
+            and self.window.used(now) < self.window.rpm
+            and today.used + self.reserving < today.rpd
+        )
+
+    def ungrant(self, ticket: Ticket) -> None:
+        """A ticket that was to start does not, after all."""
+        assert ticket.started_at is not None
+        self.window.drop(ticket.started_at, ticket.member)
+        self.reserving -= 1
+        self.no_longer_busy(ticket.member)
+        ticket.started_at = None
+
+    def no_longer_busy(self, member: Member) -> None:
+        """One request of the member's is over."""
+        self.busy[member] -= 1
+        if self.busy[member] <= 0:
+            del self.busy[member]
+
+    def answered_in(self, seconds: float) -> None:
+        """How long an answer took, for the estimates to come."""
+        self._answer_seconds += 0.1 * (seconds - self._answer_seconds)
+
+    def refuse_all(self, why: Callable[[], Refused], member: Member | None = None) -> None:
+        """Whoever waits is told that there is no turn to come; one member's tickets only, if one is named."""
+        for ticket in [ticket for ticket in self.line if member in (None, ticket.member)]:
+            self.line.leave(ticket)
+            ticket.refused = why()
+            ticket.wake()
+
+    def _whose_turn(self, now: Instant) -> Callable[[Member], bool]:
+        """A member may start one now: nothing of theirs is under way, and the window is not mostly theirs."""
+        most = self.line.allowance(self.window.rpm - self.window.used(now))
+        return lambda member: self.busy[member] <= 0 and self.window.own(member) < most
+
+    def _tell_places(self, now: Instant) -> None:
+        ahead: Counter[Member] = Counter()
+        openings = self.window.openings(self.gate.opens(now))
+        for place, (ticket, opening) in enumerate(zip(self.line, openings, strict=False), start=1):
+            own = ahead[ticket.member] + self.busy[ticket.member]
+            ahead[ticket.member] += 1
+            estimate = Instant(max(opening, now + own * self._answer_seconds))
+            if ticket.place != place or abs((ticket.estimate_at or 0) - estimate) >= _NEWS_SECONDS:
+                ticket.place, ticket.estimate_at = place, estimate
+                ticket.wake()
+
+    def _come_back(self, now: Instant) -> None:
+        """Look again when the gate opens or the oldest start leaves the window; an answer that ends does it too."""
+        gate, oldest = self.gate.opens(now), self.window.oldest(now)
+        at = gate if gate > now else oldest + WINDOW if oldest is not None else None
+        if at is not None:
+            # A hair later than the edge: a timer that fires early would find the window still full and spin.
+            self._timer = asyncio.get_running_loop().call_later(at - now + 0.001, self.pump)

@@ -19,11 +19,13 @@ from bot.quota.line import FairLine, FirstCome, Line, Ticket
 from bot.quota.memory import MemoryLedger
 from bot.quota.scheduler import Place, Scheduler
 from bot.quota.sharing import FirstComeDays
+from bot.quota.terms import Block, MemberTerms, Terms
 from tests.fakes.deployment import most_in_any
 from tests.fakes.virtual import VirtualClock, VirtualLoop
 
 POOL = PoolId("default")
 WEB = CommunityId("test")
+ANN = Member("test", "ann")
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,9 @@ asks = st.lists(
 class World:
     """Asks through one scheduler, and writes down what happened."""
 
-    def __init__(self, loop: VirtualLoop, caps: Caps, max_wait: float = 900, line: Line | None = None) -> None:
+    def __init__(
+        self, loop: VirtualLoop, caps: Caps, max_wait: float = 900, line: Line | None = None, *, watched: bool = False
+    ) -> None:
         self.clock = VirtualClock(loop)
         self.ledger = MemoryLedger(self.clock)
         self.scheduler = Scheduler(
@@ -62,6 +66,7 @@ class World:
             ledger=self.ledger,
             clock=self.clock,
             max_wait=max_wait,
+            watched=watched,
         )
         self.started: list[tuple[float, int]] = []
         self.under_way: dict[int, int] = {}
@@ -294,3 +299,211 @@ def _goes(line: FairLine) -> None:
     assert ticket is not None
     ticket.started_at = Instant(0)
     line.leave(ticket)
+
+
+# --- the second attempt ----------------------------------------------------------------------------------
+
+
+async def lease_for(world: World, number: int, member: Member) -> Lease:
+    async with aclosing(world.scheduler.admit(member, WEB, lambda: _claim(member, number))) as steps:
+        async for step in steps:
+            if isinstance(step, Lease):
+                world.scheduler.sent(step)
+                return step
+    raise AssertionError("no lease")
+
+
+FAILED = Outcome(result="failed")
+
+
+@pytest.mark.virtual
+async def test_a_second_attempt_leaves_at_once_and_is_the_pools(world: World) -> None:
+    first = await lease_for(world, 1, ANN)
+    second = await world.scheduler.retry(first, FAILED, _claim(ANN, 1))
+    assert second is not None
+    world.scheduler.sent(second)
+    assert (world.scheduler.used_here, world.scheduler.minute_used, world.scheduler.answering) == (2, 2, 1)
+    assert world.scheduler.share(ANN, WEB).used == 1
+    assert await world.scheduler.retry(second, FAILED, _claim(ANN, 1)) is None, "there is no third"
+    await world.scheduler.settle(second, Outcome(result="failed", give_back=True))
+    assert (world.scheduler.used_here, world.scheduler.share(ANN, WEB).used) == (2, 0)
+    assert world.scheduler.answering == 0
+
+
+@pytest.mark.virtual
+@pytest.mark.parametrize("why", ["minute", "day", "paused", "shut", "somebody could start"])
+async def test_a_second_attempt_waits_for_nobody_and_overtakes_nobody(loop: VirtualLoop, why: str) -> None:
+    world = World(loop, Caps(rpm=1 if why == "minute" else 20, rpd=1 if why == "day" else 20))
+    await world.ledger.add_pool(POOL)
+    await world.scheduler.open()
+    first = await lease_for(world, 1, ANN)
+    if why == "paused":
+        world.scheduler.pause(Instant(world.clock.now() + 5))
+    if why == "shut":
+        world.scheduler.shut("admin")
+    waiting = asyncio.create_task(lease_for(world, 2, ANN)) if why == "somebody could start" else None
+    await asyncio.sleep(0)
+    second = await world.scheduler.retry(first, FAILED, _claim(ANN, 1))
+    if waiting is not None:
+        # Whoever waits behind the very member has no start to lose: a member has one request under way.
+        assert second is not None
+        await world.scheduler.settle(second, Outcome(result="answered"))
+        await world.scheduler.settle(await waiting, Outcome(result="answered"))
+    else:
+        assert second is None
+        await world.scheduler.settle(first, Outcome(result="failed", give_back=True))
+    await world.scheduler.close()
+    assert world.scheduler.answering == world.scheduler.waiting == 0
+
+
+@pytest.mark.virtual
+@pytest.mark.parametrize("turns", range(1, 7))
+async def test_whoever_goes_away_during_a_second_attempt_leaves_nothing_open(world: World, turns: int) -> None:
+    first = await lease_for(world, 1, ANN)
+
+    async def again() -> None:
+        sent = first
+        try:
+            second = await world.scheduler.retry(first, FAILED, _claim(ANN, 1))
+            if second is not None:
+                world.scheduler.sent(second)
+                sent = second
+            await asyncio.sleep(10)
+        finally:
+            await world.scheduler.settle(sent, Outcome(result="stopped"))
+
+    trying = asyncio.create_task(again())
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    trying.cancel()
+    await asyncio.wait([trying])
+    await world.scheduler.close()
+    assert world.scheduler.answering == 0
+    assert await world.ledger.recover() == 0, "no lease is open"
+
+
+# --- the pool as a whole ---------------------------------------------------------------------------------
+
+
+@pytest.mark.virtual
+async def test_a_shut_pool_tells_the_line_once_and_takes_nothing(world: World) -> None:
+    first = await lease_for(world, 1, ANN)
+    waiting = asyncio.create_task(lease_for(world, 2, ANN))
+    await asyncio.sleep(1)
+    world.scheduler.shut("bad_key")
+    with pytest.raises(Refused, match="pool_paused"):
+        await waiting
+    with pytest.raises(Refused, match="pool_paused"):
+        await lease_for(world, 3, Member("test", "ben"))
+    await world.scheduler.settle(first, Outcome(result="answered"))
+    assert world.scheduler.used_here == world.scheduler.share(ANN, WEB).used == 1
+    world.scheduler.reopen()
+    await world.scheduler.settle(await lease_for(world, 4, ANN), Outcome(result="answered"))
+
+
+@pytest.mark.virtual
+async def test_the_minute_is_learnt_downwards_only(world: World) -> None:
+    most = world.scheduler.caps.rpm
+    world.scheduler.limit_minute(most - 1)
+    assert world.scheduler.caps.rpm == most - 1
+    world.scheduler.limit_minute(10 * most)
+    assert world.scheduler.caps.rpm == most
+
+
+@pytest.mark.virtual
+async def test_a_blocked_member_is_told_also_in_mid_line(world: World) -> None:
+    ben = Member("test", "ben")
+    first = await lease_for(world, 1, ANN)
+    waiting = asyncio.create_task(lease_for(world, 2, ANN))
+    await asyncio.sleep(1)
+    until = Instant(world.clock.now() + 60)
+    world.scheduler.lay_down(Terms(members={ANN.key: MemberTerms(block=Block(until=until))}))
+    with pytest.raises(Refused, match="member_blocked") as told:
+        await waiting
+    assert told.value.resets_at == until
+    with pytest.raises(Refused, match="member_blocked"):
+        await lease_for(world, 3, ANN)
+    await world.scheduler.settle(await lease_for(world, 4, ben), Outcome(result="answered"))
+    await world.scheduler.settle(first, Outcome(result="answered"))
+    assert world.scheduler.share(ANN, WEB).used == 1
+    await asyncio.sleep(61)
+    await world.scheduler.settle(await lease_for(world, 5, ANN), Outcome(result="answered"))
+
+
+@pytest.mark.virtual
+async def test_units_used_elsewhere_come_back_only_when_several_quiet_looks_say_so(world: World) -> None:
+    world.scheduler.reported(5)
+    assert world.scheduler.drift == 5
+    await asyncio.sleep(300)
+    for _ in range(2):
+        world.scheduler.reported(1)
+        assert world.scheduler.drift == 5
+    lease = await lease_for(world, 1, ANN)
+    world.scheduler.reported(1)  # something of ours is under way: the count may be behind
+    await world.scheduler.settle(lease, Outcome(result="answered"))
+    assert world.scheduler.drift == 5
+    await asyncio.sleep(300)
+    for _ in range(3):
+        world.scheduler.reported(2)
+    assert world.scheduler.drift == 1
+
+
+@pytest.mark.virtual
+@pytest.mark.parametrize("watched", [True, False])
+async def test_a_watched_accounts_day_opens_when_its_count_shows_the_reset(loop: VirtualLoop, watched: bool) -> None:
+    world = World(loop, Caps(rpm=20, rpd=20), watched=watched)
+    await world.ledger.add_pool(POOL)
+    await world.scheduler.open()
+    await world.scheduler.settle(await lease_for(world, 1, ANN), Outcome(result="answered"))
+    midnight = day_start(day_of(world.clock.now()) + 1)
+    await asyncio.sleep(midnight + 1 - world.clock.now())
+    asking = asyncio.create_task(lease_for(world, 2, ANN))
+    await asyncio.sleep(20)
+    assert asking.done() is not watched
+    assert world.scheduler.awaits_reset is watched
+    world.scheduler.reported(1)  # yesterday's count: it says nothing of today
+    await asyncio.sleep(1)
+    assert asking.done() is not watched
+    world.scheduler.reported(0)
+    await world.scheduler.settle(await asking, Outcome(result="answered"))
+    assert world.clock.now() < midnight + 30
+    assert (world.scheduler.drift, world.scheduler.used_here) == (0, 1)
+    await world.scheduler.close()
+
+
+@pytest.mark.virtual
+async def test_a_watched_day_opens_by_itself_where_the_account_says_nothing(loop: VirtualLoop) -> None:
+    world = World(loop, Caps(rpm=20, rpd=20), watched=True)
+    await world.ledger.add_pool(POOL)
+    await world.scheduler.open()
+    await world.scheduler.settle(await lease_for(world, 1, ANN), Outcome(result="answered"))
+    midnight = day_start(day_of(world.clock.now()) + 1)
+    await asyncio.sleep(midnight + 1 - world.clock.now())
+    await world.scheduler.settle(await lease_for(world, 2, ANN), Outcome(result="answered"))
+    assert world.clock.now() == pytest.approx(midnight + 120, abs=1)
+    await world.scheduler.close()
+
+
+@pytest.mark.virtual
+async def test_a_weight_counts_for_those_in_line_at_once(loop: VirtualLoop) -> None:
+    """Two members with many questions each, one start at a time: the heavier has more of the turns from then on."""
+    world = World(loop, Caps(rpm=1, rpd=100), max_wait=1e6, line=FairLine())
+    await world.ledger.add_pool(POOL)
+    await world.scheduler.open()
+    ben, order = Member("test", "ben"), list[str]()
+
+    async def ask(number: int, member: Member) -> None:
+        lease = await lease_for(world, number, member)
+        order.append(member.user)
+        await world.scheduler.settle(lease, Outcome(result="answered"))
+
+    asking = [asyncio.create_task(ask(number, (ANN, ben)[number % 2])) for number in range(24)]
+    await asyncio.sleep(4 * 62)
+    assert order.count("ann") - order.count("ben") in (-1, 0, 1)
+    before = len(order)
+    world.scheduler.lay_down(Terms(members={ben.key: MemberTerms(weight=3)}))
+    await asyncio.sleep(8 * 62)
+    after = order[before:]
+    assert after.count("ben") >= 2 * after.count("ann"), after
+    await asyncio.gather(*asking)
+    await world.scheduler.close()

@@ -146,6 +146,7 @@ class Screen:
             limit=error.limit,
             partial=failed.partial,
             may_hold=failed.may_hold,
+            reason=error.reason if isinstance(error, AnswerFailed) else None,
         )
         if not self.together or error.code == "stopped":
             self.note(str(explained))

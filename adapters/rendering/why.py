@@ -75,8 +75,14 @@ def _share(explanation: Explanation) -> str:
         return f"{taken} You may take whatever is left."
     if part < 0.005 or most < explanation.taken or explanation.verdict in ("pool_spent", "promised", "granted"):
         return f"{taken} As things stand you may have {_some(most)}; it grows when others leave theirs unused."
-    lot = f"a lot, drawn once for the day, decides whether it is {number(most + 1)}"
-    return f"{taken} As things stand you may have {_some(most)}, and {lot}. It grows when others leave theirs unused."
+    if not most:
+        return (
+            f"{taken} As things stand there is not one for everybody: a lot, drawn once for the day, decides who goes."
+        )
+    return (
+        f"{taken} As things stand you may have {number(most)}; a lot, drawn once for the day, decides about one more. "
+        "It grows when others leave theirs unused."
+    )
 
 
 def _pool(explanation: Explanation) -> str:
@@ -127,7 +133,7 @@ def _waiting(explanation: Explanation, at: Callable[[Instant], str]) -> str:
         room = f"If nobody takes anything meanwhile, there is room for you {at(explanation.room_at)}."
     if not explanation.may_hold:
         return room
-    return f"{room} You can let a question wait: it is answered as soon as there is room, and costs nothing until then."
+    return f"{room} A question you let wait is answered as soon as there is, and costs nothing before."
 
 
 def _some(count: int) -> str:

@@ -18,6 +18,7 @@ from rich.text import Text
 from adapters.rendering import words
 from adapters.terminal.inert import inert
 from bot.clock import Clock, Instant
+from bot.errors import AnswerFailed
 from bot.messages import Failed, Finished, Held, Notice, Queued, ReplyEvent, Started, TextDelta
 
 SPINNER = "dots"

@@ -25,7 +25,8 @@ export function place(place, seconds) {
 export function share({ used, level, left_now, left_sure }, { brief = false } = {}) {
   const most = Math.floor(level);
   const of = brief ? "of" : "of today's";
-  const taken = used <= most ? `${number(used)} ${of} ${number(most)} used` : `${number(used)} used today`;
+  if (!used && !most && !left_now) return brief ? "nothing used · none left for now" : "nothing used yet · none left for now, more may come later";
+  const taken = !used && !most ? "nothing used yet" : used <= most ? `${number(used)} ${of} ${number(most)} used` : `${number(used)} used today`;
   const left = left_now ? `${number(left_now)} left` : "none left for now";
   return [taken, left, left_sure ? `${number(left_sure)} kept${brief ? "" : " for you"}` : ""].filter(Boolean).join(" · ");
 }

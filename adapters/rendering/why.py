@@ -91,7 +91,7 @@ def _pool(explanation: Explanation) -> str:
     left = f"{_requests(explanation.left)} {_are(explanation.left)} left for everyone."
     kept = explanation.held_back_for_others
     if not kept:
-        return f"{left} None of it has to be kept for others."
+        return f"{left} Nothing has to be kept for others."
     if kept == explanation.left:
         which = "It is" if kept == 1 else "All of them are"
     else:
@@ -137,7 +137,7 @@ def _waiting(explanation: Explanation, at: Callable[[Instant], str]) -> str:
 
 
 def _some(count: int) -> str:
-    return number(count) if count else "none"
+    return number(count) if count else "nothing"
 
 
 def _requests(count: int) -> str:

@@ -263,7 +263,7 @@ _REASONS: Mapping[FailureReason, _Reason] = {
         advice="Ask for something shorter, or choose another model.",
     ),
     "classifier": _Reason(
-        what="The question reached a model that only sorts questions and answers none.",
+        what="The question reached a model that sorts questions and does not answer them.",
         why="OpenRouter chose it by chance.",
         advice="Try again: another one will be chosen.",
     ),

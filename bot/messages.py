@@ -96,7 +96,7 @@ Verdict: TypeAlias = Literal["promised", "granted", "within_level", "above_level
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DayLooked:
-    """A day before today, and what a member could take today if the rest of it went like that one."""
+    """A day before today, and what each member could take today if the rest of it went like that one."""
 
     began: Instant
     weight: float

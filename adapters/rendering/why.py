@@ -28,15 +28,15 @@ class Why:
     points: tuple[Point, ...]
 
 
-def why(explanation: Explanation | None, *, resets_at: Instant, at: Callable[[Instant], str]) -> Why:
-    """Put it in words. `at` names a moment as the member's clock shows it.
+def why(explanation: Explanation | None, *, resets_at: Instant, at: Callable[[Instant], str], shut: str = "") -> Why:
+    """Put it in words. `at` names a moment as the member's clock shows it; `shut` says why nobody's question may go.
 
     None is first come, first served, where there is nothing to explain but that.
     """
     afresh = Point(about="Fresh start", said=f"Everyone starts afresh {at(resets_at)}.")
     if explanation is None:
         return Why(
-            headline="Here it is first come, first served: whoever asks may take what is left.",
+            headline=shut or "Here it is first come, first served: whoever asks may take what is left.",
             points=(afresh,),
         )
     points = (
@@ -46,7 +46,7 @@ def why(explanation: Explanation | None, *, resets_at: Instant, at: Callable[[In
         *((Point(about="Waiting", said=_waiting(explanation, at)),) if not explanation.admitted else ()),
         afresh,
     )
-    return Why(headline=_headline(explanation), points=points)
+    return Why(headline=shut or _headline(explanation), points=points)
 
 
 def _headline(explanation: Explanation) -> str:
@@ -96,7 +96,7 @@ def _pool(explanation: Explanation) -> str:
         which = "It is" if kept == 1 else "All of them are"
     else:
         which = f"{number(kept)} of them {_are(kept)}"
-    return f"{left} {which} kept for others, most of whom have not come yet and usually come later."
+    return f"{left} {which} kept for others, most of whom usually come later."
 
 
 def _days(days: Sequence[DayLooked]) -> str:
@@ -110,7 +110,7 @@ def _days(days: Sequence[DayLooked]) -> str:
     if math.isinf(said):
         return f"{looked}: if today goes on like most of them, there is enough for everyone."
     about = number(max(1, round(said)))
-    return f"{looked}: if today goes on like most of them, you may have about {about}."
+    return f"{looked}: if today goes on like most of them, each may have about {about}."
 
 
 def _middle(days: Sequence[DayLooked]) -> float:

@@ -124,7 +124,8 @@ class Chat:
                 share = self._conversations.share(self.member, CommunityId(PLATFORM))
                 said = words.share(share.used, share.level, share.left_now, share.left_sure)
                 explanation = self._conversations.explain(self.member, CommunityId(PLATFORM))
-                reasons = why(explanation, resets_at=share.resets_at, at=self._at)
+                shut = words.pool_state(self._conversations.pool().shut_for, None)
+                reasons = why(explanation, resets_at=share.resets_at, at=self._at, shut=shut)
                 return "\n".join([f"{said}.", reasons.headline, *(point.said for point in reasons.points)])
             case "pool":
                 return self._pool(self._conversations.pool())

@@ -89,10 +89,8 @@ class Chat:
 
     async def explanation(self, request: web.Request) -> web.Response:
         who, where = inbound.member(request.query), inbound.community(request.query)
-        share, explanation = self._conversations.share(who, where), self._conversations.explain(who, where)
-        return web.json_response(
-            wire.explanation(explanation, share, now=self._clock.now(), zone=inbound.zone(request))
-        )
+        pool, explanation = self._conversations.pool(), self._conversations.explain(who, where)
+        return web.json_response(wire.explanation(explanation, pool, now=self._clock.now(), zone=inbound.zone(request)))
 
     def _encoder(self, zone: tzinfo) -> Callable[[ReplyEvent], bytes]:
         return lambda event: wire.event(

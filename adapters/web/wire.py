@@ -56,10 +56,15 @@ def pool(pool: PoolView, *, again: Callable[[Instant], str]) -> dict[str, object
 
 
 def explanation(
-    explanation: Explanation | None, share: Share, *, now: Instant, zone: tzinfo = UTC
+    explanation: Explanation | None, pool: PoolView, *, now: Instant, zone: tzinfo = UTC
 ) -> dict[str, object]:
     """Why the member's next question may go or not: in words for people, and as data where there is any."""
-    said = why(explanation, resets_at=share.resets_at, at=lambda moment: words.at(moment, now, zone))
+    said = why(
+        explanation,
+        resets_at=pool.resets_at,
+        at=lambda moment: words.at(moment, now, zone),
+        shut=words.pool_state(pool.shut_for, None),
+    )
     return {
         "message": said.headline,
         "points": [{"about": point.about, "message": point.said} for point in said.points],

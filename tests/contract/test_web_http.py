@@ -590,6 +590,8 @@ async def test_a_shut_pool_says_why(site: Site) -> None:
         pool = await answer.json()
     assert pool["shut_for"] == "out_of_credit"
     assert pool["message"] == "The pool is shut: the OpenRouter account owes money."
+    async with site.client.get(f"{site.url}/api/explanation", params={"member": "ann"}) as answer:
+        assert (await answer.json())["message"] == pool["message"]
     _, told = await site.ask()
     name, failed = told[-1]
     assert (name, failed["error"]) == ("failed", "pool_paused")

@@ -286,9 +286,8 @@ def test_why_in_full() -> None:
     assert said.headline == "Not now: what is left is kept for others who usually come later today."
     assert [point.said for point in said.points] == [
         "You have taken 4 today. As things stand you may have 4; it grows when others leave theirs unused.",
-        "12 requests are left for everyone. All of them are kept for others, most of whom have not come yet and "
-        "usually come later.",
-        "It looked at the last 12 days: if today goes on like most of them, you may have about 3.",
+        "12 requests are left for everyone. All of them are kept for others, most of whom usually come later.",
+        "It looked at the last 12 days: if today goes on like most of them, each may have about 3.",
         "If nobody takes anything meanwhile, there is room for you at 13:00 UTC. A question you let wait is answered "
         "as soon as there is, and costs nothing before.",
         "Everyone starts afresh tomorrow at 00:00 UTC.",

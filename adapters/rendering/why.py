@@ -73,6 +73,8 @@ def _share(explanation: Explanation) -> str:
     most, part = math.floor(explanation.level + 1e-9), explanation.level % 1
     if most > explanation.taken + explanation.left:
         return f"{taken} You may take whatever is left."
+    if explanation.verdict == "above_level" and most < explanation.taken:
+        return f"{taken} As things stand each may have {_some(most)}, so others come first until that has grown."
     if part < 0.005 or most < explanation.taken or explanation.verdict in ("pool_spent", "promised", "granted"):
         return f"{taken} As things stand you may have {_some(most)}; it grows when others leave theirs unused."
     if not most:

@@ -90,6 +90,47 @@ class Share:
     resets_at: Instant
 
 
+Verdict: TypeAlias = Literal["promised", "granted", "within_level", "above_level", "pool_spent", "pool_promised"]
+"""What decides about a member's next question: the first three let it go."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DayLooked:
+    """A day before today, and what each member could take today if the rest of it went like that one."""
+
+    began: Instant
+    weight: float
+    """How much its answer counts beside the others'."""
+    level: float
+    """Infinite where everything wanted would fit."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explanation:
+    """Why a member's next question may go now or not. Units are requests."""
+
+    verdict: Verdict
+    level: float
+    """What the member may have taken today as things stand. May be infinite."""
+    taken: int
+    left: int
+    """Units of the pool that nobody has been promised or granted."""
+    held_back_for_others: int
+    """How many of them are kept for others, most of whom have not asked yet."""
+    resets_at: Instant
+    room_at: Instant | None
+    """When there is room for the member if nobody takes anything meanwhile. None: not today, or there is already."""
+    may_hold: bool
+    """A question that is refused now may wait for room."""
+    days: tuple[DayLooked, ...]
+    """The earlier days that were looked at, none where there is no history yet."""
+
+    @property
+    def admitted(self) -> bool:
+        """The next question may go."""
+        return self.verdict in ("promised", "granted", "within_level")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
     """What an answer cost upstream, as OpenRouter counted it. Zero where it did not say."""

@@ -10,6 +10,7 @@ from bot.clock import Instant
 from bot.messages import (
     CommunityId,
     ConversationId,
+    Explanation,
     IncomingMessage,
     Member,
     MessageId,
@@ -109,6 +110,8 @@ class PoolView:
     """Requests under way upstream."""
     resets_at: Instant
     paused_until: Instant | None = None
+    shut_for: str | None = None
+    """Why nothing is sent until somebody has seen to it; None: the pool is open."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,6 +151,13 @@ class Conversations(Protocol):
 
     def share(self, member: Member, community: CommunityId) -> Share:
         """What the member has taken and may still take today. Costs nothing, waits for nothing."""
+        ...
+
+    def explain(self, member: Member, community: CommunityId) -> Explanation | None:
+        """Why the member's next question may go or not; None: the policy has no reasons but what is left.
+
+        Changes nothing. Takes a few times as long as `share`, as it looks ahead for when there is room.
+        """
         ...
 
     def pool(self) -> PoolView:

@@ -14,7 +14,7 @@ from datetime import UTC, datetime, tzinfo
 from typing import Literal, TypeAlias
 
 from bot.clock import Instant
-from bot.errors import ErrorCode
+from bot.errors import ErrorCode, FailureReason
 from bot.messages import Lane, NoticeKind
 
 Charge: TypeAlias = Literal["none", "shown", "sent", "untold"]
@@ -41,6 +41,15 @@ class _Entry:
     why: str = ""
     again: str = "It works again {again}."
     charge: Charge = "none"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Reason:
+    """Said instead of an error's own words where more is known than its code."""
+
+    what: str
+    advice: str
+    why: str = ""
 
 
 _ERRORS: Mapping[ErrorCode, _Entry] = {
@@ -154,6 +163,156 @@ _ERRORS: Mapping[ErrorCode, _Entry] = {
     ),
 }
 
+_REASONS: Mapping[FailureReason, _Reason] = {
+    "data_policy": _Reason(
+        what="No free model may take questions from this account yet.",
+        why="Its privacy settings at OpenRouter shut them out.",
+        advice="Whoever runs this Potluck has to change them.",
+    ),
+    "model_gone": _Reason(
+        what="That model is no longer offered.",
+        why="Free models come and go.",
+        advice="Choose another one, or let Potluck choose.",
+    ),
+    "images": _Reason(
+        what="No model that is free now can look at images.",
+        advice="Say in words what matters in the image, and ask again without it.",
+    ),
+    "tools": _Reason(
+        what="No model that is free now can do that.",
+        why="It needs abilities only some models have.",
+        advice="Choose another model, or let Potluck choose.",
+    ),
+    "context": _Reason(
+        what="This conversation has grown too long for the models that are free now.",
+        advice="Start over, or ask a shorter question.",
+    ),
+    "region": _Reason(
+        what="That model is not offered in this part of the world.",
+        advice="Choose another one, or let Potluck choose.",
+    ),
+    "price": _Reason(
+        what="That model is not free at the moment.",
+        why="Potluck sends nothing that could cost money.",
+        advice="Choose another one, or let Potluck choose.",
+    ),
+    "key_limit": _Reason(
+        what="The key in use has reached its spending limit.",
+        why="Its owner has set one at OpenRouter.",
+        advice="Whoever the key belongs to has to raise it.",
+    ),
+    "negative_balance": _Reason(
+        what="The OpenRouter account owes money.",
+        why="Until that is paid it answers nothing, free models included.",
+        advice="Whoever pays for the account has to add credit first.",
+    ),
+    "in_flight": _Reason(
+        what="Too much is being answered at once for the account's credit.",
+        why="Each answer reserves some of it until it is finished.",
+        advice="Try again in a minute.",
+    ),
+    "guardrail": _Reason(
+        what="A rule of the OpenRouter account does not allow this question.",
+        advice="Put it another way, or ask whoever runs this Potluck about the rule.",
+    ),
+    "moderation": _Reason(
+        what="A safety check declined this question.",
+        why="It had been sent by then, so it counts as one request.",
+        advice="Put it another way, or ask something else.",
+    ),
+    "content_filter": _Reason(
+        what="The model's provider stopped this answer.",
+        why="Its filter found something in it that it does not let through.",
+        advice="Put it another way, or ask something else.",
+    ),
+    "timeout": _Reason(
+        what="The model took too long.",
+        why="Free models are slow when many use them.",
+        advice="Try again, perhaps with a shorter question.",
+    ),
+    "provider_down": _Reason(
+        what="The model is out of order right now.",
+        why="Whoever runs it has a fault.",
+        advice="Try again in a few minutes, or choose another model.",
+    ),
+    "platform": _Reason(
+        what="OpenRouter asks everyone to slow down.",
+        advice="Try again in a minute.",
+    ),
+    "edge": _Reason(
+        what="OpenRouter could not be reached properly.",
+        why="Something on the way there answered in its place.",
+        advice="Try again in a minute; if it stays, tell whoever runs this Potluck.",
+    ),
+    "unreachable": _Reason(
+        what="OpenRouter cannot be reached from here.",
+        why="The network is down, or OpenRouter is.",
+        advice="Try again in a minute; if it stays, tell whoever runs this Potluck.",
+    ),
+    "cut_off": _Reason(
+        what="The answer broke off on its way here.",
+        why="The connection to the model was lost.",
+        advice="Ask again if you need the rest; Potluck does not start over by itself.",
+    ),
+    "error_in_stream": _Reason(
+        what="The model broke down while it was writing.",
+        advice="Ask again if you need the rest; another model may do better.",
+    ),
+    "endless": _Reason(
+        what="The model would not stop writing, so Potluck stopped it.",
+        advice="Ask for something shorter, or choose another model.",
+    ),
+    "classifier": _Reason(
+        what="The question reached a model that sorts questions and does not answer them.",
+        why="OpenRouter chose it by chance.",
+        advice="Try again: another one will be chosen.",
+    ),
+    "reasoning_only": _Reason(
+        what="The model thought until its time was up, and wrote nothing.",
+        advice="Try again, perhaps with a simpler question.",
+    ),
+    "length": _Reason(
+        what="The answer grew as long as answers may be here.",
+        advice="Ask it to go on, or to be brief.",
+    ),
+    "bad_request": _Reason(
+        what="OpenRouter could not make sense of what Potluck sent.",
+        why="That is a fault of Potluck's, not yours.",
+        advice="Try again in other words; if it stays, tell whoever runs this Potluck.",
+    ),
+}
+
+_SHUT: Mapping[str, _Reason] = {
+    "bad_key": _Reason(
+        what="The pool is shut: OpenRouter does not accept its key.",
+        advice="Whoever runs this Potluck has to replace it.",
+    ),
+    "out_of_credit": _Reason(
+        what="The pool is shut: the OpenRouter account owes money.",
+        why="Until that is paid it answers nothing, free models included.",
+        advice="It opens again by itself once credit has been added.",
+    ),
+    "no_free_models": _Reason(
+        what="The pool is shut: no free model is open to it right now.",
+        advice="It opens again by itself as soon as one is.",
+    ),
+    "cost_seen": _Reason(
+        what="The pool is shut: a free answer was charged for.",
+        why="Potluck spends no money without being told to.",
+        advice="Whoever runs this Potluck has to look at it first.",
+    ),
+    "guard": _Reason(
+        what="The pool is shut: a question was about to leave that might have cost money.",
+        why="Potluck spends no money without being told to.",
+        advice="Whoever runs this Potluck has to look at it first.",
+    ),
+    "admin": _Reason(
+        what="The pool is shut: an admin has switched it off.",
+        advice="Please ask an admin about it.",
+    ),
+}
+_SHUT_OTHERWISE = _Reason(what="The pool is shut.", advice="Whoever runs this Potluck has to look at it first.")
+
 _NOTICES: Mapping[NoticeKind, tuple[str, str]] = {
     "history_shortened": (
         "This conversation has grown long: {turns} from its beginning were left out.",
@@ -195,18 +354,26 @@ def explain(
     limit: int | None = None,
     partial: bool = False,
     may_hold: bool = False,
+    reason: FailureReason | None = None,
+    shut_for: str | None = None,
 ) -> Explained:
     """An error in words.
 
     `again` is when the same message would work, such as "tomorrow at 02:00"; `limit` the number that was passed;
-    `partial` says that some text was shown; `may_hold` that the question may wait for room instead.
+    `partial` says that some text was shown; `may_hold` that the question may wait for room instead. `reason` is
+    what is known beyond the code, `shut_for` why the pool is shut, which is what pauses it then.
     """
     entry = _ERRORS[code]
-    headline = entry.what
-    if limit is not None and entry.numbered:
+    headline, why, own_advice = entry.what, entry.why, entry.advice
+    known = _REASONS[reason] if reason else None
+    if shut_for is not None and code == "pool_paused":
+        known = _SHUT.get(shut_for, _SHUT_OTHERWISE)
+    if known is not None:
+        headline, why, own_advice = known.what, known.why, known.advice
+    elif limit is not None and entry.numbered:
         headline = entry.numbered.format(limit=number(limit), words=number(max(1, limit * 3 // 4)))
-    advice = "Or let this question wait: it is answered as soon as there is room." if may_hold else entry.advice
-    parts = (entry.why, entry.again.format(again=again) if again else "", _charged(entry.charge, partial), advice)
+    advice = "Or let this question wait: it is answered as soon as there is room." if may_hold else own_advice
+    parts = (why, entry.again.format(again=again) if again else "", _charged(entry.charge, partial), advice)
     return Explained(headline=headline, detail=" ".join(part for part in parts if part))
 
 
@@ -214,6 +381,13 @@ def _charged(charge: Charge, partial: bool) -> str:
     if partial:
         return "What has come so far stays." if charge != "shown" else "What has come so far stays, and counts."
     return "Nothing was taken from your share." if charge in ("none", "shown") else ""
+
+
+def pool_state(shut_for: str | None, again: str | None) -> str:
+    """Why the pool sends nothing just now, in one sentence; empty while it does. `again` is when a pause ends."""
+    if shut_for is not None:
+        return _SHUT.get(shut_for, _SHUT_OTHERWISE).what
+    return f"The pool takes a break and goes on {again}." if again else ""
 
 
 def notice(kind: NoticeKind, count: int = 0) -> str:
@@ -246,8 +420,12 @@ def lane(lane: Lane) -> str:
 def share(used: int, level: float, left_now: int, left_sure: int = 0, until: str | None = None) -> str:
     """What a member has taken and may still take: "3 of today's 50 used · 47 left"."""
     most = math.floor(level)
-    taken = f"{number(used)} of today's {number(most)} used" if used <= most else f"{number(used)} used today"
-    parts = [taken, f"{number(left_now)} left" if left_now else "none left for now"]
+    if not used and not most:
+        taken = "nothing used yet"
+    else:
+        taken = f"{number(used)} of today's {number(most)} used" if used <= most else f"{number(used)} used today"
+    none = "none left for now" if used else "none left for now, more may come later"
+    parts = [taken, f"{number(left_now)} left" if left_now else none]
     if left_sure:
         parts.append(f"{number(left_sure)} kept for you" + (f" until {until}" if until else ""))
     return " · ".join(parts)

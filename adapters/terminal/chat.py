@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from adapters.rendering import words
+from adapters.rendering.why import why
 from adapters.terminal.inert import inert
 from bot.clock import Clock
 from bot.messages import CommunityId, ConversationId, IncomingMessage, Member, MessageId, ModelId, ReplyEvent
@@ -23,7 +24,7 @@ COMMANDS: Mapping[str, str] = {
     "help": "this list",
     "new": "start over: what was said so far is no longer sent along",
     "stop": "stop the answer; Ctrl-C does it while one is written",
-    "quota": "what you have used today and may still use",
+    "quota": "what you have used today and may still use, and why",
     "pool": "how the pool stands that everyone shares",
     "model": "the model that answers; /model NAME asks for another, /model auto leaves it to Potluck",
     "quit": "leave, as Ctrl-D does",
@@ -122,7 +123,10 @@ class Chat:
             case "quota":
                 share = self._conversations.share(self.member, CommunityId(PLATFORM))
                 said = words.share(share.used, share.level, share.left_now, share.left_sure)
-                return f"{said}. Everyone starts afresh {self._at(share.resets_at)}."
+                explanation = self._conversations.explain(self.member, CommunityId(PLATFORM))
+                shut = words.pool_state(self._conversations.pool().shut_for, None)
+                reasons = why(explanation, resets_at=share.resets_at, at=self._at, shut=shut)
+                return "\n".join([f"{said}.", reasons.headline, *(point.said for point in reasons.points)])
             case "pool":
                 return self._pool(self._conversations.pool())
             case "model":
@@ -150,9 +154,9 @@ class Chat:
             f"{words.number(pool.waiting)} waiting, {words.number(pool.answering)} being answered.",
             f"It is full again {self._at(pool.resets_at)}.",
         ]
-        if pool.paused_until is not None:
-            lines.append(f"It takes a break and goes on {self._at(pool.paused_until)}.")
-        return " ".join(lines)
+        again = None if pool.paused_until is None else self._at(pool.paused_until)
+        lines.append(words.pool_state(pool.shut_for, again))
+        return " ".join(line for line in lines if line)
 
     def _choose(self, wish: str) -> str:
         if wish:

@@ -18,6 +18,7 @@ from rich.text import Text
 from adapters.rendering import words
 from adapters.terminal.inert import inert
 from bot.clock import Clock, Instant
+from bot.errors import AnswerFailed
 from bot.messages import Failed, Finished, Held, Notice, Queued, ReplyEvent, Started, TextDelta
 
 SPINNER = "dots"
@@ -146,6 +147,7 @@ class Screen:
             limit=error.limit,
             partial=failed.partial,
             may_hold=failed.may_hold,
+            reason=error.reason if isinstance(error, AnswerFailed) else None,
         )
         if not self.together or error.code == "stopped":
             self.note(str(explained))

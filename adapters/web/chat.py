@@ -35,6 +35,7 @@ class Chat:
             web.post("/api/forget", self.forget),
             web.get("/api/turns", self.turns),
             web.get("/api/share", self.share),
+            web.get("/api/explanation", self.explanation),
         )
 
     async def chat(self, request: web.Request) -> web.StreamResponse:
@@ -86,8 +87,15 @@ class Chat:
         who, where = inbound.member(request.query), inbound.community(request.query)
         return web.json_response(wire.share(self._conversations.share(who, where)))
 
+    async def explanation(self, request: web.Request) -> web.Response:
+        who, where = inbound.member(request.query), inbound.community(request.query)
+        pool, explanation = self._conversations.pool(), self._conversations.explain(who, where)
+        return web.json_response(wire.explanation(explanation, pool, now=self._clock.now(), zone=inbound.zone(request)))
+
     def _encoder(self, zone: tzinfo) -> Callable[[ReplyEvent], bytes]:
-        return lambda event: wire.event(event, now=self._clock.now(), zone=zone)
+        return lambda event: wire.event(
+            event, now=self._clock.now(), zone=zone, shut_for=self._conversations.pool().shut_for
+        )
 
 
 def _ticket(request: web.Request) -> TicketId:

@@ -7,7 +7,8 @@ from collections.abc import Iterable
 
 from aiohttp import web
 
-from adapters.web import wire
+from adapters.rendering import words
+from adapters.web import inbound, wire
 from adapters.web.relay import COMMENT, HEARTBEAT, EventStream
 from bot.clock import Clock
 from bot.ports import Conversations
@@ -31,7 +32,7 @@ class PoolFeed:
         self._ended = True
 
     async def pool(self, request: web.Request) -> web.Response:
-        return web.json_response(self._snapshot())
+        return web.json_response(self._snapshot(request))
 
     async def events(self, request: web.Request) -> web.StreamResponse:
         stream, seen, quiet_since = EventStream(request), None, self._clock.monotonic()
@@ -41,7 +42,7 @@ class PoolFeed:
                 now, pool = self._clock.monotonic(), self._conversations.pool()
                 if pool != seen:
                     seen, quiet_since = pool, now
-                    await stream.write(wire.server_sent("pool", self._snapshot()))
+                    await stream.write(wire.server_sent("pool", self._snapshot(request)))
                 elif now - quiet_since >= HEARTBEAT:
                     quiet_since = now
                     await stream.write(COMMENT)
@@ -50,5 +51,7 @@ class PoolFeed:
             pass  # the viewer went away
         return stream.response
 
-    def _snapshot(self) -> dict[str, object]:
-        return {"now": wire.iso(self._clock.now()), **wire.pool(self._conversations.pool())}
+    def _snapshot(self, request: web.Request) -> dict[str, object]:
+        now, zone = self._clock.now(), inbound.zone(request)
+        pool = wire.pool(self._conversations.pool(), again=lambda moment: words.at(moment, now, zone))
+        return {"now": wire.iso(now), **pool}

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, tzinfo
 from typing import assert_never
 
 from adapters.rendering import words
+from adapters.rendering.why import why
 from bot.clock import Instant
-from bot.messages import Failed, Finished, Held, Notice, Queued, ReplyEvent, Share, Started, TextDelta
+from bot.errors import AnswerFailed
+from bot.messages import Explanation, Failed, Finished, Held, Notice, Queued, ReplyEvent, Share, Started, TextDelta
 from bot.ports import PoolView, Turn
 
 
-def event(event: ReplyEvent, *, now: Instant, zone: tzinfo = UTC) -> bytes:
-    """A reply event as one server-sent event; `zone` is for the times within sentences."""
-    name, data = _event(event, now, zone)
+def event(event: ReplyEvent, *, now: Instant, zone: tzinfo = UTC, shut_for: str | None = None) -> bytes:
+    """A reply event as one server-sent event; `zone` is for the times within sentences, `shut_for` the pool's."""
+    name, data = _event(event, now, zone, shut_for)
     return server_sent(name, data)
 
 
@@ -36,7 +38,8 @@ def share(share: Share) -> dict[str, object]:
     }
 
 
-def pool(pool: PoolView) -> dict[str, object]:
+def pool(pool: PoolView, *, again: Callable[[Instant], str]) -> dict[str, object]:
+    """`again` names the moment a pause ends."""
     return {
         "sandbox": pool.sandbox,
         "rpm": pool.rpm,
@@ -47,7 +50,52 @@ def pool(pool: PoolView) -> dict[str, object]:
         "answering": pool.answering,
         "resets_at": iso(pool.resets_at),
         "paused_until": iso(pool.paused_until),
+        "shut_for": pool.shut_for,
+        "message": words.pool_state(pool.shut_for, None if pool.paused_until is None else again(pool.paused_until)),
     }
+
+
+def explanation(
+    explanation: Explanation | None, pool: PoolView, *, now: Instant, zone: tzinfo = UTC
+) -> dict[str, object]:
+    """Why the member's next question may go or not: in words for people, and as data where there is any."""
+    said = why(
+        explanation,
+        resets_at=pool.resets_at,
+        at=lambda moment: words.at(moment, now, zone),
+        shut=words.pool_state(pool.shut_for, None),
+    )
+    return {
+        "message": said.headline,
+        "points": [{"about": point.about, "message": point.said} for point in said.points],
+        "decision": None if explanation is None else _decision(explanation),
+    }
+
+
+def _decision(explanation: Explanation) -> dict[str, object]:
+    return {
+        "verdict": explanation.verdict,
+        "level": _finite(explanation.level),
+        "taken": explanation.taken,
+        "left": explanation.left,
+        "held_back_for_others": explanation.held_back_for_others,
+        "resets_at": iso(explanation.resets_at),
+        "room_at": iso(explanation.room_at),
+        "may_hold": explanation.may_hold,
+        "days": [
+            {
+                "day": f"{datetime.fromtimestamp(day.began, UTC):%Y-%m-%d}",
+                "weight": round(day.weight, 4),
+                "level": _finite(day.level),
+            }
+            for day in explanation.days
+        ],
+    }
+
+
+def _finite(level: float) -> float | None:
+    """JSON has no infinity: null where there is no limit."""
+    return None if math.isinf(level) else round(level, 2)
 
 
 def turn(turn: Turn) -> dict[str, object]:
@@ -66,7 +114,7 @@ def iso(moment: Instant | None) -> str | None:
     return None if moment is None else f"{datetime.fromtimestamp(math.ceil(moment), UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
-def _event(event: ReplyEvent, now: Instant, zone: tzinfo) -> tuple[str, dict[str, object]]:
+def _event(event: ReplyEvent, now: Instant, zone: tzinfo, shut_for: str | None) -> tuple[str, dict[str, object]]:
     match event:
         case TextDelta(text=text):
             return "delta", {"text": text}
@@ -85,13 +133,13 @@ def _event(event: ReplyEvent, now: Instant, zone: tzinfo) -> tuple[str, dict[str
                 "share": share(event.share),
             }
         case Failed():
-            return "failed", _failed(event, now, zone)
+            return "failed", _failed(event, now, zone, shut_for)
         case Held(ticket=ticket, estimate_at=estimate_at):
             return "held", {"ticket": ticket, "estimate_at": iso(estimate_at)}
     assert_never(event)
 
 
-def _failed(failed: Failed, now: Instant, zone: tzinfo) -> dict[str, object]:
+def _failed(failed: Failed, now: Instant, zone: tzinfo, shut_for: str | None) -> dict[str, object]:
     error = failed.error
     explained = words.explain(
         error.code,
@@ -99,6 +147,8 @@ def _failed(failed: Failed, now: Instant, zone: tzinfo) -> dict[str, object]:
         limit=error.limit,
         partial=failed.partial,
         may_hold=failed.may_hold,
+        reason=error.reason if isinstance(error, AnswerFailed) else None,
+        shut_for=shut_for,
     )
     return {
         "error": error.code,

@@ -11,7 +11,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import replace
 
-from bot.clock import Clock
+from bot.clock import Clock, day_start
 from bot.conversation.answering import Answering
 from bot.conversation.context import tokens
 from bot.conversation.exchange import Exchange
@@ -22,7 +22,9 @@ from bot.errors import InternalError, Refused, ReplyError, Stopped
 from bot.messages import (
     CommunityId,
     ConversationId,
+    DayLooked,
     Ending,
+    Explanation,
     Failed,
     IncomingMessage,
     Member,
@@ -101,6 +103,27 @@ class ConversationService:
 
     def share(self, member: Member, community: CommunityId) -> Share:
         return self._scheduler.share(member, community)
+
+    def explain(self, member: Member, community: CommunityId) -> Explanation | None:
+        decision = self._scheduler.decision(member, community)
+        if decision is None:
+            return None
+        looks_ahead = decision.verdict in ("above_level", "pool_promised")
+        return Explanation(
+            verdict=decision.verdict,
+            level=decision.level,
+            taken=decision.taken,
+            left=decision.left,
+            held_back_for_others=decision.held_back_for_others,
+            resets_at=decision.resets_at,
+            room_at=self._scheduler.room_at(member, community) if looks_ahead else None,
+            may_hold=looks_ahead and self._holding.may_hold(member),
+            days=tuple(
+                DayLooked(began=day_start(answer.day), weight=answer.weight, level=answer.level)
+                for answer in decision.days
+                if answer.day is not None
+            ),
+        )
 
     def pool(self) -> PoolView:
         scheduler = self._scheduler

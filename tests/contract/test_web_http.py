@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import re
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
@@ -16,10 +17,12 @@ from aiohttp import ClientSession, CookieJar
 from adapters.web.relay import HEARTBEAT
 from adapters.web.security import HEADERS
 from adapters.web.server import Readiness, WebAdapter
-from bot.clock import Clock, Instant, SystemClock
+from bot.clock import DAY, Clock, Instant, SystemClock
 from bot.errors import AnswerFailed, Refused
 from bot.messages import (
     ConversationId,
+    DayLooked,
+    Explanation,
     Failed,
     Finished,
     Held,
@@ -549,6 +552,52 @@ async def test_turns_share_and_forgetting(site: Site) -> None:
         assert set(await answer.json()) == set(SHARE_JSON)
 
 
+async def test_why_is_told_as_data_and_in_words(site: Site) -> None:
+    site.conversations.explained = Explanation(
+        verdict="above_level",
+        level=math.inf,
+        taken=3,
+        left=9,
+        held_back_for_others=9,
+        resets_at=Instant(MIDNIGHT + DAY),
+        room_at=None,
+        may_hold=False,
+        days=(DayLooked(began=Instant(MIDNIGHT - DAY), weight=1 / 3, level=math.inf),),
+    )
+    async with site.client.get(f"{site.url}/api/explanation", params={"member": "ann"}) as answer:
+        told = await answer.json()
+    assert set(told) == {"message", "points", "decision"}
+    assert told["decision"] == {
+        "verdict": "above_level",
+        "level": None,
+        "taken": 3,
+        "left": 9,
+        "held_back_for_others": 9,
+        "resets_at": "2026-09-23T00:00:00Z",
+        "room_at": None,
+        "may_hold": False,
+        "days": [{"day": "2026-09-21", "weight": 0.3333, "level": None}],
+    }
+    assert all(set(point) == {"about", "message"} for point in told["points"])
+    async with site.client.get(f"{site.url}/api/explanation") as answer:
+        assert answer.status == 400
+
+
+async def test_a_shut_pool_says_why(site: Site) -> None:
+    site.conversations.shut_for = "out_of_credit"
+    site.conversations.script = script(Failed(error=Refused("pool_paused"), share=SHARE))
+    async with site.client.get(f"{site.url}/api/pool") as answer:
+        pool = await answer.json()
+    assert pool["shut_for"] == "out_of_credit"
+    assert pool["message"] == "The pool is shut: the OpenRouter account owes money."
+    async with site.client.get(f"{site.url}/api/explanation", params={"member": "ann"}) as answer:
+        assert (await answer.json())["message"] == pool["message"]
+    _, told = await site.ask()
+    name, failed = told[-1]
+    assert (name, failed["error"]) == ("failed", "pool_paused")
+    assert failed["message"].startswith(pool["message"])
+
+
 @pytest.mark.virtual
 async def test_the_pool_is_streamed_when_it_changes(clock: VirtualClock) -> None:
     async with serving(clock) as site:
@@ -556,7 +605,7 @@ async def test_the_pool_is_streamed_when_it_changes(clock: VirtualClock) -> None
             looked = await answer.json()
         assert set(looked) == {
             *("now", "sandbox", "rpm", "rpd", "used", "minute_used", "waiting", "answering"),
-            *("resets_at", "paused_until"),
+            *("resets_at", "paused_until", "shut_for", "message"),
         }
         async with site.client.get(f"{site.url}/api/pool/events") as feed:
             first = await feed.content.readuntil(b"\n\n")

@@ -11,6 +11,7 @@ from bot.errors import Stopped
 from bot.messages import (
     CommunityId,
     ConversationId,
+    Explanation,
     Failed,
     Finished,
     IncomingMessage,
@@ -47,6 +48,8 @@ class ScriptedConversations:
         self.held: dict[TicketId, Callable[[], AsyncGenerator[ReplyEvent]]] = {}
         self.given_up: list[TicketId] = []
         self.used: dict[str, int] = {}
+        self.explained: Explanation | None = None
+        self.shut_for: str | None = None
         self.sandbox, self.waiting, self.rpd = True, 0, 50
         self._stops: dict[tuple[ConversationId, Member], asyncio.Event] = {}
 
@@ -108,6 +111,9 @@ class ScriptedConversations:
             resets_at=self._reset(),
         )
 
+    def explain(self, member: Member, community: CommunityId) -> Explanation | None:
+        return self.explained
+
     def pool(self) -> PoolView:
         used = sum(self.used.values())
         return PoolView(
@@ -119,6 +125,7 @@ class ScriptedConversations:
             waiting=self.waiting,
             answering=0,
             resets_at=self._reset(),
+            shut_for=self.shut_for,
         )
 
     async def turns(self, conversation: ConversationId, *, limit: int = 50) -> list[Turn]:

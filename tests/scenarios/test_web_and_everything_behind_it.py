@@ -3,79 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
-import aiohttp
 import pytest
 
-from adapters.web.server import Readiness, WebAdapter
 from bot.openrouter.sandbox import SandboxSettings
-from tests.fakes.deployment import Deployment, deployment
+from tests.fakes.browsing import browsing
 from tests.fakes.virtual import VirtualClock
 
 pytestmark = pytest.mark.virtual
-
-
-class Browser:
-    """Asks over HTTP and reads the events."""
-
-    def __init__(self, session: aiohttp.ClientSession, url: str) -> None:
-        self._session, self._url = session, url
-
-    async def ask(self, member: str, text: str = "hello", *, until: str = "", **more: Any) -> list[tuple[str, Any]]:
-        """The events of one reply; with `until`, the tab is closed after the first event of that name."""
-        body = {"member": member, "conversation": "c1", "text": text, **more}
-        heard: list[tuple[str, Any]] = []
-        async with self._session.post(f"{self._url}/api/chat", json=body) as answer:
-            assert answer.status == 200, await answer.text()
-            name = ""
-            async for line in answer.content:
-                field, _, value = line.decode().rstrip("\n").partition(": ")
-                if field == "event":
-                    name = value
-                elif field == "data":
-                    heard.append((name, json.loads(value)))
-                    if name == until:
-                        answer.close()
-                        return heard
-        return heard
-
-    async def get(self, path: str) -> Any:
-        async with self._session.get(f"{self._url}{path}") as answer:
-            assert answer.status == 200
-            return await answer.json(content_type=None)
-
-
-@asynccontextmanager
-async def browsing(
-    folder: Path, clock: VirtualClock, *, sandbox: SandboxSettings | None = None, **env: str
-) -> AsyncIterator[tuple[Browser, Deployment]]:
-    async with deployment(folder, clock, sandbox=sandbox, env=env) as potluck:
-
-        async def health() -> Readiness:
-            return Readiness(ready=True, parts={})
-
-        web = WebAdapter(
-            conversations=potluck.running.conversations,
-            clock=clock,
-            host="127.0.0.1",
-            port=0,
-            token=None,
-            health=health,
-            metrics=potluck.running.metrics.page,
-        )
-        url = await web.start()
-        serving = asyncio.create_task(web.run())
-        try:
-            async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout()) as session:
-                yield Browser(session, url), potluck
-        finally:
-            serving.cancel()
-            await asyncio.wait([serving])
 
 
 async def test_a_reply_is_the_contracts_events_and_one_ending(tmp_path: Path, clock: VirtualClock) -> None:

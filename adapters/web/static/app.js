@@ -16,7 +16,7 @@ const table = {
   seats: [],
   attended: null,
   pool: null,
-  gauge: new PoolGauge(byId("pool")),
+  gauge: new PoolGauge(byId("pool"), byId("closed")),
 
   sit(place) {
     const seat = new Seat(place, this);
@@ -169,7 +169,7 @@ else table.welcome();
 
 watchPool({
   show(pool) {
-    const moved = table.pool && (table.pool.used !== pool.used || table.pool.resets_at !== pool.resets_at);
+    const moved = table.pool && (table.pool.used !== pool.used || table.pool.resets_at !== pool.resets_at || table.pool.shut_for !== pool.shut_for);
     table.pool = pool;
     table.draw();
     if (moved) refreshSoon(); // what others take changes what is left for each

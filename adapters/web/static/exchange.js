@@ -6,13 +6,14 @@ import * as words from "./words.js";
 const REDRAW = 60; // ms between two drawings of a growing answer
 const RETRY = new Set(["line_full", "wait_too_long", "no_route", "upstream_busy", "upstream_failed", "empty_answer", "internal"]);
 const BROKEN = new Set(["no_route", "upstream_busy", "upstream_failed", "empty_answer", "out_of_credit", "bad_key", "internal"]);
+const SHARING = new Set(["daily_share_spent", "pool_spent"]);
 const template = document.getElementById("exchange");
 
 export class Exchange {
   ended = false;
   sent = false;
 
-  /** `actions`: stop(), ask(text, { hold }), giveUp(). `say(text)` speaks to screen readers, `grew()` after changes. */
+  /** `actions`: stop(), ask(text, { hold }), giveUp(), why(). `say(text)` speaks to screen readers, `grew()` after changes. */
   constructor(question, { actions, say, grew }) {
     this.question = question;
     this.actions = actions;
@@ -126,8 +127,9 @@ export class Exchange {
   #fail({ error, message, resets_at, share, may_hold }) {
     this.#draw(true);
     const offers = [];
-    if (may_hold) offers.push(["Wait for room", () => this.actions.ask(this.question, { hold: true })]);
-    if (RETRY.has(error)) offers.push(["Try again", () => this.actions.ask(this.question, {})]);
+    if (may_hold) offers.push(["Wait for room", () => this.actions.ask(this.question, { hold: true, instead: this })]);
+    if (SHARING.has(error)) offers.push(["Why?", () => this.actions.why(), { stays: true }]);
+    if (RETRY.has(error)) offers.push(["Try again", () => this.actions.ask(this.question, { instead: this })]);
     const [headline] = /^[^]*?[.!?](?=\s|$)/.exec(message) ?? [message];
     const kind = error === "stopped" ? "calm" : BROKEN.has(error) ? "broken" : "refused";
     this.#trouble(kind, headline, message.slice(headline.length).trim(), offers);
@@ -138,9 +140,10 @@ export class Exchange {
   #hold({ ticket, estimate_at }) {
     clearInterval(this.ticking);
     this.ticket = ticket;
-    const when = estimate_at ? `, probably at ${words.time(estimate_at)}` : "";
-    const told = `It is answered as soon as there is room${when}. Until then it costs nothing.`;
-    this.#trouble("calm", "Your question is kept.", told, [["Let it go", () => this.actions.giveUp(this)]]);
+    this.estimate = estimate_at;
+    const when = estimate_at && new Date(estimate_at) > Date.now() ? `, probably at ${words.time(estimate_at)}` : "";
+    const told = `It is answered as soon as there is room today${when}. Until then it costs nothing, and you may close this page.`;
+    this.#trouble("calm", "Your question is kept.", told, [["Let it go", () => this.actions.giveUp(this)], ["Why?", () => this.actions.why(), { stays: true }]]);
     this.#state("held", "Waiting for room");
     this.say(`Your question is kept. ${told}`);
   }
@@ -169,10 +172,10 @@ export class Exchange {
     line.append(strong, detail ? ` ${detail}` : "");
     const row = document.createElement("div");
     row.className = "row";
-    for (const [label, act] of offers) {
+    for (const [label, act, { stays = false } = {}] of offers) {
       const button = Object.assign(document.createElement("button"), { type: "button", className: "button small", textContent: label });
       button.addEventListener("click", () => {
-        row.remove();
+        if (!stays) row.remove();
         act();
       });
       row.append(button);

@@ -5,29 +5,42 @@ import { number, time } from "./words.js";
 
 const FIRST_WAIT = 500;
 const LONGEST_WAIT = 15_000;
+const LONG_PAUSE = 60_000;
 
 export class PoolGauge {
   #gauge;
   #at;
+  #banner;
 
-  constructor(element) {
+  /** `banner` says why nothing is sent, while nothing is. */
+  constructor(element, banner) {
+    this.#banner = banner;
     this.#gauge = element.querySelector(".gauge");
     this.#at = (name) => element.querySelector(`[data-at=${name}]`);
   }
 
   /** `seats`: [{ hue, used }] of those at this table; what others used is the rest. */
   show(pool, seats) {
-    const { used, rpd, rpm, minute_used, waiting, resets_at, paused_until } = pool;
+    const { used, rpd, rpm, minute_used, waiting, resets_at, paused_until, shut_for } = pool;
     const left = Math.max(0, rpd - used);
     this.#at("used").textContent = `${number(used)} of ${number(rpd)} used today`;
     this.#at("left").textContent = left ? `${number(left)} left` : "empty";
     this.#at("minute").textContent = `${number(minute_used)} of ${number(rpm)} this minute`;
     this.#at("waiting").textContent = waiting ? `${number(waiting)} in line` : "no one in line";
-    this.#at("resets").textContent = paused_until ? `paused until ${time(paused_until)}` : `refills at ${time(resets_at)}`;
+    this.#at("resets").textContent = shut_for ? "shut" : paused_until ? `paused until ${time(paused_until)}` : `refills at ${time(resets_at)}`;
     this.#gauge.ariaValueMax = String(rpd);
     this.#gauge.ariaValueNow = String(used);
     this.#gauge.ariaValueText = `${number(used)} of ${number(rpd)} requests used today, ${number(left)} left`;
+    this.#state(pool);
     this.#draw(used, rpd, seats);
+  }
+
+  // A break of a few seconds is no news: the line says how long it takes anyway.
+  #state({ now, shut_for, paused_until, message }) {
+    const long = shut_for || (paused_until && new Date(paused_until) - new Date(now) > LONG_PAUSE);
+    const said = long ? message : "";
+    if (this.#banner.textContent !== said) this.#banner.textContent = said;
+    this.#banner.hidden = !said;
   }
 
   #draw(used, rpd, seats) {

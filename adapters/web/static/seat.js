@@ -14,7 +14,7 @@ export class Seat {
   exchanges = [];
   pinned = true; // the newest is in view, and stays so
 
-  /** `place`: { name, conversation, held: [{ ticket, question }] }, kept by the table; `table.changed(seat)` after use. */
+  /** `place`: { name, conversation, held: [{ ticket, question, estimate }] }, kept by the table; `table.changed(seat)` after use. */
   constructor(place, table) {
     this.place = place;
     this.table = table;
@@ -29,6 +29,17 @@ export class Seat {
     this.sendButton = at(".send");
     this.shareLine = at("[data-at=share]");
     this.down = at("[data-at=down]");
+    this.whyButton = at("[data-at=why]");
+    this.whyPanel = at(".why");
+    this.whyPanel.id = `why-${this.member}`;
+    this.whyPanel.setAttribute("aria-label", `Why ${place.name} may or may not ask now`);
+    this.whyButton.setAttribute("aria-controls", this.whyPanel.id);
+    this.whyButton.addEventListener("click", () => this.explain());
+    this.element.addEventListener("keydown", (event) => {
+      if (event.key !== "Escape" || this.whyPanel.hidden || this.live.length) return;
+      this.explain(false);
+      this.whyButton.focus();
+    });
     at(".face").textContent = place.name[0].toUpperCase();
     at("h2").textContent = place.name;
     at("[data-at=hello]").textContent = `What would you like to know, ${place.name}?`;
@@ -60,19 +71,59 @@ export class Seat {
     ]);
     this.showShare(share);
     if (this.exchanges.length) return;
-    for (const turn of turns) this.#add(turn.question).recall(turn);
-    for (const { ticket, question } of this.place.held) {
+    // What was held and has been answered meanwhile is among the turns too: it is told once, by its ticket.
+    const kept = this.place.held.map(({ question }) => question);
+    const others = turns.toReversed().filter(({ question }) => {
+      const at = kept.indexOf(question);
+      if (at >= 0) kept.splice(at, 1);
+      return at < 0;
+    });
+    for (const turn of others.toReversed()) this.#add(turn.question).recall(turn);
+    for (const { ticket, question, estimate = null } of this.place.held) {
       const exchange = this.#add(question);
-      exchange.handle("held", { ticket, estimate_at: null });
+      exchange.handle("held", { ticket, estimate_at: estimate });
       this.#follow(exchange);
     }
   }
 
+  /** Show or hide why the next question may go or not. */
+  async explain(open = this.whyPanel.hidden) {
+    this.whyButton.ariaExpanded = String(open);
+    this.whyPanel.hidden = !open;
+    if (!open) return;
+    await this.#reasons();
+    this.#grew();
+    this.table.say(this, this.whyPanel.textContent);
+  }
+
+  async #reasons() {
+    let why;
+    try {
+      why = await json(`/api/explanation?${new URLSearchParams({ member: this.member })}`);
+    } catch (error) {
+      if (!(error instanceof Lost || error instanceof Refused)) throw error;
+      why = { message: "It cannot be told right now.", points: [] };
+    }
+    const headline = Object.assign(document.createElement("p"), { textContent: why.message });
+    const list = document.createElement("dl");
+    for (const { about, message } of why.points) {
+      const row = document.createElement("div");
+      row.append(
+        Object.assign(document.createElement("dt"), { textContent: `${about}: ` }),
+        Object.assign(document.createElement("dd"), { textContent: message }),
+      );
+      list.append(row);
+    }
+    this.whyPanel.replaceChildren(headline, ...(why.points.length ? [list] : []));
+  }
+
   async refresh() {
+    if (!this.whyPanel.hidden) this.#reasons();
     this.showShare(await json(`/api/share?${new URLSearchParams({ member: this.member })}`));
   }
 
-  async ask(text, { hold = false, key = random() } = {}) {
+  async ask(text, { hold = false, key = random(), instead = null } = {}) {
+    if (instead && !instead.text) this.#drop(instead);
     const exchange = this.#add(text);
     this.table.changed(this);
     const release = await slots.take();
@@ -93,7 +144,7 @@ export class Seat {
       this.table.changed(this);
     }
     if (exchange.ticket) {
-      this.place.held.push({ ticket: exchange.ticket, question: text });
+      this.place.held.push({ ticket: exchange.ticket, question: text, estimate: exchange.estimate });
       this.table.changed(this);
       await this.#follow(exchange);
     }
@@ -109,9 +160,9 @@ export class Seat {
     await this.stop();
     await json("/api/forget", { method: "POST", body: this.where }).catch(() => {});
     this.place.conversation = random();
-    this.exchanges = [];
-    this.list.replaceChildren();
-    this.element.classList.remove("begun");
+    this.exchanges = this.exchanges.filter((exchange) => exchange.ticket && !exchange.ended); // what is held stays so
+    this.list.replaceChildren(...this.exchanges.map((exchange) => exchange.element));
+    this.element.classList.toggle("begun", this.exchanges.length > 0);
     this.table.changed(this);
     this.input.focus();
   }
@@ -125,7 +176,7 @@ export class Seat {
 
   #add(text) {
     const exchange = new Exchange(text, {
-      actions: { stop: () => this.stop(), ask: (question, options) => this.ask(question, options), giveUp: (held) => this.#giveUp(held) },
+      actions: { stop: () => this.stop(), ask: (question, options) => this.ask(question, options), giveUp: (held) => this.#giveUp(held), why: () => this.explain(true) },
       say: (said) => this.table.say(this, said),
       grew: () => this.#grew(),
     });
@@ -135,6 +186,14 @@ export class Seat {
     this.pinned = true;
     this.#grew();
     return exchange;
+  }
+
+  // Asked once more, it need not stand there twice.
+  #drop(exchange) {
+    const focused = exchange.element.contains(document.activeElement);
+    this.exchanges = this.exchanges.filter((other) => other !== exchange);
+    exchange.element.remove();
+    if (focused) this.input.focus();
   }
 
   #handle(exchange, name, data) {
@@ -158,7 +217,7 @@ export class Seat {
       try {
         if (slot) for await (const [name, data] of this.#told(exchange, slot)) this.#handle(exchange, name, data);
       } catch (error) {
-        if (error instanceof Refused) exchange.lose("This question is no longer kept.", "Please ask it again.");
+        if (error instanceof Refused && error.status === 404) exchange.lose("This question is no longer kept.", "Please ask it again.");
       } finally {
         slot?.abort();
       }

@@ -25,8 +25,8 @@ export function place(place, seconds) {
 export function share({ used, level, left_now, left_sure }, { brief = false } = {}) {
   const most = Math.floor(level);
   const of = brief ? "of" : "of today's";
-  const taken = used <= most ? `${number(used)} ${of} ${number(most)} used` : `${number(used)} used today`;
-  const left = left_now ? `${number(left_now)} left` : "none left for now";
+  const taken = !used && !most ? `nothing used${brief ? "" : " yet"}` : used <= most ? `${number(used)} ${of} ${number(most)} used` : `${number(used)} used today`;
+  const left = left_now ? `${number(left_now)} left` : brief ? "none left" : used ? "none left for now" : "none left for now, more may come later";
   return [taken, left, left_sure ? `${number(left_sure)} kept${brief ? "" : " for you"}` : ""].filter(Boolean).join(" · ");
 }
 

@@ -144,7 +144,7 @@ def test_a_run_through_its_warm_up_gives_what_a_start_with_that_history_gives() 
 def test_nobody_is_fairer_than_the_clairvoyant() -> None:
     fates = ran("heavytail", "fcfs")
     for between in (False, True):
-        best = of_the_clairvoyant(fates, rpd=RPD, between_communities=between)
+        best = of_the_clairvoyant(fates, rpd=RPD, between_communities=between).figures
         assert best.max_min_ratio == 1
         assert best.sent == figures("fcfs", fates, rpd=RPD).sent
 

@@ -25,6 +25,7 @@ from bot.quota.trial import Inside
 
 _PAPER, _CARD, _INK, _SOFT, _LINE = "#f6f1e8", "#fffdf9", "#262019", "#6a6053", "#e3d9c8"
 _ACCENT, _OTHER, _FADED = "#a83c1c", "#4f6470", "#cfc4b3"
+_WAITS = "#a0927f"
 _DPI = 150
 _WIDTH = 10.0
 """Inches."""
@@ -51,18 +52,18 @@ def picture_of_days(about: str, courses: Sequence[Course]) -> Picture:
     `about` is the line above it. The clairvoyant's course is what the others are measured against, and not drawn.
     """
     drawn = [one for one in courses if one.figures.policy != "clairvoyant"]
-    figure = Figure(figsize=(_WIDTH, 1.55 + 1.6 * len(drawn)), dpi=_DPI, facecolor=_PAPER)
+    figure = Figure(figsize=(_WIDTH, 1.75 + 1.6 * len(drawn)), dpi=_DPI, facecolor=_PAPER)
     high = figure.get_figheight()
     grid = figure.add_gridspec(
         len(drawn),
         2,
         width_ratios=(3, 2),
-        left=0.105,
-        right=0.975,
-        top=1 - 1.12 / high,
-        bottom=0.48 / high,
-        hspace=0.22,
-        wspace=0.13,
+        left=0.05,
+        right=0.965,
+        top=1 - 1.32 / high,
+        bottom=0.45 / high,
+        hspace=0.3,
+        wspace=0.09,
     )
     _heading(figure, "How close each day came to the fairest division", about)
     for row, one in enumerate(drawn):
@@ -71,8 +72,8 @@ def picture_of_days(about: str, courses: Sequence[Course]) -> Picture:
         _ratios(days, one, colour)
         _by_first_question(hours, one, colour)
         if row == 0:
-            _above(days, "Max-min ratio of each day (1 = everyone got a clairvoyant’s share)")
-            _above(hours, "Satisfaction by hour of first question, UTC")
+            _above(days, "Max-min ratio of each day: 1 is what a clairvoyant would have given", line=1)
+            _above(hours, "Satisfaction by hour of first question (UTC)", line=1)
         if row < len(drawn) - 1:
             days.tick_params(labelbottom=False)
             hours.tick_params(labelbottom=False)
@@ -89,12 +90,19 @@ def picture_of_a_day(about: str, day: int, inside: Inside, rpd: int) -> Picture:
     figure = Figure(figsize=(_WIDTH, 4.1 + lanes), dpi=_DPI, facecolor=_PAPER)
     high = figure.get_figheight()
     grid = figure.add_gridspec(
-        3, 1, height_ratios=(1.5, 0.75, lanes), left=0.15, right=0.9, top=1 - 1.12 / high, bottom=0.75 / high, hspace=0.3
+        3,
+        1,
+        height_ratios=(1.5, 0.6, lanes),
+        left=0.115,
+        right=0.9,
+        top=1 - 1.12 / high,
+        bottom=0.75 / high,
+        hspace=0.3,
     )
     level, pool, lines = (figure.add_subplot(grid[row, 0]) for row in range(3))
     _heading(figure, "A day from within", about)
     begins = day_start(day)
-    _level_over(level, begins, looks, fates)
+    _level_over(level, begins, [one for one in looks if one.used < rpd], fates)
     _pool_over(pool, begins, fates, rpd)
     _lanes(lines, begins, fates, members)
     for axes in (level, pool, lines):
@@ -116,18 +124,14 @@ def _ratios(axes: Axes, one: Course, colour: str) -> None:
     axes.plot(dates, values, color=colour, lw=1.3, marker="o" if few else "", ms=3, zorder=3)
     axes.axhline(one.figures.worst_tenth, color=colour, lw=0.9, ls=(0, (4, 3)), alpha=0.7, zorder=2)
     _frame(axes)
-    axes.set_ylabel(one.figures.policy, color=colour, fontsize=11, fontweight="bold", parse_math=False)
     locator = AutoDateLocator(minticks=3, maxticks=7)
     axes.xaxis.set_major_locator(locator)
     axes.xaxis.set_major_formatter(ConciseDateFormatter(locator, show_offset=False))
     axes.margins(x=0.02)
-    said = f"mean {one.figures.max_min_ratio:.3f}   worst tenth {one.figures.worst_tenth:.3f} (dashed)"
-    low = min(values, default=1.0) > 0.3
-    axes.text(
-        0.015, 0.07 if low else 0.93, said, transform=axes.transAxes, fontsize=8.5, color=_INK,
-        va="bottom" if low else "top", zorder=5,
-        bbox={"facecolor": _CARD, "edgecolor": "none", "pad": 1.5, "alpha": 0.85},
-    )  # fmt: skip
+    _above(axes, one.figures.policy, colour=colour, bold=True)
+    _above(
+        axes, f"mean {one.figures.max_min_ratio:.3f}, worst tenth {one.figures.worst_tenth:.3f} (dashed)", right=True
+    )
 
 
 def _by_first_question(axes: Axes, one: Course, colour: str) -> None:
@@ -185,11 +189,9 @@ def _level_over(axes: Axes, begins: Instant, looks: Sequence[Looked], fates: Seq
     axes.step(hours, more, where="post", color=_ACCENT, lw=1.8, zorder=4)
     axes.set_ylim(0, top)
     axes.grid(axis="y", color=_LINE, lw=0.8)
-    axes.set_ylabel("units", fontsize=8.5, color=_SOFT)
-    axes.set_title("")
-    _above(axes, "The level: units each member may have had")
-    axes.text(1.0, 1.06, "after the first unit", transform=axes.transAxes, ha="right", fontsize=9, color=_ACCENT)
-    axes.text(0.82, 1.06, "for a first unit,", transform=axes.transAxes, ha="right", fontsize=9, color=_OTHER)
+    _above(axes, "The level: units each member may have had by then")
+    _above(axes, "— for a first unit", right=True, line=1, colour=_OTHER)
+    _above(axes, "— for further units", right=True, colour=_ACCENT)
 
 
 def _pool_over(axes: Axes, begins: Instant, fates: Sequence[Fate], rpd: int) -> None:
@@ -219,14 +221,14 @@ def _lanes(axes: Axes, begins: Instant, fates: Sequence[Fate], members: Sequence
             axes.plot(at, row, "o", ms=5, mfc=_CARD, mec=_ACCENT, mew=1.2, zorder=3)
             axes.plot(sent, row, "o", ms=5, color=_ACCENT, mec=_CARD, mew=0.5, zorder=4)
         elif fate.held:
-            axes.plot([at, 24], [row, row], color=_FADED, lw=1.1, zorder=1)
+            axes.plot([at, 24], [row, row], color=_WAITS, lw=1.1, zorder=2)
             axes.plot(at, row, "o", ms=5, mfc=_CARD, mec=_SOFT, mew=1.2, zorder=3)
         else:
             axes.plot(at, row, "x", ms=4.5, color=_SOFT, mew=1.2, zorder=3)
     axes.set_ylim(len(members) - 0.4, -0.6)
     axes.set_yticks(range(len(members)), [_short(member) for member in members], parse_math=False)
     axes.tick_params(axis="y", length=0, labelsize=8.5)
-    axes.grid(axis="y", color=_LINE, lw=0.8)
+    axes.grid(axis="y", color=_LINE, lw=0.5)
     for member, row in rows.items():
         said = f"{given[member]} of {asked[member]:,}"
         axes.text(24.25, row, said, va="center", fontsize=8.5, color=_INK, clip_on=False)
@@ -239,7 +241,7 @@ def _legend(axes: Axes) -> None:
     marks = (
         ("answered at once", {"marker": "o", "color": _ACCENT, "ls": ""}),
         ("held, then answered", {"marker": "o", "color": _ACCENT, "mfc": _CARD, "ls": "-", "lw": 1.1}),
-        ("held to the day’s end", {"marker": "o", "color": _FADED, "mfc": _CARD, "mec": _SOFT, "ls": "-", "lw": 1.1}),
+        ("held to the day’s end", {"marker": "o", "color": _WAITS, "mfc": _CARD, "mec": _SOFT, "ls": "-", "lw": 1.1}),
         ("refused", {"marker": "x", "color": _SOFT, "ls": ""}),
     )
     handles = [axes.plot([], [], ms=5, label=name, **style)[0] for name, style in marks]
@@ -287,9 +289,9 @@ def _day_in_words(
     if noon and noon.more is not None:
         level += f", the next ones up to {noon.more:.1f}"
     return (
-        f"{about}. From top to bottom: the level over the day, the units left, and the questions of {len(members)} members."
-        f" Of {len(fates):,} questions {at_once:,} were answered at once, {later:,} after they had been held, and"
-        f" {len(fates) - at_once - later:,} not on this day.{level}{'.' if level else ''}"
+        f"{about}. From top to bottom: the level over the day, the units left, and the questions of"
+        f" {len(members)} members. Of {len(fates):,} questions {at_once:,} were answered at once, {later:,} after they"
+        f" had been held, and {len(fates) - at_once - later:,} not on this day.{level}{'.' if level else ''}"
     )
 
 
@@ -302,8 +304,23 @@ def _heading(figure: Figure, title: str, about: str) -> None:
     figure.text(0.02, 1 - 0.52 / high, about, fontsize=9.5, color=_SOFT, va="top", parse_math=False)
 
 
-def _above(axes: Axes, text: str) -> None:
-    axes.text(0, 1.06, text, transform=axes.transAxes, fontsize=9, color=_INK, va="bottom")
+def _above(
+    axes: Axes, text: str, *, line: int = 0, right: bool = False, colour: str = _INK, bold: bool = False
+) -> None:
+    """A line of text over the chart, as far from it whatever its height."""
+    axes.annotate(
+        text,
+        (1.0 if right else 0.0, 1.0),
+        xycoords="axes fraction",
+        xytext=(0, 4 + 16 * line),
+        textcoords="offset points",
+        ha="right" if right else "left",
+        va="bottom",
+        fontsize=10 if bold else 9,
+        fontweight="bold" if bold else "normal",
+        color=colour,
+        annotation_clip=False,
+    )
 
 
 def _plain(axes: Axes) -> None:

@@ -83,7 +83,8 @@ def table(courses: Sequence[Course]) -> Table:
 
 def heading(evaluated: Mapping[str, object]) -> Text:
     """What was judged, in a line. The file's name comes from outside."""
-    text = "{traffic}: {requests:,} requests on {days} days, {from} to {to}; {rpd:,} a day, {rpm:,} a minute"
+    when = "on {from}" if evaluated["days"] == 1 else "on {days} days, {from} to {to}"
+    text = "{traffic}: {requests:,} requests " + when + "; {rpd:,} a day, {rpm:,} a minute"
     return Text(inert(text.format_map(evaluated)))
 
 

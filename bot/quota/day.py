@@ -90,6 +90,8 @@ class FairDay:
         self._version = 0
         self._since = 0.0
         """The tick of the day in which a question last came or went through."""
+        self._known: tuple[tuple[Room, float, int, int], Levels] | None = None
+        """The levels asked for last: where many held questions are looked at, all ask for the same."""
         self.lay_down(terms)
 
     # --- events ------------------------------------------------------------------------------------------
@@ -269,8 +271,12 @@ class FairDay:
     def _levels(self, standing: Standing, moment: Instant, community: str) -> Levels:
         second = self._tick(moment)
         room = self._room_of.get(standing.member) or self._rooms.of(community)
-        requests = self.left(moment) / self.cost
-        return self._rooms.levels(room, second, requests, version=self._version, since=self._since)
+        left = self.left(moment)
+        key = (room, second, left, self._version)
+        if self._known is None or self._known[0] != key:
+            levels = self._rooms.levels(room, second, left / self.cost, version=self._version, since=self._since)
+            self._known = key, levels
+        return self._known[1]
 
     def _tick(self, moment: Instant) -> float:
         return min(max(0.0, (moment - self._begins) // TICK * TICK), DAY)

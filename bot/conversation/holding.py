@@ -131,7 +131,7 @@ class Holding:
             await self._look()
             now = self._clock.now()
             rest = day_start(day_of(now) + 1) - now
-            await asyncio.sleep(min(until_next_look(rest), rest + 1))
+            await asyncio.sleep(min(until_next_look(rest), rest))
 
     async def _look(self) -> None:
         today = day_of(self._clock.now())

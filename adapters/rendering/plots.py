@@ -9,14 +9,13 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import date, timedelta
 from io import BytesIO
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, FuncFormatter
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
 
 from bot.clock import DAY, Instant, day_start
 from bot.quota.figures import Course
@@ -118,15 +117,14 @@ def picture_of_a_day(about: str, day: int, inside: Inside, rpd: int) -> Picture:
 
 
 def _ratios(axes: Axes, one: Course, colour: str) -> None:
-    dates = [_date(day) for day, _ in one.ratios]
+    dates = [day for day, _ in one.ratios]
     values = [ratio for _, ratio in one.ratios]
     few = len(values) <= 70
     axes.plot(dates, values, color=colour, lw=1.3, marker="o" if few else "", ms=3, zorder=3)
     axes.axhline(one.figures.worst_tenth, color=colour, lw=0.9, ls=(0, (4, 3)), alpha=0.7, zorder=2)
     _frame(axes)
-    locator = AutoDateLocator(minticks=3, maxticks=7)
-    axes.xaxis.set_major_locator(locator)
-    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator, show_offset=False))
+    axes.xaxis.set_major_locator(MaxNLocator(7, steps=(1, 2, 5, 10), integer=True, min_n_ticks=2))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda day, _: _date(day)))
     axes.margins(x=0.02)
     _above(axes, one.figures.policy, colour=colour, bold=True)
     _above(
@@ -336,8 +334,9 @@ def _short(name: str) -> str:
     return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…"
 
 
-def _date(day: int) -> datetime:
-    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(days=day)
+def _date(day: float) -> str:
+    found = date(1970, 1, 1) + timedelta(days=round(day))
+    return f"{found.day} {found:%b}"
 
 
 def _finished(figure: Figure, alt: str) -> Picture:

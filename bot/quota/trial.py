@@ -113,4 +113,4 @@ class Trial:
 
 def _line(happened: Happened) -> str:
     at, event, request = happened
-    return json.dumps({"t": round(at, 3), "event": event, "user": request.user, "id": request.id}) + "\n"
+    return json.dumps({"t": round(at, 6), "event": event, "user": request.user, "id": request.id}) + "\n"

@@ -135,6 +135,11 @@ def chat(name: str | None) -> None:
 @click.option("--to", "last", type=click.DateTime(["%Y-%m-%d"]), help="Last day.")
 @click.option("--events", type=click.File("w", lazy=False), help="Write every event to this file, one JSON a line.")
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
+@click.option(
+    "--plot",
+    type=click.Path(dir_okay=False, writable=True, path_type=Path),
+    help="Draw the days as a PNG file; if only one day is judged, that day from within.",
+)
 @one_line_errors
 def simulate(
     trace: Path | None,
@@ -147,6 +152,7 @@ def simulate(
     last: datetime | None,
     events: TextIO | None,
     as_json: bool,
+    plot: Path | None,
     **conditions: Any,
 ) -> None:
     """Try the sharing on days of traffic: TRACE is a CSV file with the columns ts, community, user.
@@ -156,12 +162,14 @@ def simulate(
     """
     if (trace is not None) + (made is not None) + own != 1:
         raise click.UsageError("Name one kind of traffic: TRACE, --made KIND or --own.")
+    if plot is not None and (plot.suffix.lower() != ".png" or not plot.parent.is_dir()):
+        raise click.UsageError(f"--plot {plot}: name a .png file in a directory that exists.")
     from rich.console import Console
 
     from adapters.terminal import simulation as shown
     from bot.quota.simulation import POLICIES, Setting
     from bot.quota.traffic import TraceError
-    from bot.quota.trial import Trial
+    from bot.quota.trial import Inside, Trial
 
     setting = Setting(between_communities=between == "communities", promise_units=promise, **conditions)
     try:
@@ -171,13 +179,25 @@ def simulate(
         click.echo(str(error), err=True)
         sys.exit(2)
     policies = [name for name in POLICIES if policy in (name, "all")]
+    inside = Inside() if plot is not None and trial.one_day else None
     with shown.progress(trial.days) as day_over:
-        found = list(trial.run(setting, policies, events=events, day_over=day_over))
+        found = list(trial.run(setting, policies, events=events, day_over=day_over, inside=inside))
     about = shown.about("own" if own else str(trace or made), trial, setting)
     if as_json:
         click.echo(shown.as_json(about, found))
     else:
         Console().print(shown.heading(about), "", shown.table(found), sep="\n")
+    if plot is not None:
+        from adapters.rendering import plots
+
+        line = str(shown.heading(about))
+        picture = (
+            plots.picture_of_days(line, found)
+            if inside is None
+            else plots.picture_of_a_day(f"{line}, {policies[0]}", trial.first_judged, inside, setting.rpd)
+        )
+        plot.write_bytes(picture.png)
+        click.echo(f"\n{plot}: {picture.alt}", err=as_json)
 
 
 def _day(date: datetime | None) -> int | None:

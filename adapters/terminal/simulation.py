@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from adapters.terminal.inert import inert
-from bot.quota.figures import Figures
+from bot.quota.figures import Course, Figures
 from bot.quota.simulation import Setting
 from bot.quota.trial import Trial
 
@@ -48,11 +48,12 @@ _ROWS: tuple[tuple[str, Cell], ...] = (
     ("wait p95", lambda one: _seconds(one.wait_p95)),
     ("requests sent", lambda one: f"{one.sent:,}"),
     ("  of those held", lambda one: f"{one.held_sent:,} of {one.held:,}"),
-    ("  held for (median)", lambda one: _seconds(one.held_median)),
+    ("  held, median", lambda one: _seconds(one.held_median)),
     ("refused", lambda one: f"{one.refused:,}"),
     ("expired", lambda one: f"{one.expired:,}"),
     ("failed", lambda one: f"{one.failed:,}"),
     ("units on retries", lambda one: f"{one.units_on_retries:,}"),
+    ("promises kept", lambda one: f"{one.promises_kept:,} of {one.promised:,}" if one.promised else "–"),
 )
 
 
@@ -68,10 +69,11 @@ def _date(day: int) -> str:
     return (date(1970, 1, 1) + timedelta(days=day)).isoformat()
 
 
-def table(policies: Sequence[Figures]) -> Table:
+def table(courses: Sequence[Course]) -> Table:
     """A column for each policy, the clairvoyant's last."""
     grid = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="dim")
     grid.add_column("")
+    policies = [one.figures for one in courses]
     for one in policies:
         grid.add_column(Text(one.policy), justify="right", style="dim" if one.policy == "clairvoyant" else "")
     for name, cell in _ROWS:
@@ -81,12 +83,14 @@ def table(policies: Sequence[Figures]) -> Table:
 
 def heading(evaluated: Mapping[str, object]) -> Text:
     """What was judged, in a line. The file's name comes from outside."""
-    text = "{traffic}: {requests:,} requests on {days} days, {from} to {to}; {rpd:,} a day, {rpm:,} a minute"
+    when = "on {from}" if evaluated["days"] == 1 else "on {days} days, {from} to {to}"
+    text = "{traffic}: {requests:,} requests " + when + "; {rpd:,} a day, {rpm:,} a minute"
     return Text(inert(text.format_map(evaluated)))
 
 
-def as_json(evaluated: Mapping[str, object], policies: Sequence[Figures]) -> str:
+def as_json(evaluated: Mapping[str, object], courses: Sequence[Course]) -> str:
     """`{"traffic", "from", "to", "days", "requests", the setting…, "policies": {name: figures}}`."""
+    policies = [one.figures for one in courses]
     named = {one.policy: {name: value for name, value in asdict(one).items() if name != "policy"} for one in policies}
     return json.dumps({**evaluated, "policies": named}, ensure_ascii=False)
 

@@ -1,7 +1,8 @@
 """Questions that the share refuses now and that wait for room in the day, as long as the day lasts.
 
-They are looked at every few minutes, least taken first, then first asked. What finds room is answered like any other
-question, with nobody there to listen unless somebody follows the ticket. At 00:00 UTC those left over end with a word.
+They are looked at every few minutes, more often as the day ends, least taken first, then first asked. What finds room
+is answered like any other question, with nobody there to listen unless somebody follows the ticket. At 00:00 UTC those
+left over end with a word.
 """
 
 from __future__ import annotations
@@ -29,11 +30,23 @@ from bot.ports import Turn
 from bot.quota.scheduler import Scheduler
 
 LOOK_EVERY = 300.0
+_LOOK_LAST = 12.0
+_NO_MORE_STARTS = 3.0
+"""Seconds before midnight."""
 MOST = 2
 """Held questions a member may have."""
 
 Answer = Callable[[Exchange], Awaitable[Ending | None]]
 """Answers an exchange to its ending; never raises."""
+
+
+def until_next_look(rest: float) -> float:
+    """Seconds until held questions are looked at again, when `rest` seconds of the day are left.
+
+    Towards its end more and more often: what is kept for those who may still come is free only when they no longer
+    can, and a unit that is free after the last look is lost to everyone.
+    """
+    return min(LOOK_EVERY, max(_LOOK_LAST, (rest - _NO_MORE_STARTS) / 3))
 
 
 class Holding:
@@ -117,8 +130,8 @@ class Holding:
         while True:
             await self._look()
             now = self._clock.now()
-            midnight = day_start(day_of(now) + 1) - now + 1
-            await asyncio.sleep(min(LOOK_EVERY, midnight))
+            rest = day_start(day_of(now) + 1) - now
+            await asyncio.sleep(min(until_next_look(rest), rest))
 
     async def _look(self) -> None:
         today = day_of(self._clock.now())

@@ -26,6 +26,7 @@ PROMISE_SECONDS = 3600.0
 _ANSWERED_PRIOR = 20
 
 Verdict: TypeAlias = Literal["promised", "granted", "within_level", "above_level", "pool_spent", "pool_promised"]
+ADMITTED: frozenset[Verdict] = frozenset(("promised", "granted", "within_level"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +51,7 @@ class Decision:
 
     @property
     def admitted(self) -> bool:
-        return self.verdict in ("promised", "granted", "within_level")
+        return self.verdict in ADMITTED
 
 
 class FairDay:
@@ -89,6 +90,8 @@ class FairDay:
         self._version = 0
         self._since = 0.0
         """The tick of the day in which a question last came or went through."""
+        self._known: tuple[tuple[Room, float, int, int], Levels] | None = None
+        """The levels asked for last: where many held questions are looked at, all ask for the same."""
         self.lay_down(terms)
 
     # --- events ------------------------------------------------------------------------------------------
@@ -204,17 +207,26 @@ class FairDay:
         self._expire(moment)
         standing = self._standings.get(member) or self._newcomer(member)
         levels = self._levels(standing, moment, community)
-        level = standing.weight * (levels.first if standing.charged == 0 else levels.more)
-        left = self.left(moment)
+        level, left = self._level(standing, levels), self.left(moment)
         allowed = level + standing.grant
         return Decision(
-            verdict=self._verdict(standing, level, left),
+            verdict=self._verdict_without_level(standing, left) or self._verdict_of_level(standing, level),
             level=allowed,
             taken=standing.taken,
             left=left,
             held_back_for_others=left - int(min(left, max(0.0, allowed - standing.taken))),
             resets_at=day_start(self.day + 1),
             forecast=levels.forecast,
+        )
+
+    def verdict(self, member: str, moment: Instant, community: str = "") -> Verdict:
+        """The same without its reasons: all that is asked of most members most of the time."""
+        self._expire(moment)
+        standing = self._standings.get(member) or self._newcomer(member)
+        left = self.left(moment)
+        plain = self._verdict_without_level(standing, left)
+        return plain or self._verdict_of_level(
+            standing, self._level(standing, self._levels(standing, moment, community))
         )
 
     def probably(self, member: str, moment: Instant, community: str = "") -> int:
@@ -246,7 +258,12 @@ class FairDay:
 
     # --- inside ------------------------------------------------------------------------------------------
 
-    def _verdict(self, standing: Standing, level: float, left: int) -> Verdict:
+    def _level(self, standing: Standing, levels: Levels) -> float:
+        """Units that may be charged to the member."""
+        return standing.weight * (levels.first if standing.charged == 0 else levels.more)
+
+    def _verdict_without_level(self, standing: Standing, left: int) -> Verdict | None:
+        """What holds at any level; None: the level decides."""
         if self.left_in_all() <= 0:
             return "pool_spent"
         if standing.promised:
@@ -255,6 +272,9 @@ class FairDay:
             return "granted"
         if left <= 0:
             return "pool_promised"
+        return None
+
+    def _verdict_of_level(self, standing: Standing, level: float) -> Verdict:
         room = level - standing.charged
         within = room >= 1 or room > lot(standing.member, self.day, standing.charged)
         return "within_level" if within else "above_level"
@@ -262,8 +282,12 @@ class FairDay:
     def _levels(self, standing: Standing, moment: Instant, community: str) -> Levels:
         second = self._tick(moment)
         room = self._room_of.get(standing.member) or self._rooms.of(community)
-        requests = self.left(moment) / self.cost
-        return self._rooms.levels(room, second, requests, version=self._version, since=self._since)
+        left = self.left(moment)
+        key = (room, second, left, self._version)
+        if self._known is None or self._known[0] != key:
+            levels = self._rooms.levels(room, second, left / self.cost, version=self._version, since=self._since)
+            self._known = key, levels
+        return self._known[1]
 
     def _tick(self, moment: Instant) -> float:
         return min(max(0.0, (moment - self._begins) // TICK * TICK), DAY)

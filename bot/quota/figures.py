@@ -12,8 +12,8 @@ from typing import TypeAlias
 import numpy as np
 
 from bot.clock import DAY
-from bot.quota.measure import DayMeasure, clairvoyant, community_shares, measure, two_level_ratio
-from bot.quota.simulation import Fate
+from bot.quota.measure import DayMeasure, clairvoyant, community_shares, measure, satisfaction, two_level_ratio
+from bot.quota.simulation import Fate, Promises
 from bot.quota.traffic import Request
 
 _Who: TypeAlias = tuple[str, str]
@@ -52,10 +52,45 @@ class Figures:
     expired: int
     failed: int
     units_on_retries: int
+    promised: int
+    """Units set aside for a member after an answer, in all of the run."""
+    promises_kept: int
+    """All of them but those whose member asked in time and was not sent."""
 
 
-def figures(policy: str, fates: Sequence[Fate], *, rpd: int, between_communities: bool = False) -> Figures:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Course:
+    """The same, day by day and member by member."""
+
+    figures: Figures
+    ratios: Sequence[tuple[int, float]]
+    """Each day with requests and its max-min ratio."""
+    satisfied: Sequence[tuple[float, float]]
+    """For each member and day, the second of the first question and the satisfaction."""
+
+
+def figures(
+    policy: str,
+    fates: Sequence[Fate],
+    *,
+    rpd: int,
+    between_communities: bool = False,
+    promises: Promises | None = None,
+) -> Figures:
     """The figures of a run. Between communities, the max-min ratio is that of sharing in two levels."""
+    return course(policy, fates, rpd=rpd, between_communities=between_communities, promises=promises).figures
+
+
+def course(
+    policy: str,
+    fates: Sequence[Fate],
+    *,
+    rpd: int,
+    between_communities: bool = False,
+    promises: Promises | None = None,
+) -> Course:
+    """The figures of a run with the days they come from."""
+    promises = promises or Promises()
     days = _by_day(fates)
     measured = [_measured(day, rpd) for day in days]
     ratios = [
@@ -65,7 +100,7 @@ def figures(policy: str, fates: Sequence[Fate], *, rpd: int, between_communities
     waits = [fate.sent_at - fate.request.at for fate in fates if fate.sent_at is not None and not fate.held]
     held = [fate.sent_at - fate.request.at for fate in fates if fate.sent_at is not None and fate.held]
     endings = Counter(fate.ending for fate in fates)
-    return Figures(
+    found = Figures(
         policy=policy,
         days=len(days),
         max_min_ratio=fmean(ratios),
@@ -87,11 +122,18 @@ def figures(policy: str, fates: Sequence[Fate], *, rpd: int, between_communities
         expired=endings["expired"],
         failed=endings["failed"],
         units_on_retries=sum(fate.retried for fate in fates),
+        promised=promises.given,
+        promises_kept=promises.given - promises.broken,
+    )
+    return Course(
+        figures=found,
+        ratios=[(day[0].request.day, ratio) for day, ratio in zip(days, ratios, strict=True)],
+        satisfied=[one for day in days for one in _satisfied(day, rpd)],
     )
 
 
-def of_the_clairvoyant(fates: Sequence[Fate], *, rpd: int, between_communities: bool = False) -> Figures:
-    """The figures of someone who had known every request: each is sent at once, or is none of those to send."""
+def of_the_clairvoyant(fates: Sequence[Fate], *, rpd: int, between_communities: bool = False) -> Course:
+    """The course of someone who had known every request: each is sent at once, or is none of those to send."""
     known: list[Fate] = []
     for day in _by_day(fates):
         best = _allocation(day, rpd, between=between_communities)
@@ -102,7 +144,7 @@ def of_the_clairvoyant(fates: Sequence[Fate], *, rpd: int, between_communities: 
             known.append(
                 Fate(fate.request, sent_at=fate.request.at if sent else None, ending="answered" if sent else "refused")
             )
-    return figures("clairvoyant", known, rpd=rpd, between_communities=between_communities)
+    return course("clairvoyant", known, rpd=rpd, between_communities=between_communities)
 
 
 def _allocation(day: Sequence[Fate], units: int, *, between: bool) -> Counter[_Who]:
@@ -137,6 +179,15 @@ def _measured(day: Sequence[Fate], rpd: int) -> DayMeasure:
         first.setdefault(fate.request.user, fate.request.at % DAY)
     demand = Counter(fate.request.user for fate in day)
     return measure(demand, Counter(fate.request.user for fate in day if fate.given), rpd, first)
+
+
+def _satisfied(day: Sequence[Fate], rpd: int) -> list[tuple[float, float]]:
+    demand = Counter(fate.request.user for fate in day)
+    satisfied = satisfaction(demand, Counter(fate.request.user for fate in day if fate.given), rpd)
+    first: dict[str, float] = {}
+    for fate in day:
+        first.setdefault(fate.request.user, fate.request.at % DAY)
+    return [(second, satisfied[member]) for member, second in first.items()]
 
 
 def _two_level(day: Sequence[Fate], rpd: int) -> float:

@@ -130,7 +130,12 @@ def _levels(table: Table, levels: Sequence[int]) -> Table:
 
 def _widened(table: Table) -> Table:
     """A table for all levels."""
-    return _levels(table, _ALL_LEVELS)
+    bounded = table.shape[-1] - 1
+    wide: Table = np.empty((*table.shape[:-1], COLUMNS), dtype=table.dtype)
+    wide[..., :bounded] = table[..., :bounded]
+    wide[..., bounded:-1] = table[..., bounded - 1 : bounded]
+    wide[..., -1] = table[..., -1]
+    return wide
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,6 +168,10 @@ class _Stacked:
     """[edge, habit, x] what a member already here still wants, over all days."""
 
 
+_EdgeRows: TypeAlias = tuple[Array, Array, Array]
+"""[day] seen, [day, x] newcomers, [day, habit, x] returning."""
+
+
 class History:
     """The last days, ready to be asked about one day."""
 
@@ -178,7 +187,8 @@ class History:
         self.days = tuple(table.day for table in self._tables)
         self.thin = len(self.days) < _FEW_DAYS
         """So few days that the invented one counts too."""
-        self._edge = -1
+        self._rows: dict[int, _EdgeRows] = {}
+        """By edge, those about the last moment asked for."""
         if self.days:
             self._likeness = np.array([_likeness(day, past) for past in self.days])
 
@@ -228,10 +238,8 @@ class History:
             newcomers, returning = _invented(second, seen)
             return Outlook(days=(None,), weights=np.ones(1), newcomers=newcomers, returning=returning)
         edge, part = between_edges(second)
-        if edge != self._edge:
-            self._edge = edge
-            self._near_far = [self._edge_rows(edge), self._edge_rows(edge + 1)]
-        then, newcomers, returning = (near + part * (far - near) for near, far in zip(*self._near_far, strict=True))
+        rows = zip(self._edge_rows(edge), self._edge_rows(edge + 1), strict=True)
+        then, newcomers, returning = (near + part * (far - near) for near, far in rows)
         scale = size(seen, then)
         weights = self._likeness * np.exp(-(np.log(scale) ** 2) / (2 * _SPREAD**2))
         weights /= weights.sum()
@@ -259,8 +267,14 @@ class History:
         course: Array = 1 - to_come.astype(float) / to_come[0]
         return course
 
-    def _edge_rows(self, edge: int) -> tuple[Array, Array, Array]:
-        """Seen, newcomers, returning at one edge of a quarter of an hour, in full width."""
+    def _edge_rows(self, edge: int) -> _EdgeRows:
+        """What holds at one edge of a quarter of an hour, in full width. As the day goes on it is asked for often."""
+        if edge not in self._rows:
+            self._rows = {known: rows for known, rows in self._rows.items() if abs(known - edge) <= 1}
+            self._rows[edge] = self._widened_rows(edge)
+        return self._rows[edge]
+
+    def _widened_rows(self, edge: int) -> _EdgeRows:
         all_ = self._all
         prior = _DAY_PRIOR * _widened(all_.mean[edge])
         returning = (_widened(all_.sums[edge]) + prior) / (all_.counts[edge, ..., np.newaxis] + _DAY_PRIOR)

@@ -22,14 +22,28 @@ class Caution:
     first: float = 0.6
     """For a member's first unit of the day."""
     more: float = 0.35
-    """For the next units."""
+    """For the next units, where there are many for each."""
+    scarce: float = 0.35
+    """For the next units, where there are few; not above `more`, which is not above `first`."""
     soft: float = 0.1
     """For "probably so many more today"."""
 
+    def next_units(self, answers: Forecast) -> float:
+        """The level for a member's next units: by `scarce` up to a level of FEW, by `more` from MANY on, and between
+        the two in proportion. It rises whenever the days' answers do."""
+        roomy = answers.level(self.more)
+        if self.scarce == self.more or roomy >= MANY:
+            return roomy
+        careful = answers.level(self.scarce)
+        return careful + (roomy - careful) * max(0.0, roomy - FEW) / (MANY - FEW)
 
+
+FEW, MANY = 2.0, 6.0
+"""Units for each member."""
 PLAIN = Caution()
-HOLDING = Caution(first=0.3, more=0.15)
-"""Where refused questions wait for room until the day ends, caution wastes next to nothing."""
+HOLDING = Caution(first=0.3, more=0.15, scarce=0.08, soft=0.05)
+"""Where refused questions wait for room until the day ends, caution wastes next to nothing. Least of all where few
+units are left for each: with many, a member's two held questions are soon fewer than the share that waits for them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

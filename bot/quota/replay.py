@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, TypeAlias, assert_never
 
 from bot.clock import DAY, Instant, day_start
+from bot.conversation.holding import until_next_look
 from bot.quota.day import FairDay
 from bot.quota.history import DAYS, Ask, DayTable, Past, tabulate
 from bot.quota.level import HOLDING, PLAIN, Caution
@@ -25,7 +26,6 @@ Traffic: TypeAlias = Mapping[int, Sequence[Ask]]
 
 Policy: TypeAlias = Literal["fair", "fcfs", "fixed", "pacing"]
 
-_LOOK_AGAIN = 300.0
 _MAX_HELD = 2
 _LAST_START = DAY - 3
 
@@ -133,7 +133,7 @@ class _Replay:
             self.let_through(now, now, ask.member)
         elif self.setting.hold and self.waiting[ask.member] < _MAX_HELD:
             if not self.held:
-                self.at(now + _LOOK_AGAIN, "look")
+                self.at(now + until_next_look(DAY - now), "look")
             self.held.append((now, ask.member))
             self.waiting[ask.member] += 1
             self.rule.hold(ask.member)
@@ -151,7 +151,7 @@ class _Replay:
                 self.outcome.held.append(now - asked)
                 self.let_through(now, asked, member)
         if self.held:
-            self.at(now + _LOOK_AGAIN, "look")
+            self.at(now + until_next_look(DAY - now), "look")
 
     def let_through(self, now: float, asked: float, member: str) -> None:
         self.rule.let_through(member, Instant(self.begins + now))

@@ -138,7 +138,7 @@ class Rooms:
         answers = forecast(room.crowd, outlook, share)
         return Levels(
             first=answers.level(self._caution.first),
-            more=answers.level(self._caution.more),
+            more=self._caution.next_units(answers),
             soft=answers.level(self._caution.soft),
             forecast=answers,
         )

@@ -14,7 +14,7 @@ from typing import Protocol, assert_never
 from bot.clock import Instant, day_start
 from bot.errors import RefusalCode
 from bot.messages import CommunityId, Member, Share
-from bot.quota.day import Decision, FairDay
+from bot.quota.day import ADMITTED, Decision, FairDay
 from bot.quota.events import DayEvent, EventKind
 from bot.quota.history import DAYS, Ask, DayTable, Past, tabulate
 from bot.quota.level import HOLDING, Caution
@@ -190,10 +190,10 @@ class FairSharing:
         self._fair.lay_down(terms)
 
     def refusal(self, member: Member, community: CommunityId, moment: Instant) -> RefusalCode | None:
-        decision = self._fair.decide(member.key, moment, community)
-        if decision.admitted:
+        verdict = self._fair.verdict(member.key, moment, community)
+        if verdict in ADMITTED:
             return None
-        return "pool_spent" if decision.verdict == "pool_spent" else "daily_share_spent"
+        return "pool_spent" if verdict == "pool_spent" else "daily_share_spent"
 
     def share(self, member: Member, community: CommunityId, moment: Instant) -> Share:
         decision = self.decision(member, community, moment)

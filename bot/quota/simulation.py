@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Literal, NamedTuple, TypeAlias, assert_never, get_args
 
-from bot.clock import Instant, day_start
+from bot.clock import Instant, day_of, day_start
 from bot.conversation.exchange import Exchange
 from bot.conversation.held import Ended, HeldQuestion
 from bot.conversation.holding import Holding
@@ -50,9 +50,12 @@ Event: TypeAlias = Literal["asked", "queued", "held", "sent", "retried", "answer
 """The last four are endings; each request has one of them."""
 POLICIES: tuple[Policy, ...] = get_args(Policy)
 
+LOOK_EVERY = 300.0
+
 _POOL = PoolId("simulated")
 _MODEL = ModelId("simulated")
 _PLATFORM = "trace"
+_STRANGER = Member("nobody", "stranger")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +86,27 @@ class Happened(NamedTuple):
     request: Request
 
 
+class Looked(NamedTuple):
+    """How things stood at a moment of a run."""
+
+    at: Instant
+    first: float
+    """The level for a first unit of the day. As `Share` has it: never more than the pool could give."""
+    more: float | None
+    """The level for one who has had a unit today. None: nobody has yet."""
+    used: int
+    """Units of the pool."""
+
+
+@dataclass(slots=True)
+class Promises:
+    """What members were promised in a run, in units."""
+
+    given: int = 0
+    broken: int = 0
+    """The member asked in time and was not sent."""
+
+
 @dataclass(slots=True)
 class Fate:
     """What became of a request."""
@@ -107,16 +131,19 @@ def simulate(
     history: Sequence[Request] = (),
     tell: Callable[[Happened], None] = lambda _: None,
     day_over: Callable[[int], None] = lambda _: None,
+    look: Callable[[Looked], None] | None = None,
+    promises: Promises | None = None,
 ) -> list[Fate]:
     """Run requests, which are in order of time, and tell each event as it happens.
 
-    `history` are the requests of earlier days, known only as having been asked.
+    `history` are the requests of earlier days, known only as having been asked. With `look` it is told every
+    LOOK_EVERY seconds how things stand, which takes its time and changes nothing. Promises are counted into `promises`.
     """
     if not requests:
         return []
     loop = VirtualLoop(day_start(requests[0].day))
     with asyncio.Runner(loop_factory=lambda: loop) as runner:
-        return runner.run(_Run(setting, loop, tell, day_over).run(requests, history))
+        return runner.run(_Run(setting, loop, tell, day_over, look, promises or Promises()).run(requests, history))
 
 
 class _Run:
@@ -126,8 +153,11 @@ class _Run:
         clock: VirtualLoop,
         tell: Callable[[Happened], None],
         day_over: Callable[[int], None],
+        look: Callable[[Looked], None] | None,
+        promises: Promises,
     ) -> None:
-        self._setting, self._clock, self._tell, self._day_over = setting, clock, tell, day_over
+        self._setting, self._clock, self._promises = setting, clock, promises
+        self._tell, self._day_over, self._look = tell, day_over, look
         self._ledger = MemoryLedger(clock)
         self._scheduler = Scheduler(
             pool=_POOL,
@@ -155,6 +185,7 @@ class _Run:
         await self._holding.open()
         fates: list[Fate] = []
         day = requests[0].day
+        looking = None if self._look is None else asyncio.create_task(self._look_around(self._look, fates))
         async with asyncio.TaskGroup() as asking:
             for request in requests:
                 while day < request.day:
@@ -163,6 +194,8 @@ class _Run:
                 fates.append(Fate(request))
                 asking.create_task(self._ask(fates[-1]))
             await self._to_the_end_of(day)
+        if looking is not None:
+            looking.cancel()
         # The last answers to held questions: sent before midnight, they end this long after it at the latest.
         await asyncio.sleep(self._setting.service_seconds + 1)
         await self._holding.close()
@@ -179,14 +212,38 @@ class _Run:
         self._day_over(day)
         return day + 1
 
+    async def _look_around(self, look: Callable[[Looked], None], fates: Sequence[Fate]) -> None:
+        """Where communities share by themselves, as the first of the day sees it."""
+        while True:
+            now = self._clock.now()
+            today = [fate for fate in fates if fate.request.day == day_of(now)]
+            if today:
+                community = CommunityId(today[0].request.community)
+                served = next((fate for fate in today if fate.sent_at is not None and fate.ending != "failed"), None)
+                look(
+                    Looked(
+                        at=now,
+                        first=self._scheduler.share(_STRANGER, community).level,
+                        more=self._level_of(served.request) if served is not None else None,
+                        used=self._scheduler.used,
+                    )
+                )
+            # Between the whole seconds at which things happen: the same moments whoever else is woken then.
+            await asyncio.sleep(LOOK_EVERY - (now - 0.5) % LOOK_EVERY)
+
+    def _level_of(self, request: Request) -> float:
+        return self._scheduler.share(_member(request), CommunityId(request.community)).level
+
     # --- one request -------------------------------------------------------------------------------------
 
     async def _ask(self, fate: Fate) -> None:
         request = fate.request
         self._happens(fate, "asked")
+        promised = self._promised(request)
         refusal = await self._answer(fate, again=False)
         if refusal is None:
             return
+        self._promises.broken += promised > 0
         if self._may_hold(refusal, _member(request)):
             fate.held = True
             self._happens(fate, "held")
@@ -261,14 +318,22 @@ class _Run:
         await asyncio.sleep(self._setting.service_seconds)
         chance = Random(f"{self._setting.seed}/{fate.request.id}/{attempt}").random()  # noqa: S311  # dice, no secret
         failed = chance < self._setting.failures
+        before = self._promised(fate.request)
         await self._scheduler.settle(lease, Outcome(result="failed" if failed else "answered", give_back=failed))
+        self._promises.given += max(0, self._promised(fate.request) - before)
         if not failed:
             self._end(fate, "answered")
         return not failed
 
+    def _promised(self, request: Request) -> int:
+        """Units set aside for the member now."""
+        if not self._setting.promise_units:
+            return 0
+        return self._scheduler.share(_member(request), CommunityId(request.community)).left_sure
+
     def _end_refused(self, fate: Fate, refusal: Refused) -> None:
-        waited = refusal.code in ("wait_too_long", "hold_expired")
-        self._end(fate, "expired" if waited else "refused")
+        """What the day's end cuts off has expired. What waited too long for the minute before that is refused."""
+        self._end(fate, "expired" if refusal.code == "hold_expired" else "refused")
 
     def _end(self, fate: Fate, ending: Event) -> None:
         if fate.ending is None:

@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TextIO
 
-from bot.quota.figures import Figures, figures, of_the_clairvoyant
+from bot.clock import day_of
+from bot.quota.figures import Course, course, of_the_clairvoyant
 from bot.quota.history import DAYS
 from bot.quota.replay import Policy
-from bot.quota.simulation import Fate, Happened, Setting, simulate
+from bot.quota.simulation import Fate, Happened, Looked, Promises, Setting, simulate
 from bot.quota.traffic import Request, TraceError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inside:
+    """What happened within the judged days, in order of time."""
+
+    fates: list[Fate] = field(default_factory=list)
+    looks: list[Looked] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +59,11 @@ class Trial:
         """Days of the run, those without requests too."""
         return self.requests[-1].day - self.requests[0].day + 1
 
+    @property
+    def one_day(self) -> bool:
+        """Only one day is judged."""
+        return self.first_judged == self.requests[-1].day
+
     def run(
         self,
         setting: Setting,
@@ -57,10 +71,15 @@ class Trial:
         *,
         events: TextIO | None = None,
         day_over: Callable[[Policy], None] = lambda _: None,
-    ) -> Iterator[Figures]:
-        """The figures of each policy as it is done, and then the clairvoyant's. Events are of the first policy."""
-        fates: Sequence[Fate] = ()
+        inside: Inside | None = None,
+    ) -> Iterator[Course]:
+        """The figures of each policy as it is done, and then the clairvoyant's.
+
+        Events are of the first policy, and so is what is put `inside`.
+        """
+        judged: Sequence[Fate] = ()
         for policy in policies:
+            is_first = policy == policies[0]
 
             def tell(happened: Happened) -> None:
                 if events is not None:
@@ -69,18 +88,29 @@ class Trial:
             def over(_: int, policy: Policy = policy) -> None:
                 day_over(policy)
 
-            fates = simulate(
+            def look(looked: Looked) -> None:
+                if inside is not None and day_of(looked.at) >= self.first_judged:
+                    inside.looks.append(looked)
+
+            promises = Promises()
+            run = simulate(
                 replace(setting, policy=policy),
                 self.requests,
                 history=self.history,
-                tell=tell if policy == policies[0] else lambda _: None,
+                tell=tell if is_first else lambda _: None,
                 day_over=over,
+                look=look if is_first and inside is not None else None,
+                promises=promises,
             )
-            fates = [fate for fate in fates if fate.request.day >= self.first_judged]
-            yield figures(policy, fates, rpd=setting.rpd, between_communities=setting.between_communities)
-        yield of_the_clairvoyant(fates, rpd=setting.rpd, between_communities=setting.between_communities)
+            judged = [fate for fate in run if fate.request.day >= self.first_judged]
+            if is_first and inside is not None:
+                inside.fates.extend(judged)
+            yield course(
+                policy, judged, rpd=setting.rpd, between_communities=setting.between_communities, promises=promises
+            )
+        yield of_the_clairvoyant(judged, rpd=setting.rpd, between_communities=setting.between_communities)
 
 
 def _line(happened: Happened) -> str:
     at, event, request = happened
-    return json.dumps({"t": round(at, 3), "event": event, "user": request.user, "id": request.id}) + "\n"
+    return json.dumps({"t": round(at, 6), "event": event, "user": request.user, "id": request.id}) + "\n"

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import csv
 import json
 from collections import Counter
 from collections.abc import Sequence
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,7 @@ from click.testing import CliRunner, Result
 
 from bot.__main__ import main
 from bot.clock import DAY, Instant, SystemClock, day_of
+from bot.conversation.holding import LOOK_EVERY, until_next_look
 from bot.messages import CommunityId, Member
 from bot.quota.events import DayEvent, EventKind
 from bot.quota.figures import figures, of_the_clairvoyant
@@ -85,7 +88,7 @@ def test_every_request_has_one_ending_and_the_caps_hold(setting: Setting) -> Non
             if one.event == "sent":
                 assert day_of(one.at) == request.day
             if one.event == "expired":
-                assert one.at <= (request.day + 1) * DAY
+                assert one.at == (request.day + 1) * DAY, "what is unsent at 00:00"
     for one in events:
         under_way[one.request.user] += (one.event == "sent") - (
             one.event in ("answered", "failed") and _was_sent(by_id, one)
@@ -144,7 +147,7 @@ def test_a_run_through_its_warm_up_gives_what_a_start_with_that_history_gives() 
 def test_nobody_is_fairer_than_the_clairvoyant() -> None:
     fates = ran("heavytail", "fcfs")
     for between in (False, True):
-        best = of_the_clairvoyant(fates, rpd=RPD, between_communities=between)
+        best = of_the_clairvoyant(fates, rpd=RPD, between_communities=between).figures
         assert best.max_min_ratio == 1
         assert best.sent == figures("fcfs", fates, rpd=RPD).sent
 
@@ -152,7 +155,7 @@ def test_nobody_is_fairer_than_the_clairvoyant() -> None:
 # --- the command -----------------------------------------------------------------------------------------
 
 
-def potluck(*arguments: str | int | Path, env: dict[str, str] | None = None) -> Result:
+def potluck(*arguments: object, env: dict[str, str] | None = None) -> Result:
     return CliRunner().invoke(main, ["simulate", *map(str, arguments)], env=env)
 
 
@@ -177,6 +180,126 @@ def test_figures_and_events_of_a_file(tmp_path: Path, trace: Path) -> None:
     table = potluck(trace, "--rpd", 30)
     assert table.exit_code == 0
     assert "clairvoyant" in table.stdout
+
+
+EVENTS = {"asked", "queued", "held", "sent", "retried", "answered", "failed", "refused", "expired"}
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        [],
+        ["--no-hold", "--policy", "fcfs", "--patience", 5, "--rpm", 1],
+        ["--failures", 0.4, "--promise", 1, "--seed", 3],
+        ["--between", "communities", "--service-seconds", 30],
+    ],
+)
+def test_events_are_a_line_each_as_promised(tmp_path: Path, options: list[object]) -> None:
+    rows = [("6", "a b", 1.5), ("ü,“", "ann", 0.0), ("6", "ann", 86_390.0), ("6", "a b", 40.0), ("6", "0", 86_399.9995)]
+    rows += [("6", f"u{number % 5}", 86_000.0 + 3 * number) for number in range(60)]
+    file = tmp_path / "trace.csv"
+    with file.open("w", newline="") as out:
+        writer = csv.writer(out)
+        writer.writerows([("ts", "community", "user"), *((20_500 * DAY + at, name, who) for name, who, at in rows)])
+    result = potluck(file, "--rpd", 20, "--events", tmp_path / "out.jsonl", *options)
+    assert result.exit_code == 0, result.output
+    events = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert [one["t"] for one in events] == sorted(one["t"] for one in events)
+    assert {one["event"] for one in events} <= EVENTS
+    asked = {one["id"]: one for one in events if one["event"] == "asked"}
+    assert {number: one["user"] for number, one in asked.items()} == {at: who for at, (_, who, _) in enumerate(rows)}
+    sent = [one["id"] for one in events if one["event"] == "sent"]
+    assert len(sent) == len(set(sent)) <= 20
+    for one in events:
+        at = rows[one["id"]][2]
+        assert set(one) == {"t", "event", "user", "id"}
+        assert one["user"] == rows[one["id"]][1]
+        if one["event"] == "asked":
+            assert one["t"] == pytest.approx(20_500 * DAY + at, abs=1e-5)
+        if one["event"] != "answered" and one["event"] != "failed":
+            assert day_of(one["t"]) == 20_500 or one["event"] == "expired"
+        if one["event"] == "expired":
+            assert one["t"] == 20_501 * DAY
+    assert Counter(one["event"] in ENDINGS for one in events)[True] == len(rows)
+
+
+def test_defaults_are_the_promised_ones(trace: Path) -> None:
+    found = json.loads(potluck(trace, "--json").stdout)
+    told = ("rpd", "rpm", "hold", "promise_units", "seed", "failures", "patience", "service_seconds")
+    assert [found[name] for name in told] == [50, 20, True, 0, 0, 0.0, 120.0, 7.4]
+    assert found["between_communities"] is False
+    assert list(found["policies"]) == ["fair", "clairvoyant"]
+
+
+def test_promises_are_counted_and_kept(trace: Path) -> None:
+    found = json.loads(potluck(trace, "--rpd", 120, "--promise", 1, "--failures", 0.1, "--json").stdout)["policies"]
+    assert found["fair"]["promised"] == found["fair"]["promises_kept"] > 20
+    assert found["clairvoyant"]["promised"] == 0
+    assert "promises kept" in potluck(trace, "--promise", 1).stdout
+
+
+PNG = b"\x89PNG\r\n\x1a\n"
+
+
+def size(png: bytes) -> tuple[int, int]:
+    """Width and height, out of the file's first chunk."""
+    assert png.startswith(PNG)
+    assert png.endswith(b"IEND\xaeB`\x82"), "whole"
+    return int.from_bytes(png[16:20]), int.from_bytes(png[20:24])
+
+
+def test_a_picture_of_the_days_has_a_row_for_each_policy(tmp_path: Path, trace: Path) -> None:
+    sizes = {}
+    for policy in ("fair", "all"):
+        file = tmp_path / f"{policy}.png"
+        result = potluck(trace, "--rpd", 30, "--policy", policy, "--plot", file)
+        assert result.exit_code == 0, result.output
+        sizes[policy] = size(file.read_bytes())
+        *_, said = result.stdout.splitlines()
+        assert said.startswith(f"{file}: {trace}: 300 requests on 3 days")
+        assert "fair: the max-min ratio is" in said
+        assert ("pacing: the max-min ratio is" in said) == (policy == "all")
+        assert said.removeprefix(f"{file}: ").encode() in file.read_bytes(), "the picture brings its text along"
+    assert sizes["fair"][0] == sizes["all"][0] == 1500
+    assert sizes["fair"][1] < sizes["all"][1] < 1500
+
+
+def test_one_day_is_drawn_from_within_and_looking_changes_nothing(tmp_path: Path, trace: Path) -> None:
+    day = ["--rpd", 30, "--from", "2026-02-17", "--to", "2026-02-17", "--json"]
+    plain = potluck(trace, *day, "--events", tmp_path / "plain.jsonl")
+    drawn = potluck(trace, *day, "--events", tmp_path / "drawn.jsonl", "--plot", tmp_path / "day.png")
+    assert drawn.stdout == plain.stdout, "JSON alone"
+    assert (tmp_path / "drawn.jsonl").read_text() == (tmp_path / "plain.jsonl").read_text()
+    assert "the level over the day" in drawn.stderr
+    assert size((tmp_path / "day.png").read_bytes())[0] == 1500
+
+
+def test_names_that_no_font_has_and_that_look_like_formulas_are_drawn(tmp_path: Path) -> None:
+    file = tmp_path / "$x^.csv"
+    names = ["$\\frac{$", "名前", "🙂", "a" * 200, "_$_{", "\x07bell"]
+    with file.open("w", newline="", encoding="utf-8") as out:
+        asked = [(20_500 * DAY + 900 * number, "c", names[number % len(names)]) for number in range(60)]
+        csv.writer(out).writerows([("ts", "community", "user"), *asked])
+    result = potluck(file, "--rpd", 10, "--plot", tmp_path / "day.png")
+    assert result.exit_code == 0, result.output
+    assert size((tmp_path / "day.png").read_bytes())[0] == 1500
+
+
+@pytest.mark.parametrize("name", ["day.jpg", "no such directory/day.png"])
+def test_a_picture_that_could_not_be_written_is_said_before_the_run(tmp_path: Path, trace: Path, name: str) -> None:
+    result = potluck(trace, "--plot", tmp_path / name)
+    assert result.exit_code == 2
+    assert "--plot" in result.stderr
+
+
+def test_the_last_looks_at_held_questions_come_close_before_the_last_starts() -> None:
+    rests = [DAY]
+    while rests[-1] > 0:
+        rests.append(rests[-1] - until_next_look(rests[-1]))
+    looked = [rest for rest in rests if rest > 3]
+    assert looked[-1] < 20
+    assert all(now - later <= LOOK_EVERY for now, later in pairwise(rests))
+    assert len(looked) < DAY / LOOK_EVERY + 15
 
 
 def test_days_before_from_are_history_only(tmp_path: Path, trace: Path) -> None:

@@ -60,6 +60,34 @@ AnswerCode: TypeAlias = Literal[
     "bad_key",
 ]
 ErrorCode: TypeAlias = RefusalCode | AnswerCode | Literal["stopped", "internal"]
+FailureReason: TypeAlias = Literal[
+    "data_policy",
+    "model_gone",
+    "images",
+    "tools",
+    "context",
+    "region",
+    "price",
+    "key_limit",
+    "negative_balance",
+    "in_flight",
+    "guardrail",
+    "moderation",
+    "content_filter",
+    "timeout",
+    "provider_down",
+    "platform",
+    "edge",
+    "unreachable",
+    "cut_off",
+    "error_in_stream",
+    "endless",
+    "classifier",
+    "reasoning_only",
+    "length",
+    "bad_request",
+]
+"""Finer than an `AnswerCode`, for words that say more. Where a reason has none of its own the code's stand."""
 
 
 class ReplyError(PotluckError):
@@ -86,8 +114,11 @@ class Refused(ReplyError):
 class AnswerFailed(ReplyError):
     """It was sent, or OpenRouter could not be reached, and no whole answer came."""
 
-    def __init__(self, code: AnswerCode, *, resets_at: Instant | None = None) -> None:
+    def __init__(
+        self, code: AnswerCode, *, resets_at: Instant | None = None, reason: FailureReason | None = None
+    ) -> None:
         super().__init__(code, resets_at=resets_at)
+        self.reason = reason
 
 
 class Stopped(ReplyError):
@@ -133,6 +164,10 @@ class FailureKind(StrEnum):
     ENDLESS = "endless"
 
 
+NoRoute: TypeAlias = Literal["data_policy", "model_gone", "images", "tools", "context", "region", "price", "other"]
+"""Why OpenRouter found no endpoint for a request."""
+
+
 class UpstreamFailure(PotluckError):
     """An upstream request ended without a whole answer."""
 
@@ -143,6 +178,7 @@ class UpstreamFailure(PotluckError):
         status: int | None = None,
         retry_at: Instant | None = None,
         limit: int | None = None,
+        route: NoRoute | None = None,
         detail: str = "",
     ) -> None:
         super().__init__(kind.value)
@@ -153,5 +189,7 @@ class UpstreamFailure(PotluckError):
         """When OpenRouter says it would work again; None where it did not say."""
         self.limit = limit
         """The cap it named (`X-RateLimit-Limit`), where it did."""
+        self.route = route
+        """Of `NO_ENDPOINTS`: why; None for every other kind."""
         self.detail = detail
         """For the operator's log at DEBUG only: may hold provider text. Never shown, never logged above DEBUG."""

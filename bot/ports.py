@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, TypeAlias
 
@@ -43,6 +43,8 @@ class ChatRequest:
     """A keyed hash of the conversation: OpenRouter keeps a conversation on one provider by it."""
     attempt: str
     """The lease's id, sent as metadata so that an attempt can be matched with the account's own log."""
+    fallbacks: Sequence[ModelId] = ()
+    """Models OpenRouter tries in turn, within this one request, where `model` cannot answer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,8 +77,17 @@ ModelEvent: TypeAlias = ModelText | ModelThinking | ModelEnd
 class ChatModel(Protocol):
     """Something that answers. `bot.openrouter.client.OpenRouter` is the one; tests script others."""
 
-    def stream(self, request: ChatRequest, *, on_sent: Callable[[], None]) -> AsyncGenerator[ModelEvent]:
+    def stream(
+        self,
+        request: ChatRequest,
+        *,
+        on_sent: Callable[[], None],
+        check: Callable[[Mapping[str, object]], None] | None = None,
+    ) -> AsyncGenerator[ModelEvent]:
         """Send one request and yield its answer as it comes. Never retries.
+
+        `check` is shown the very document that is about to be sent, and raises what then is raised here if it must not
+        be: nothing has left by then.
 
         `on_sent` is called once, at the last moment before bytes may leave: while it has not been called,
         nothing was sent and nothing can have been counted. Closing the generator or cancelling its task
@@ -87,6 +98,9 @@ class ChatModel(Protocol):
         """
         ...
 
+
+Shut: TypeAlias = Literal["bad_key", "out_of_credit", "no_free_models", "cost_seen", "guard", "admin"]
+"""Why a pool is shut. The first three open by themselves once the account says so; the others by an admin."""
 
 # --- what an adapter is given ----------------------------------------------------------------------------
 
@@ -109,6 +123,8 @@ class PoolView:
     """Requests under way upstream."""
     resets_at: Instant
     paused_until: Instant | None = None
+    shut_for: Shut | None = None
+    """Why nothing is sent until somebody has seen to it; None: the pool is open."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

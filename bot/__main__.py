@@ -78,9 +78,9 @@ def run(only: str) -> None:
     if unknown:
         raise click.UsageError(f"--only {', '.join(sorted(unknown))}: there is no such adapter. There is: web.")
     settings = settings_and_logs()
-    from bot import app
+    from bot import running
 
-    run_async(app.run(settings, say=click.echo))
+    run_async(running.run(settings, say=click.echo))
 
 
 @main.command()

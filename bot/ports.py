@@ -99,9 +99,6 @@ class ChatModel(Protocol):
         ...
 
 
-Shut: TypeAlias = Literal["bad_key", "out_of_credit", "no_free_models", "cost_seen", "guard", "admin"]
-"""Why a pool is shut. The first three open by themselves once the account says so; the others by an admin."""
-
 # --- what an adapter is given ----------------------------------------------------------------------------
 
 
@@ -123,7 +120,7 @@ class PoolView:
     """Requests under way upstream."""
     resets_at: Instant
     paused_until: Instant | None = None
-    shut_for: Shut | None = None
+    shut_for: str | None = None
     """Why nothing is sent until somebody has seen to it; None: the pool is open."""
 
 

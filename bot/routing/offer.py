@@ -5,9 +5,8 @@ Also where there is no catalogue yet, since a first start may find no network: t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 
 from bot.clock import Instant
 from bot.messages import ModelId
@@ -29,7 +28,7 @@ class Offer:
 
     catalogue: Catalogue | None = None
     chain: Chain = field(default_factory=Chain)
-    cooling: Mapping[ModelId, Instant] = MappingProxyType({})
+    cooling: Mapping[ModelId, Instant] = field(default_factory=dict)
     """Models that rest, and until when."""
     now: Instant
 
@@ -78,6 +77,10 @@ class Offer:
         entry = self.catalogue.models.get(model) if self.catalogue is not None else None
         most = (entry.max_completion_tokens if entry is not None else None) or ANSWER
         return min(ANSWER, most, self.window(model) // 4)
+
+    def window_of(self, models: Iterable[ModelId]) -> int:
+        """Of several models, what fits every one of them."""
+        return min(self.window(model) for model in models)
 
     def room(self, model: ModelId) -> int:
         """Tokens of the window left for what is sent."""

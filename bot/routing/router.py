@@ -95,7 +95,7 @@ def _free(wanted: tuple[ModelId, ...], needs: Needs, offer: Offer, *notices: Not
     return Route(
         lane="free",
         models=models,
-        window=min(offer.window(model) for model in models),
+        window=offer.window_of(models),
         answer=min(offer.answer(model) for model in models),
         images=images,
         tools=tools,

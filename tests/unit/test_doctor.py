@@ -205,9 +205,9 @@ async def test_a_key_that_works_costs_nothing_to_look_at(patient: Patient) -> No
         assert not stops(patient.findings)
 
         await patient.look(OPENROUTER_API_KEY=KEY, OPENROUTER_BASE_URL=url, model="sandbox/meadow-8b:free")
-        assert "8,192 tokens, free" in patient["models"].found
+        assert "8,192 tokens" in patient["sandbox/meadow-8b:free"].found
         await patient.look(OPENROUTER_API_KEY=KEY, OPENROUTER_BASE_URL=url, model="sandbox/none")
-        assert patient.level("models") == "failure"
+        assert patient.level("sandbox/none") == "failure"
 
         await patient.look(OPENROUTER_API_KEY=f"bad-{KEY}", OPENROUTER_BASE_URL=url)
         assert patient.level("OpenRouter") == "failure"

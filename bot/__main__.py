@@ -269,11 +269,11 @@ def sandbox(
     faults: Path | None,
 ) -> None:
     """Run the OpenRouter sandbox alone, to try things against."""
-    from bot.openrouter.sandbox import Faults, SandboxSettings
+    from bot.openrouter.sandbox import SandboxSettings, load_faults
     from bot.openrouter.sandbox.alone import serve
 
     try:
-        script = Faults.load(faults) if faults else None
+        script = load_faults(faults) if faults else None
     except ValueError as error:
         raise click.UsageError(f"--faults {faults}: {error}") from None
     settings = SandboxSettings(

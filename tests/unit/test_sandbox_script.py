@@ -7,13 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from bot.openrouter.sandbox import FaultRule, Faults
-from bot.openrouter.sandbox.script import COMPLETIONS
+from bot.openrouter.sandbox import FaultRule, Faults, load_faults
+from bot.openrouter.sandbox.script import COMPLETIONS, Call
 
 
 def met(*rules: FaultRule, requests: int = 6, seed: int = 0) -> list[str | None]:
     faults = Faults(rules=rules)
-    return [faults.choose(COMPLETIONS, number, model="m", seed=seed) for number in range(1, requests + 1)]
+    return [
+        faults.choose(Call(path=COMPLETIONS, number=number, models=("m",)), seed=seed)
+        for number in range(1, requests + 1)
+    ]
 
 
 def test_rules_pick_by_number() -> None:
@@ -39,7 +42,7 @@ def test_chance_repeats_with_the_seed_and_keeps_its_odds() -> None:
 def test_a_file_is_a_list_of_rules(tmp_path: Path) -> None:
     file = tmp_path / "faults.json"
     file.write_text(json.dumps([{"fault": "stall", "every": 2, "model": None}, {"fault": "length", "probability": 1}]))
-    assert Faults.load(file).rules == (FaultRule(fault="stall", every=2), FaultRule(fault="length"))
+    assert load_faults(file).rules == (FaultRule(fault="stall", every=2), FaultRule(fault="length"))
 
 
 @pytest.mark.parametrize(
@@ -50,10 +53,10 @@ def test_a_file_is_a_list_of_rules(tmp_path: Path) -> None:
         ('["stall"]', "rule 1: expected an object"),
         ('[{"fault": "stall"}, {}]', "rule 2: fault: missing"),
         ('[{"fault": "stal"}]', "rule 1: fault: 'stal' is none of "),
-        ('[{"fault": "stall", "evry": 2}]', "rule 1: evry: no such field; there are fault, path, "),
-        ('[{"fault": "stall", "every": "2"}]', "rule 1: every: expected int"),
-        ('[{"fault": "stall", "every": true}]', "rule 1: every: expected int"),
-        ('[{"fault": "stall", "last": 1.5}]', "rule 1: last: expected int or null"),
+        ('[{"fault": "stall", "evry": 2}]', "rule 1: evry: no such field; there are fault, mix, path, "),
+        ('[{"fault": "stall", "every": "2"}]', "rule 1: every: expected a whole number"),
+        ('[{"fault": "stall", "every": true}]', "rule 1: every: expected a whole number"),
+        ('[{"fault": "stall", "last": 1.5}]', "rule 1: last: expected a whole number or null"),
         ('[{"fault": "stall", "every": 0}]', "rule 1: every: 0 is below 1"),
         ('[{"fault": "stall", "first": 0}]', "rule 1: first: 0 is below 1"),
         ('[{"fault": "stall", "first": 3, "last": 2}]', "rule 1: last: 2 is before first, 3"),
@@ -66,7 +69,7 @@ def test_a_mistake_in_a_file_is_named_with_its_place(tmp_path: Path, text: str, 
     file = tmp_path / "faults.json"
     file.write_text(text)
     with pytest.raises(ValueError) as caught:  # noqa: PT011  the message is what is looked at
-        Faults.load(file)
+        load_faults(file)
     assert says in str(caught.value)
     assert str(caught.value).startswith("faults.json: ")
 
@@ -74,7 +77,7 @@ def test_a_mistake_in_a_file_is_named_with_its_place(tmp_path: Path, text: str, 
 def test_a_file_that_is_no_text_or_not_there(tmp_path: Path) -> None:
     file = tmp_path / "faults.json"
     with pytest.raises(FileNotFoundError):
-        Faults.load(file)
+        load_faults(file)
     file.write_bytes(b"\xff\xfe")
     with pytest.raises(ValueError, match="not UTF-8"):
-        Faults.load(file)
+        load_faults(file)

@@ -227,7 +227,7 @@ def routed(able: Callable[[Model], bool]) -> Sequence[Model]:
 
 
 def listing(*, without: Collection[str] = (), free_models: bool = True) -> Json:
-    """The body of `GET /models` and `/models/user`. The latter leaves out what the account's settings do not let through.
+    """The body of `GET /models` and `/models/user`; the latter leaves out what the account's settings forbid.
 
     Routers stay: nothing is known of what becomes of them.
     """

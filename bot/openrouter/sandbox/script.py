@@ -6,7 +6,6 @@ import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-
 from bot.openrouter.sandbox.faults import FAULTS, faults_of
 from bot.openrouter.sandbox.tellings import TELLINGS
 

@@ -122,17 +122,17 @@ def _try(case: Case, model: Model, place: int, counted: _Counted) -> tuple[Decis
         return Decision(reply=told.reply(), fault=fault), None if final else refusal.error() | {"model": model.id}
 
     limit = _over_limit(case, model, counted) or money.refused(
-        ask, model, limits=mine, account=case.account, key=case.key, at=case.at
+        ask, model, limits=mine, beliefs=case.settings.beliefs, account=case.account, key=case.key, at=case.at
     )
     if limit is not None:
         return refused(limit)
     if (malformed := ask.malformed()) is not None:
         return refused(malformed, final=True)
-    if (unroutable := ask.unroutable(model, free_models=mine.free_models)) is not None:
+    if (unroutable := ask.unroutable(model, free_models=mine.free_models, beliefs=case.settings.beliefs)) is not None:
         return refused(unroutable, final=unroutable.code == 400 and unroutable is refusals.REASONING_MANDATORY)
     if case.named is not None and not meant(case.named, COMPLETIONS):
         return refused(refusals.unknown_fault(case.named), final=True)
-    used = _routed(model, ask, case.settings.seed)
+    used = _routed(model, ask, case.settings)
     answer = _answer(case, used)
     name = _fault(case, model, used, place)
     scene = Scene(at=case.at, rpm=mine.rpm, rpd=mine.rpd, model=used.id, question=ask.question)
@@ -186,12 +186,13 @@ def _over_limit(case: Case, model: Model, counted: _Counted) -> Refusal | None:
             assert_never(other)
 
 
-def _routed(model: Model, ask: Ask, seed: int) -> Model:
+def _routed(model: Model, ask: Ask, settings: SandboxSettings) -> Model:
     """The concrete model: a router's pick repeats for the same conversation."""
     if model.id == catalogue.FREE_ROUTER:
         able = catalogue.routed(lambda one: (one.images or not ask.images) and (one.tools or not ask.tools))
-        roomy = [candidate for candidate in able if candidate.context > ask.prompt_tokens + (ask.max_tokens or 0)]
-        return random.Random(f"{seed}/{ask.turns}/{ask.question}").choice(roomy or able)  # noqa: S311  repeatable
+        wanted = ask.prompt_tokens + (ask.max_tokens or 0) if settings.beliefs.router_minds_length else 0
+        roomy = [candidate for candidate in able if candidate.context > wanted]
+        return random.Random(f"{settings.seed}/{ask.turns}/{ask.question}").choice(roomy or able)  # noqa: S311  repeatable
     return (catalogue.find(AUTO_PICKS) if model.router else None) or model
 
 

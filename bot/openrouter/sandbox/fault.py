@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import TypeAlias
+from typing import Literal, TypeAlias, assert_never
 
 from bot.clock import Instant
 from bot.errors import FailureKind
@@ -52,6 +52,9 @@ class Breaks:
 
 
 Act: TypeAlias = Refuses | Alters | Breaks
+Place: TypeAlias = Literal["status", "body", "first", "in_stream", "answer", "wire"]
+"""Where a fault shows: as the HTTP status, in the body of a 200, as the first event of a stream, after half of an
+answer, in an answer that has the shape of a whole one, or in the bytes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +67,20 @@ class Fault:
     act: Act
     of: str | None = None
     """The fault it is another place of; None: it is one of its own."""
+
+    @property
+    def place(self) -> Place:
+        """Where it shows, in a stream."""
+        match self.act:
+            case Refuses():
+                return "body" if self.of is not None else "status"
+            case Alters():
+                shown: Place = "in_stream" if IN_STREAM in self.name else "answer"
+                return "first" if self.name.endswith(FIRST) else shown
+            case Breaks():
+                return "wire"
+            case other:
+                assert_never(other)
 
 
 def refuse(name: str, means: FailureKind, refusal: Refusal | Callable[[Scene], Refusal]) -> Fault:

@@ -72,6 +72,8 @@ def _registry(faults: Iterable[Fault]) -> Mapping[str, Fault]:
     return MappingProxyType(made | named)
 
 
+WHOLE = "whole"
+"""Stands for a kind where the answer is whole all the same."""
 _K = FailureKind
 
 FAULTS: Mapping[str, Fault] = _registry(
@@ -100,6 +102,7 @@ FAULTS: Mapping[str, Fault] = _registry(
             lambda scene: limited.upstream_busy_2025(scene.model, raw='{"detail":"Too many requests"}'),
         ),
         refuse("upstream_model_typed", _K.UPSTREAM_MODEL, limited.PROVIDER_RATE_LIMITED),
+        refuse("upstream_model_byok", _K.UPSTREAM_MODEL, _of_model(limited.upstream_byok)),
         refuse("capacity_exhausted", _K.UPSTREAM_MODEL, _of_model(limited.capacity_exhausted)),
         # Money.
         refuse("negative_balance", _K.NEGATIVE_BALANCE, unpaid.NO_CREDITS),
@@ -208,6 +211,14 @@ FAULTS: Mapping[str, Fault] = _registry(
 """By name, the places of each fault among them."""
 
 
+def by_kind() -> Mapping[str, tuple[str, ...]]:
+    """The faults that are not another's in another place, by the kind of failure; those that are none come last."""
+    own = [fault for fault in FAULTS.values() if fault.of is None]
+    kinds = {kind.value: tuple(fault.name for fault in own if fault.means is kind) for kind in FailureKind}
+    whole = tuple(fault.name for fault in own if fault.means is None)
+    return MappingProxyType({kind: names for kind, names in kinds.items() if names} | {WHOLE: whole})
+
+
 def faults_of(kind: str) -> tuple[str, ...]:
-    """Every fault that means a kind of failure, in every place."""
-    return tuple(name for name, fault in FAULTS.items() if fault.means is not None and fault.means.value == kind)
+    """Every fault that means a kind of failure, in every place; `WHOLE` for those that mean none."""
+    return tuple(name for name, fault in FAULTS.items() if (fault.means.value if fault.means else WHOLE) == kind)

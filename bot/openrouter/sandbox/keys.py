@@ -104,8 +104,7 @@ class Keys:
             return Refusal(code=400, message="Invalid code_challenge_method")
         code = self._codes.pop(body["code"], None)
         if code is None:
-            seen = beliefs.code_errors == "seen"
-            return Refusal(code=400, message="Invalid code") if seen else refusals.WRONG_CODE
+            return Refusal(code=400, message="Invalid code") if beliefs.wrong_code_is_400 else refusals.WRONG_CODE
         if at > code.given_at + CODE_SECONDS:
             return Refusal(code=403, message="Authorization code expired")
         if method != code.method or challenge_of(body.get("code_verifier"), method) != code.challenge:

@@ -5,6 +5,8 @@ As in `refusals.py` the words are the protocol's.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from bot.clock import Instant
 from bot.openrouter.sandbox.catalogue import Json
 from bot.openrouter.sandbox.refusals import Refusal, availability
@@ -77,6 +79,13 @@ def upstream_busy(model: str, *, retry_after: float | None = None) -> Refusal:
     }
     headers = {"Retry-After": seconds}
     return Refusal(code=429, message="Provider returned error", metadata=metadata, headers=headers)
+
+
+def upstream_byok(model: str) -> Refusal:
+    """The account's own provider key is at its limit. The source has been seen once, in somebody's test."""
+    busy = upstream_busy(model)
+    metadata = (busy.metadata or {}) | {"is_byok": True, "limit_source": "upstream_provider_byok"}
+    return replace(busy, metadata=metadata)
 
 
 def upstream_busy_2025(model: str, *, raw: str | None = None) -> Refusal:

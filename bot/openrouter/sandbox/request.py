@@ -9,6 +9,7 @@ from typing import Any
 from bot.openrouter.sandbox import refusals, unroutable
 from bot.openrouter.sandbox.catalogue import Json, Model
 from bot.openrouter.sandbox.refusals import Refusal
+from bot.openrouter.sandbox.settings import Beliefs
 
 ROLES = ("system", "developer", "user", "assistant", "tool")
 CHARACTERS_PER_TOKEN = 4
@@ -115,7 +116,7 @@ class Ask:
                 return Refusal(code=400, message=f"Invalid input: messages.{place}.content")
         return None
 
-    def unroutable(self, model: Model, *, free_models: bool) -> Refusal | None:
+    def unroutable(self, model: Model, *, free_models: bool, beliefs: Beliefs) -> Refusal | None:
         """Why nobody would take this to the model; None if somebody would.
 
         `free_models`: see `AccountSettings`.
@@ -130,7 +131,9 @@ class Ask:
             return unroutable.NO_IMAGES
         if self.tools and not model.tools and not model.router:
             return unroutable.NO_TOOLS
-        if not model.within(_object(provider.get("max_price"))):
+        prices = _object(provider.get("max_price"))
+        nothing = bool(prices) and not any(_number(price) for price in prices.values())
+        if not model.within(prices) or (nothing and not beliefs.zero_price_is_free):
             return unroutable.over_price(model.id)
         if model.reasoning == "mandatory" and isinstance(reasoning, dict) and reasoning.get("effort") == "none":
             return refusals.REASONING_MANDATORY
@@ -144,6 +147,14 @@ def text_of(message: Json) -> str:
     parts = [content, *(part.get("text") for part in _parts(message))]
     text = "\n".join(part for part in parts if isinstance(part, str))
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")  # JSON can hold half a character
+
+
+def _number(value: object) -> float:
+    """A price as a number; what is none is more than nothing."""
+    try:
+        return float(str(value))
+    except ValueError:
+        return 1.0
 
 
 def _object(value: object) -> Json:

@@ -6,6 +6,7 @@ import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from bot.openrouter.sandbox.fault import Alters
 from bot.openrouter.sandbox.faults import FAULTS, faults_of
 from bot.openrouter.sandbox.tellings import TELLINGS
 
@@ -70,7 +71,7 @@ class FaultRule:
             raise ValueError("fault: missing" if not self.fault else "mix: there is a fault already")
         for name in (self.fault,) if self.fault else self.mix:
             if not meant(name, self.path):
-                there = [*TELLINGS.get(self.path, ()), *FAULTS, "class:KIND"]
+                there = [*TELLINGS.get(self.path, ()), *(one for one in FAULTS if meant(one, self.path)), "class:KIND"]
                 raise ValueError(f"{'fault' if self.fault else 'mix'}: {name!r} is none of {', '.join(sorted(there))}")
         if any(weight < 0 for weight in self.mix.values()) or (self.mix and not sum(self.mix.values()) > 0):
             raise ValueError("mix: weights are not negative, and one is above 0")
@@ -122,10 +123,15 @@ class Faults:
 
 
 def meant(name: str, path: str) -> tuple[str, ...]:
-    """The faults a name stands for on a path; none: there is no such name."""
-    if name.startswith("class:"):
-        return faults_of(name.removeprefix("class:"))
-    return (name,) if name in FAULTS or name in TELLINGS.get(path, ()) else ()
+    """The faults a name stands for on a path; none: there is none, or it is about answers and here are none."""
+    if name in TELLINGS.get(path, ()):
+        return (name,)
+    named = faults_of(name.removeprefix("class:")) if name.startswith("class:") else (name,)
+    return tuple(one for one in named if one in FAULTS and (path == COMPLETIONS or not _alters(one)))
+
+
+def _alters(name: str) -> bool:
+    return isinstance(FAULTS[name].act, Alters)
 
 
 def _reached(seconds: float, call: Call) -> bool:

@@ -25,7 +25,7 @@ from bot.openrouter.sandbox.play import Tally, play
 from bot.openrouter.sandbox.refusals import Refusal
 from bot.openrouter.sandbox.request import Ask
 from bot.openrouter.sandbox.script import AUTH_KEYS, COMPLETIONS, PATHS, Call, meant
-from bot.openrouter.sandbox.settings import SandboxSettings
+from bot.openrouter.sandbox.settings import Beliefs, SandboxSettings
 from bot.openrouter.sandbox.tellings import TELLINGS
 from bot.openrouter.sandbox.wire import Reply, json_reply
 
@@ -92,7 +92,7 @@ class Sandbox:
         app.router.add_get(linking.PATH, self._approve)
         for path in (*PATHS, *reports.ALIASES):
             if path != COMPLETIONS:
-                app.router.add_route("POST" if path == AUTH_KEYS else "GET", PREFIX + path, self._tell)
+                app.router.add_route("*" if path == AUTH_KEYS else "GET", PREFIX + path, self._tell)
         self._runner = web.AppRunner(app, handler_cancellation=True, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
         await self._runner.setup()
         try:
@@ -171,11 +171,15 @@ class Sandbox:
         finally:
             if not tally.over:
                 outcome = "cut_by_shutdown" if self._closing else "cut_by_client"
-            price = _price(decision, outcome, tally)
+            price, units = _price(decision, outcome, tally, self._settings.beliefs), decision.units
             byok = self._log.attempts[number - 1].byok
+            if caller is not None and outcome == "cut_by_client" and not self._settings.beliefs.cut_streams_count:
+                self._account(caller.account).give_back(at, units)
+                units = 0
             self._log.ended(
                 number,
                 outcome=outcome,
+                units=units,
                 ended_at=self._clock.now(),
                 bytes_sent=tally.bytes,
                 completion_tokens=tally.tokens,
@@ -217,6 +221,8 @@ class Sandbox:
         self, path: str, request: web.Request, raw: bytes, at: Instant, caller: Caller | Refusal
     ) -> Json | Refusal:
         if path == AUTH_KEYS:
+            if request.method != "POST":
+                return refusals.NO_METHOD
             return self._keys.exchange(raw, at=at, beliefs=self._settings.beliefs)
         if path == "/models":
             return catalogue.listing(without=self._settings.withdrawn)
@@ -300,11 +306,13 @@ def _planned(reply: Reply) -> Outcome:
     return "failed" if reply.broken else "finished"
 
 
-def _price(decision: Decision, outcome: Outcome, tally: Tally) -> Decimal:
+def _price(decision: Decision, outcome: Outcome, tally: Tally, beliefs: Beliefs) -> Decimal:
     """USD for what was written, also if the client cut it; nothing for a failure.
 
     Tokens written and the model's prices alone decide, so `wrong_cost` tells of a charge that is never made.
     """
     if decision.answer is None or decision.model is None or not tally.tokens or outcome in ("failed", "rejected"):
         return Decimal(0)
-    return decision.model.cost(decision.answer.prompt_tokens, tally.tokens)
+    whole = outcome == "cut_by_client" and beliefs.cut_streams_cost_whole
+    written = decision.answer.completion_tokens if whole else tally.tokens
+    return decision.model.cost(decision.answer.prompt_tokens, written)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields, replace
 from decimal import Decimal
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from bot.openrouter.sandbox.script import Faults
 
@@ -45,6 +45,16 @@ class Beliefs:
     """What the minute's limit refuses is taken from the day all the same."""
     cut_streams_count: bool = True
     """A stream its reader left early is taken from the day all the same."""
+    cut_streams_cost_whole: bool = False
+    """A stream its reader left early is billed as if it had been read to its end; some providers cannot stop."""
+    debt_stops_free_models: bool = True
+    """A negative balance refuses free models too. The documentation says that it may."""
+    key_limit_stops_free_models: bool = False
+    """A key whose limit is spent is refused free models too."""
+    router_minds_length: bool = True
+    """`openrouter/free` picks among the models whose window holds the request."""
+    zero_price_is_free: bool = True
+    """`provider.max_price` of zero lets free models through; if not, nothing is cheap enough."""
     each_try_counts: bool = False
     """A request with fallbacks takes a unit for each free model it tries, not one."""
     router_counts: bool = True
@@ -57,8 +67,26 @@ class Beliefs:
     """Faults that leave the allowance alone, such as what an edge answers that never passed the request on."""
     state_echoed: bool = True
     """The page that links an account hands `state` back to the callback."""
-    code_errors: Literal["seen", "documented"] = "seen"
-    """A code nobody gave is a 400, as it was seen, or a 403, as it is documented."""
+    wrong_code_is_400: bool = True
+    """A code nobody gave is a 400, as it was seen, not the documented 403."""
+
+    def turned(self, names: Iterable[str]) -> Beliefs:
+        """These beliefs with some turned round.
+
+        Raises:
+            ValueError: there is no such belief, or it is not one of yes or no.
+        """
+        given = set(names)
+        for name in given:
+            if name not in self.switches():
+                raise ValueError(f"{name!r} is none of {', '.join(self.switches())}")
+        other: dict[str, Any] = {name: not getattr(self, name) for name in given}
+        return replace(self, **other)
+
+    @classmethod
+    def switches(cls) -> tuple[str, ...]:
+        """The names of those that are yes or no."""
+        return tuple(field.name for field in fields(cls) if isinstance(field.default, bool))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

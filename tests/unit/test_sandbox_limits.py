@@ -72,13 +72,13 @@ def test_a_keys_usage_is_of_its_day_its_week_from_monday_and_its_month() -> None
     account.charge("k", Decimal(1000), MIDNIGHT, byok=True)
     now = Instant(MIDNIGHT + 60)
     # The week began on the last day of September, four days before; the month the day after that.
-    of: dict[Period | None, Decimal] = {
-        "daily": Decimal(1),
-        "weekly": Decimal(7),
-        "monthly": Decimal(3),
-        None: Decimal(15),
+    spent: dict[Period | None, int] = {
+        "daily": 1,
+        "weekly": 7,
+        "monthly": 3,
+        None: 15,
     }
-    assert {period: account.usage("k", now, period) for period in of} == of
+    assert {period: account.usage("k", now, period) for period in spent} == spent
     assert account.usage("k", now, None, byok=True) == 1000
     assert account.billed() == 115
     limited = AccountSettings(key_limit=Decimal(5), key_limit_reset="daily", credits=Decimal(120), spent=Decimal(10))

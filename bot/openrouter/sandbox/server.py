@@ -33,6 +33,8 @@ PREFIX = "/api/v1"
 FAULT_HEADER = "X-Sandbox-Fault"
 OPEN_PATHS = ("/models", AUTH_KEYS)
 """Need no key."""
+CACHED = {"/models": "public, max-age=120"}
+"""What may be kept of an answer to a GET; of all others, nothing."""
 MAX_BODY = 8 * 1024 * 1024
 SHUTDOWN_SECONDS = 0.5
 
@@ -214,7 +216,7 @@ class Sandbox:
             return await self._play(body.reply(), request, Tally())
         if name is not None and name in TELLINGS.get(path, ()):
             body = TELLINGS[path][name](body)
-        reply = json_reply(body, headers={"Cache-Control": "private, no-store"})
+        reply = json_reply(body, headers={"Cache-Control": CACHED.get(path, "private, no-store")})
         return await self._play(act.change(reply) if isinstance(act, Breaks) else reply, request, Tally())
 
     def _told(

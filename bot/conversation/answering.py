@@ -23,6 +23,7 @@ from bot.conversation.context import Asking, Context, QuestionTooLongError, buil
 from bot.conversation.exchange import Exchange
 from bot.conversation.failures import for_the_operator, gives_back, reply_error, worth_another
 from bot.conversation.lessons import Lessons
+from bot.conversation.second_attempts import SecondAttempts
 from bot.conversation.transcripts import Transcripts
 from bot.errors import FailureKind, Refused, ReplyError, UpstreamFailure
 from bot.messages import Finished, IncomingMessage, Notice, Queued, Started, TextDelta
@@ -84,6 +85,7 @@ class Answering:
     ) -> None:
         self._scheduler, self._model, self._shelf, self._lessons = scheduler, model, shelf, lessons
         self._transcripts, self._clock, self._pseudonym, self._metrics = transcripts, clock, pseudonym, metrics
+        self._second_attempts = SecondAttempts(clock)
 
     def route(self, message: IncomingMessage) -> Route:
         """Where a message would go if it was sent now, whatever its length. Raises as the router does."""
@@ -254,6 +256,8 @@ class Answering:
 
     async def _another(self, exchange: Exchange, lease: Lease, failure: UpstreamFailure) -> _Chance | None:
         """The other attempt, with the first settled; None: there is none to be had, and the first is still open."""
+        if self._second_attempts.left(self._scheduler.caps.rpd) <= 0:
+            return None
         try:
             route = self._choose(exchange)
         except ReplyError:  # what was asked for rests now
@@ -262,6 +266,7 @@ class Answering:
         other = await self._scheduler.retry(lease, outcome, self._claim(exchange, route))
         if other is None:
             return None
+        self._second_attempts.spend()
         self._metrics.second_attempts.inc()
         exchange.say(Notice(kind="second_attempt"))
         return _Chance(lease=other, route=route, turns=None, after=failure)

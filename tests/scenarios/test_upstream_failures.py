@@ -195,7 +195,7 @@ async def test_second_attempts_have_a_small_part_of_the_day(tmp_path: Path, cloc
 
 
 async def test_the_daily_limit_ends_the_day_for_all_in_line_at_once(tmp_path: Path, clock: VirtualClock) -> None:
-    env = {"pool_rpm": "2"}
+    env = {"pool_rpm": "1"}
     rules = (FaultRule(fault="account_daily", at=(3,)),)
     sandbox = SandboxSettings(faults=Faults(rules=rules))
     async with deployment(tmp_path, clock, sandbox=sandbox, env=env) as potluck:
@@ -213,26 +213,18 @@ async def test_the_daily_limit_ends_the_day_for_all_in_line_at_once(tmp_path: Pa
 
 
 async def test_the_minutes_limit_pauses_the_line_in_its_order(tmp_path: Path, clock: VirtualClock) -> None:
-    async with deployment(tmp_path, clock, sandbox=once("account_minute")) as potluck:
+    async with deployment(tmp_path, clock, sandbox=once("account_minute"), env={"pool_rpm": "1"}) as potluck:
         first = await potluck.ask("first")
         assert first.error == "upstream_busy"
         assert isinstance(first.ending, Failed)
         until = first.ending.error.resets_at
         assert until is not None
-        order: list[str] = []
-
-        async def ask(name: str) -> None:
-            message = potluck.message(name)
-            heard = Heard()
-            asking = asyncio.create_task(potluck.hear(message, heard=heard))
-            while not heard.started:
-                await asyncio.sleep(0.05)
-            order.append(name)
-            assert clock.now() >= until
-            await asking
-
-        await asyncio.gather(*(ask(f"m{number}") for number in range(5)))
-        assert order == [f"m{number}" for number in range(5)]
+        all_heard = await asyncio.gather(*(potluck.ask(f"m{number}") for number in range(4)))
+        assert [heard.error for heard in all_heard] == [None] * 4
+        assert [heard.places[0] for heard in all_heard] == [1, 2, 3, 4]
+        pseudonym = potluck.running.secret.pseudonym()
+        assert [attempt.user for attempt in potluck.sandbox.log[1:]] == [pseudonym(f"web:m{n}") for n in range(4)]
+        assert all(attempt.at >= until for attempt in potluck.sandbox.log[1:])
 
 
 async def test_a_limit_nobody_can_name_pauses_the_pool_for_a_minute(tmp_path: Path, clock: VirtualClock) -> None:

@@ -298,6 +298,8 @@ class Answering:
         self, exchange: Exchange, request: ChatRequest, route: Route, on_sent: Callable[[], None]
     ) -> ModelEnd:
         def check(body: Mapping[str, object]) -> None:
+            if self._scheduler.shut_for is not None:  # since the lease was given
+                raise Refused("pool_paused")
             if route.lane == "free" and (fault := guard(body, self._shelf.offer())) is not None:
                 raise _KeptBackError(fault)
 

@@ -14,7 +14,7 @@ from bot.openrouter.client import OpenRouter
 from bot.openrouter.models import EVERY, RETRY, Models
 from bot.openrouter.sandbox import FaultRule, Faults, Sandbox, SandboxSettings
 from bot.quota.ledger import PoolId
-from bot.routing.catalogue import FREE_ROUTER
+from bot.routing.catalogue import FREE_ROUTER, Catalogue
 from bot.storage.catalogue import SqlCatalogues
 from bot.storage.database import Database
 from bot.storage.migration import migrate
@@ -56,6 +56,10 @@ async def models(
         await sandbox.close()
 
 
+def known(watched: Models) -> Catalogue | None:
+    return watched.catalogue
+
+
 def both(fault: str, *, first: int = 1, last: int | None = None) -> Sequence[FaultRule]:
     """Both lists answer so."""
     paths = ("/models/user", "/models")
@@ -64,7 +68,7 @@ def both(fault: str, *, first: int = 1, last: int | None = None) -> Sequence[Fau
 
 async def test_the_accounts_own_list_is_taken_and_kept_whole(store: SqlCatalogues, clock: VirtualClock) -> None:
     async with models(store, clock) as (watched, _):
-        assert watched.catalogue is None
+        assert known(watched) is None
         await asyncio.sleep(1)
         assert watched.catalogue is not None
         assert watched.catalogue.personal
@@ -117,7 +121,7 @@ async def test_an_answer_that_would_take_the_models_away_does_not(
 async def test_after_a_failure_it_is_asked_for_again_soon(store: SqlCatalogues, clock: VirtualClock) -> None:
     async with models(store, clock, *both("edge_html", last=1)) as (watched, _):
         await asyncio.sleep(1)
-        assert watched.catalogue is None
+        assert known(watched) is None
         await asyncio.sleep(RETRY)
         assert watched.catalogue is not None
         assert watched.trouble is None

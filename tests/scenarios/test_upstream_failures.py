@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -11,9 +12,17 @@ from typing import NamedTuple
 import pytest
 
 from bot.clock import day_of, day_start
-from bot.errors import AnswerFailed, FailureKind
+from bot.conversation.answering import Answering
+from bot.conversation.exchange import Exchange
+from bot.conversation.lessons import Lessons
+from bot.errors import AnswerFailed, FailureKind, Refused
 from bot.messages import Failed, Finished, ModelId, Started
+from bot.openrouter.client import OpenRouter
 from bot.openrouter.sandbox import FAULTS, FaultRule, Faults, SandboxSettings
+from bot.ports import ChatModel, ChatRequest, ModelEvent
+from bot.routing.chain import Chain
+from bot.routing.shelf import Shelf
+from bot.storage.transcripts import SqlTranscripts
 from tests.fakes.deployment import Deployment, Heard, deployment
 from tests.fakes.virtual import VirtualClock
 
@@ -59,9 +68,9 @@ FAILING = [fault for fault in FAULTS.values() if fault.means is not None]
 WHOLE = [fault.name for fault in FAULTS.values() if fault.means is None]
 
 
-def once(fault: str, **where: int) -> SandboxSettings:
+def once(fault: str) -> SandboxSettings:
     """A sandbox whose first request meets a fault, and no other."""
-    return SandboxSettings(faults=Faults(rules=(FaultRule(fault=fault, last=1, **where),)))
+    return SandboxSettings(faults=Faults(rules=(FaultRule(fault=fault, last=1),)))
 
 
 @pytest.mark.parametrize("name", [fault.name for fault in FAILING])
@@ -122,29 +131,22 @@ async def test_a_failure_midway_keeps_the_text_and_marks_it_as_cut_off(tmp_path:
         assert heard.text[:20] in echo.text, "the conversation goes on from it"
 
 
-async def test_a_busy_model_is_not_asked_again_once_text_was_shown(tmp_path: Path, clock: VirtualClock) -> None:
-    async with deployment(tmp_path, clock) as potluck:
-        heard = await potluck.ask("ann", "sandbox:upstream_model_midway")
-        if "upstream_model_midway" not in FAULTS:
-            pytest.skip("the sandbox has no such fault")
-        assert heard.text
-        assert len(potluck.sandbox.log) == 1
-
-
 # --- one other attempt -----------------------------------------------------------------------------------
 
 
 async def test_another_attempt_answers_and_is_charged_to_the_pool_alone(tmp_path: Path, clock: VirtualClock) -> None:
     async with deployment(tmp_path, clock, sandbox=once("upstream_model")) as potluck:
-        heard = await potluck.ask("ann")
+        message = potluck.message("ann")
+        heard = await potluck.hear(message)
         assert isinstance(heard.ending, Finished)
         assert heard.ending.attempts == 2
         assert heard.notices.count("second_attempt") == 1
         assert len(potluck.sandbox.log) == 2
         await potluck.quiet()
         assert await potluck.counted() == {"leases": {"failed": 1, "answered": 1}, "used": 2, "taken": 1}
-        (turn,) = await potluck.running.conversations.turns(potluck.message("ann").conversation) or [None]
-        assert turn is None or turn.whole
+        (turn,) = await potluck.running.conversations.turns(message.conversation)
+        assert (turn.answer, turn.whole) == (heard.text, True)
+        assert (await potluck.hear(message)).events == [], "handled once, in two attempts"
 
 
 async def test_another_attempt_that_fails_differently_ends_as_that(tmp_path: Path, clock: VirtualClock) -> None:
@@ -296,6 +298,88 @@ async def test_whoever_waits_while_the_pool_is_shut_is_told_at_once(tmp_path: Pa
         potluck.running.scheduler.reopen()
         assert (await potluck.ask("late")).error is None
         await potluck.quiet()
+
+
+# --- the guard -------------------------------------------------------------------------------------------
+
+
+class Altered:
+    """A model whose client is at fault: what it is about to send is not what it was given."""
+
+    def __init__(self, model: ChatModel, alter: Callable[[dict[str, object]], None]) -> None:
+        self._model, self._alter = model, alter
+
+    async def stream(
+        self,
+        request: ChatRequest,
+        *,
+        on_sent: Callable[[], None],
+        check: Callable[[Mapping[str, object]], None] | None = None,
+    ) -> AsyncGenerator[ModelEvent]:
+        def altered(body: Mapping[str, object]) -> None:
+            document = dict(body)
+            self._alter(document)
+            assert check is not None
+            check(document)
+
+        async with aclosing(self._model.stream(request, on_sent=on_sent, check=altered)) as events:
+            async for event in events:
+                yield event
+
+
+def answering(potluck: Deployment, alter: Callable[[dict[str, object]], None]) -> tuple[Answering, OpenRouter]:
+    running = potluck.running
+    client = OpenRouter(base_url=running.upstream, api_key="sk-or-test", clock=running.clock)
+    shelf = Shelf(models=running.models, chain=Chain(), clock=running.clock)
+    made = Answering(
+        scheduler=running.scheduler,
+        model=Altered(client, alter),
+        shelf=shelf,
+        lessons=Lessons(scheduler=running.scheduler, shelf=shelf, account=running.account, clock=running.clock),
+        transcripts=SqlTranscripts(running.database, running.clock),
+        clock=running.clock,
+        pseudonym=running.secret.pseudonym(),
+        metrics=running.metrics,
+    )
+    return made, client
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"model": "sandbox/lantern-70b"}, {"models": ["openrouter/auto"]}, {"plugins": [{"id": "web"}]}, {"preset": "x"}],
+    ids=str,
+)
+async def test_what_could_cost_does_not_leave_and_shuts_the_pool(
+    tmp_path: Path, clock: VirtualClock, caplog: pytest.LogCaptureFixture, change: dict[str, object]
+) -> None:
+    async with deployment(tmp_path, clock) as potluck:
+        at_fault, client = answering(potluck, lambda body: body.update(change))
+        with pytest.raises(Refused) as refused:
+            await at_fault.answer(Exchange(potluck.message("ann")))
+        assert refused.value.code == "pool_paused"
+        assert potluck.running.conversations.pool().shut_for == "guard"
+        assert "ERROR" in {record.levelname for record in caplog.records}
+        assert (await potluck.ask("ben")).error == "pool_paused"
+        assert potluck.sandbox.log == []
+        await potluck.quiet()
+        assert (await potluck.counted())["used"] == 0
+        await client.close()
+
+
+async def test_a_model_that_goes_away_between_choosing_and_sending_is_chosen_anew(
+    tmp_path: Path, clock: VirtualClock
+) -> None:
+    wish = ModelId("sandbox/meadow-8b:free")
+    async with deployment(tmp_path, clock) as potluck:
+        late, client = answering(potluck, lambda _: potluck.running.models.missing(wish))
+        exchange = Exchange(replace(potluck.message("ann"), model=wish))
+        ending = await late.answer(exchange)
+        assert isinstance(ending, Finished)
+        assert [attempt.model_asked for attempt in potluck.sandbox.log] == ["openrouter/free"]
+        assert potluck.running.conversations.pool().shut_for is None
+        await potluck.quiet()
+        assert await potluck.counted() == {"leases": {"released": 1, "answered": 1}, "used": 1, "taken": 1}
+        await client.close()
 
 
 # --- models ----------------------------------------------------------------------------------------------

@@ -282,12 +282,12 @@ def test_more_a_minute_than_openrouter_starts_is_told_of_the_real_one() -> None:
 
 
 @asynccontextmanager
-async def sandboxed(patient: Patient, sandbox: SandboxSettings, **env: str) -> AsyncIterator[Sandbox]:
+async def sandboxed(patient: Patient, sandbox: SandboxSettings, *, preferred: str = "") -> AsyncIterator[Sandbox]:
     """The patient has been looked at with this sandbox for OpenRouter; it costs no request."""
     upstream = Sandbox(sandbox, CLOCK)
     try:
         url = await upstream.start()
-        await patient.look(OPENROUTER_API_KEY=KEY, OPENROUTER_BASE_URL=url, **env)
+        await patient.look(OPENROUTER_API_KEY=KEY, OPENROUTER_BASE_URL=url, FREE_MODELS=preferred)
         yield upstream
         assert upstream.log == []
     finally:
@@ -335,10 +335,10 @@ async def test_use_by_other_programs(patient: Patient) -> None:
 
 
 async def test_preferred_models_and_those_that_are_gone(patient: Patient) -> None:
-    async with sandboxed(patient, SandboxSettings(), FREE_MODELS="sandbox/meadow-8b:free"):
+    async with sandboxed(patient, SandboxSettings(), preferred="sandbox/meadow-8b:free"):
         assert patient.level("FREE_MODELS") == "ok"
         assert "8,192 tokens fit all" in patient["FREE_MODELS"].found
-    async with sandboxed(patient, SandboxSettings(), FREE_MODELS="sandbox/meadow-8b:free,sandbox/bygone-7b:free"):
+    async with sandboxed(patient, SandboxSettings(), preferred="sandbox/meadow-8b:free,sandbox/bygone-7b:free"):
         assert patient.level("FREE_MODELS") == "warning"
         assert "bygone" in patient["FREE_MODELS"].found
         assert "meadow" not in patient["FREE_MODELS"].found

@@ -30,7 +30,11 @@ async def run(settings: Settings, *, say: Callable[[str], None]) -> None:
     async with service(settings, SystemClock()) as running:
 
         async def health() -> Readiness:
-            parts = {"database": "ok", "openrouter": running.account.trouble or "ok"}
+            parts = {
+                "database": "ok",
+                "openrouter": running.account.trouble or "ok",
+                "pool": running.scheduler.shut_for or "ok",
+            }
             try:
                 await asyncio.wait_for(running.database.read(lambda core: core.exec_driver_sql("SELECT 1").all()), 2)
             except Exception as error:

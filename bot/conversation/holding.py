@@ -124,6 +124,8 @@ class Holding:
         today = day_of(self._clock.now())
         for held in [held for held in self._waiting.values() if day_of(held.held_at) != today]:
             await self._over(held, self._failed(held, Refused("hold_expired")))
+        if self._scheduler.shut_for is not None:
+            return  # they wait on: it may open again today
         # Most find no room, and letting one through makes none for another: only the rest need an order.
         asking = {held.message.author: held.message.community for held in self._waiting.values()}
         roomy = {member for member, community in asking.items() if self._scheduler.room(member, community)}
@@ -143,8 +145,8 @@ class Holding:
     async def _let_through(self, held: HeldQuestion) -> None:
         exchange = self._exchanges[held.ticket]
         ending = await self._answer(exchange)
-        if isinstance(ending, Failed) and ending.error.code == "daily_share_spent":
-            # Somebody was quicker: it waits on, where it was.
+        if isinstance(ending, Failed) and ending.error.code in ("daily_share_spent", "pool_paused"):
+            # Somebody was quicker, or the pool was just shut: it waits on, where it was.
             self._take(held)
             return
         if self._closing and not exchange.sealed:

@@ -30,6 +30,8 @@ AGAIN = 60.0
 """Seconds between looks while the pool is shut; and from one examination of a trouble to the next."""
 MIDNIGHT_EVERY = 10.0
 """Seconds between looks while nothing starts because it is not known whether the account's day has begun."""
+SOON = 30.0
+"""Seconds after a look in which no refusal asks for another."""
 GAP = 5.0
 """Seconds between two looks at least, whoever wants them."""
 _AFTER_MIDNIGHT = 3.0
@@ -63,8 +65,9 @@ class Account:
         self._wake = asyncio.Event()
 
     def limited(self) -> None:
-        """OpenRouter has said that it is too much: look soon."""
-        self._wake.set()
+        """OpenRouter has said that it is too much: look soon, unless one just has. Its count is a minute old anyway."""
+        if self._clock.monotonic() - self._looked_at >= SOON:
+            self._wake.set()
 
     def suspect(self, trouble: AccountTrouble) -> None:
         """A request failed as if this were wrong. Examined soon, unless it just was: requests may say so all day."""

@@ -21,10 +21,11 @@ from typing import assert_never
 from bot.clock import Clock, Instant
 from bot.conversation.context import Asking, Context, QuestionTooLongError, build, needed
 from bot.conversation.exchange import Exchange
-from bot.conversation.failures import for_the_operator, gives_back, reply_error, worth_another
+from bot.conversation.failures import VerdictOnlyError, for_the_operator, gives_back, reply_error, worth_another
 from bot.conversation.lessons import Lessons
 from bot.conversation.second_attempts import SecondAttempts
 from bot.conversation.transcripts import Transcripts
+from bot.conversation.verdicts import is_verdict, may_become_verdict
 from bot.errors import FailureKind, Refused, ReplyError, UpstreamFailure
 from bot.messages import Finished, IncomingMessage, Notice, Queued, Started, TextDelta
 from bot.ports import ChatModel, ChatRequest, ModelEnd, ModelText, ModelThinking, Turn
@@ -304,20 +305,34 @@ class Answering:
                 raise _KeptBackError(fault)
 
         began: Instant | None = self._clock.now()
+        held: str | None = ""
         async with aclosing(self._model.stream(request, on_sent=on_sent, check=check)) as events:
-            async for event in events:
-                match event:
-                    case ModelText(text=text):
-                        if began is not None:
-                            self._metrics.first_text.observe(max(0.0, self._clock.now() - began))
-                            began = None
-                        exchange.say(TextDelta(text=text))
-                    case ModelThinking():
-                        pass
-                    case ModelEnd():
-                        return event
-                    case _:
-                        assert_never(event)
+            try:
+                async for event in events:
+                    match event:
+                        case ModelText(text=text):
+                            if began is not None:
+                                self._metrics.first_text.observe(max(0.0, self._clock.now() - began))
+                                began = None
+                            if held is not None:
+                                text = held + text
+                                if may_become_verdict(text):
+                                    held = text
+                                    continue
+                                held = None
+                            exchange.say(TextDelta(text=text))
+                        case ModelThinking():
+                            pass
+                        case ModelEnd():
+                            if held and self._shelf.may_judge(event.model) and is_verdict(held):
+                                held = None
+                                raise VerdictOnlyError
+                            return event
+                        case _:
+                            assert_never(event)
+            finally:
+                if held and held.strip() and not exchange.over:
+                    exchange.say(TextDelta(text=held))
         raise UpstreamFailure(FailureKind.CUT_OFF)
 
     def _trip(self, fault: Fault) -> None:

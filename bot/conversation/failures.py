@@ -82,6 +82,13 @@ _NO_ROUTE: dict[NoRoute, FailureReason] = {
 _DATA_POLICY = "the account's privacy settings forbid a free model: allow them at openrouter.ai/settings/privacy"
 
 
+class VerdictOnlyError(UpstreamFailure):
+    """A safety classifier was picked, and judged the question."""
+
+    def __init__(self) -> None:
+        super().__init__(FailureKind.EMPTY_ANSWER)
+
+
 def reply_error(failure: UpstreamFailure, *, day_resets_at: Instant) -> ReplyError:
     """The one error a failure ends a reply with."""
     if failure.kind is FailureKind.ACCOUNT_DAILY:
@@ -89,6 +96,8 @@ def reply_error(failure: UpstreamFailure, *, day_resets_at: Instant) -> ReplyErr
     if failure.kind is FailureKind.TOO_LARGE:
         return Refused("too_long")
     meaning = _MEANINGS[failure.kind]
+    if isinstance(failure, VerdictOnlyError):
+        return AnswerFailed(meaning.code, reason="classifier")
     reason = _NO_ROUTE.get(failure.route) if failure.route is not None else meaning.reason
     return AnswerFailed(meaning.code, resets_at=failure.retry_at, reason=reason)
 

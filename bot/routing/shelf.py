@@ -50,5 +50,12 @@ class Shelf:
         if len(route.models) == 1:
             self._models.missing(route.model)
 
+    def may_judge(self, model: ModelId) -> bool:
+        """A model that answered may be one that only judges: it is, or nothing is known of it."""
+        catalogue = self._models.catalogue
+        listed = catalogue.models if catalogue is not None else {}
+        entry = listed.get(model) or listed.get(ModelId(f"{model}:free"))  # some answers leave the variant out
+        return entry is None or entry.judges
+
     def answered(self, model: ModelId) -> None:
         self._cooling.succeeded(model)

@@ -115,6 +115,18 @@ async def test_odd_but_whole_answers_are_answers(tmp_path: Path, clock: VirtualC
         assert await potluck.counted() == {"leases": {"answered": 1}, "used": 1, "taken": 1}
 
 
+async def test_a_classifiers_verdict_is_no_answer(tmp_path: Path, clock: VirtualClock) -> None:
+    async with deployment(tmp_path, clock) as potluck:
+        heard = await potluck.ask("ann", "sandbox:classifier")
+        assert heard.error == "empty_answer"
+        assert heard.text == "", "it is not shown"
+        assert isinstance(heard.ending, Failed)
+        assert isinstance(heard.ending.error, AnswerFailed)
+        assert heard.ending.error.reason == "classifier"
+        await potluck.quiet()
+        assert await potluck.counted() == {"leases": {"failed": 1}, "used": 1, "taken": 0}
+
+
 # --- text that was shown ---------------------------------------------------------------------------------
 
 

@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Coroutine
 from datetime import datetime
+from decimal import Decimal, InvalidOperation
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TextIO
@@ -78,9 +79,9 @@ def run(only: str) -> None:
     if unknown:
         raise click.UsageError(f"--only {', '.join(sorted(unknown))}: there is no such adapter. There is: web.")
     settings = settings_and_logs()
-    from bot import app
+    from bot import running
 
-    run_async(app.run(settings, say=click.echo))
+    run_async(running.run(settings, say=click.echo))
 
 
 @main.command()
@@ -269,36 +270,69 @@ def migrate() -> None:
 @main.command()
 @click.option("--host", default="127.0.0.1", show_default=True)
 @click.option("--port", default=8090, show_default=True, help="0: any free one.")
-@click.option("--rpm", default=20, show_default=True, help="Requests a clock minute.")
-@click.option("--rpd", default=50, show_default=True, help="Requests a UTC day.")
+@click.option("--rpm", default=20, show_default=True, help="Requests to free models a clock minute.")
+@click.option("--rpd", default=50, show_default=True, help="Requests to free models a UTC day.")
+@click.option("--credits", "bought", default="0", show_default=True, metavar="USD", help="Bought, all time.")
+@click.option("--spent", default="0", show_default=True, metavar="USD", help="Used before; above --credits is a debt.")
+@click.option("--key-limit", metavar="USD", help="What each key may spend.")
+@click.option("--no-free-models", is_flag=True, help="The account's privacy settings shut free models out.")
+@click.option("--withdrawn", multiple=True, metavar="MODEL", help="No longer offered. May be given again.")
+@click.option("--key-stale", default=0.0, show_default=True, help="Seconds the day's count in /key may be old.")
+@click.option("--generation-delay", default=60.0, show_default=True, help="Seconds until /generation knows an answer.")
+@click.option("--doubt", multiple=True, metavar="NAME", help="Turn an uncertain reading round; docs/sandbox.md.")
 @click.option("--first-token", default=0.6, show_default=True, help="Seconds before an answer begins.")
 @click.option("--per-chunk", default=0.04, show_default=True, help="Seconds between its words.")
 @click.option("--seed", default=0, show_default=True)
 @click.option("--log", type=click.Path(dir_okay=False, path_type=Path), help="Note every request in this file.")
 @click.option("--faults", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="A script of faults.")
+@click.option("--list-faults", is_flag=True, help="Name every fault by what it means, and stop.")
 @one_line_errors
 def sandbox(
     host: str,
     port: int,
     rpm: int,
     rpd: int,
+    bought: str,
+    spent: str,
+    key_limit: str | None,
+    no_free_models: bool,
+    withdrawn: tuple[str, ...],
+    key_stale: float,
+    generation_delay: float,
+    doubt: tuple[str, ...],
     first_token: float,
     per_chunk: float,
     seed: int,
     log: Path | None,
     faults: Path | None,
+    list_faults: bool,
 ) -> None:
     """Run the OpenRouter sandbox alone, to try things against."""
-    from bot.openrouter.sandbox import Faults, SandboxSettings
-    from bot.openrouter.sandbox.alone import serve
+    from bot.openrouter.sandbox import Beliefs, SandboxSettings, load_faults
+    from bot.openrouter.sandbox.alone import listed, serve
 
+    if list_faults:
+        click.echo(listed())
+        return
     try:
-        script = Faults.load(faults) if faults else None
+        beliefs = Beliefs().turned(doubt)
+    except ValueError as error:
+        raise click.UsageError(f"--doubt: {error}") from None
+    try:
+        script = load_faults(faults) if faults else None
     except ValueError as error:
         raise click.UsageError(f"--faults {faults}: {error}") from None
     settings = SandboxSettings(
         rpm=rpm,
         rpd=rpd,
+        credits=_usd("--credits", bought),
+        spent=_usd("--spent", spent),
+        key_limit=_usd("--key-limit", key_limit) if key_limit is not None else None,
+        free_models=not no_free_models,
+        withdrawn=withdrawn,
+        key_stale_seconds=key_stale,
+        generation_delay_seconds=generation_delay,
+        beliefs=beliefs,
         first_token_seconds=first_token,
         seconds_per_chunk=per_chunk,
         seed=seed,
@@ -306,6 +340,17 @@ def sandbox(
         faults=script,
     )
     run_async(serve(settings, host=host, port=port, say=click.echo))
+
+
+def _usd(option: str, written: str) -> Decimal:
+    """Raises: click.UsageError: no amount of money."""
+    try:
+        amount = Decimal(written)
+    except InvalidOperation:
+        amount = Decimal(-1)
+    if not amount.is_finite() or amount < 0:
+        raise click.UsageError(f"{option} {written}: expected an amount in USD, such as 10 or 0.25")
+    return amount
 
 
 if __name__ == "__main__":

@@ -1,33 +1,38 @@
-"""The composition root: settings → database → pool → conversation service → adapters, and an end in order."""
+"""The composition root: settings → database → pool → conversation service, and an end in order."""
 
 from __future__ import annotations
 
 import asyncio
-import errno
-import signal
-from collections.abc import AsyncIterator, Callable
+import random
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
-from bot.clock import DAY, Clock, Instant, SystemClock, day_of
+from bot.clock import DAY, Clock, Instant, day_of
 from bot.conversation.answering import Answering
+from bot.conversation.lessons import Lessons
 from bot.conversation.service import ConversationService
 from bot.errors import FailureKind, PotluckError, StorageError
 from bot.openrouter.account import Account
 from bot.openrouter.client import OpenRouter
+from bot.openrouter.models import Models
 from bot.quota.ledger import Caps, PoolId
 from bot.quota.line import FairLine, FirstCome
 from bot.quota.scheduler import Scheduler
 from bot.quota.sharing import Days, FairDays, FirstComeDays
+from bot.routing.chain import Chain
+from bot.routing.shelf import Shelf
 from bot.secrets import Secret, load_secret
 from bot.settings import Settings
+from bot.storage.catalogue import SqlCatalogues
 from bot.storage.database import Database
 from bot.storage.held import SqlHeldQuestions
 from bot.storage.ledger import SqlLedger
 from bot.storage.migration import migrate
+from bot.storage.terms import SqlTerms
 from bot.storage.transcripts import SqlTranscripts
 from bot.telemetry.logs import logger
 from bot.telemetry.metrics import Metrics
@@ -60,6 +65,7 @@ class Service:
     scheduler: Scheduler
     conversations: ConversationService
     account: Account
+    models: Models
     metrics: Metrics
     upstream: str
     """The base URL requests go to."""
@@ -111,16 +117,27 @@ async def service(
             ledger=ledger,
             clock=clock,
             max_wait=settings.max_wait_seconds,
+            watched=True,
         )
-        await scheduler.open()
+        terms = SqlTerms(database, pool)
+        await scheduler.open(await terms.load())
         stack.push_async_callback(scheduler.close)
-        account = Account(client=client, scheduler=scheduler, learn_rpd=settings.pool_rpd is None)
-        await _first_look(account)
+        models = Models(
+            client=client, store=SqlCatalogues(database), pool=pool, clock=clock, chance=random.SystemRandom().random
+        )
+        await models.open()
+        account = Account(
+            client=client, scheduler=scheduler, models=models, clock=clock, learn_rpd=settings.pool_rpd is None
+        )
+        await _first_look(account, models)
+        shelf = Shelf(models=models, chain=Chain.of(settings.free_models), clock=clock)
         transcripts = SqlTranscripts(database, clock)
         conversations = ConversationService(
             answering=Answering(
                 scheduler=scheduler,
                 model=client,
+                shelf=shelf,
+                lessons=Lessons(scheduler=scheduler, shelf=shelf, account=account, clock=clock),
                 transcripts=transcripts,
                 clock=clock,
                 pseudonym=secret.pseudonym(),
@@ -129,6 +146,7 @@ async def service(
             scheduler=scheduler,
             transcripts=transcripts,
             held=SqlHeldQuestions(database),
+            terms=terms,
             clock=clock,
             metrics=metrics,
             sandbox=settings.sandbox,
@@ -136,7 +154,9 @@ async def service(
         await conversations.open()
         stack.push_async_callback(conversations.close)
         metrics.watch_pool(conversations.pool)
-        for chore in (account.watch(), _prune(transcripts, ledger, clock, settings)):
+        metrics.watch("potluck_pool_elsewhere", "Units of the day that other programs used.", lambda: scheduler.drift)
+        metrics.watch("potluck_catalogue_age_seconds", "Since the models were last listed.", lambda: models.age)
+        for chore in (account.watch(), models.watch(), _prune(transcripts, ledger, clock, settings)):
             task = asyncio.create_task(chore)
             stack.push_async_callback(_end, task)
         yield Service(
@@ -147,6 +167,7 @@ async def service(
             scheduler=scheduler,
             conversations=conversations,
             account=account,
+            models=models,
             metrics=metrics,
             upstream=upstream,
             recovered=recovered,
@@ -185,12 +206,15 @@ async def _start_sandbox(stack: AsyncExitStack, settings: Settings, clock: Clock
     return url
 
 
-async def _first_look(account: Account) -> None:
+async def _first_look(account: Account, models: Models) -> None:
+    """Ask before the first question comes, where that is quick. Models that were kept need no look now."""
     try:
         async with asyncio.timeout(_FIRST_LOOK):
             await account.look()
+            if models.catalogue is None:
+                await models.look()
     except TimeoutError:
-        account.trouble = FailureKind.TIMEOUT.value
+        account.trouble = account.trouble or FailureKind.TIMEOUT.value
 
 
 async def _prune(transcripts: SqlTranscripts, ledger: SqlLedger, clock: Clock, settings: Settings) -> None:
@@ -206,87 +230,3 @@ async def _end(task: asyncio.Task[None]) -> None:
     task.cancel()
     with suppress(asyncio.CancelledError):
         await task
-
-
-async def run(settings: Settings, *, say: Callable[[str], None]) -> None:
-    """Run until SIGINT or SIGTERM; `say` gets the lines a person reads at the start.
-
-    Raises:
-        PotluckError: it could not start, or an adapter failed.
-    """
-    from adapters.web.server import Readiness, WebAdapter
-
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for name in (signal.SIGINT, signal.SIGTERM):
-        with suppress(NotImplementedError):  # Windows
-            loop.add_signal_handler(name, stop.set)
-
-    async with service(settings, SystemClock()) as running:
-
-        async def health() -> Readiness:
-            parts = {"database": "ok", "openrouter": running.account.trouble or "ok"}
-            try:
-                await asyncio.wait_for(running.database.read(lambda core: core.exec_driver_sql("SELECT 1").all()), 2)
-            except Exception as error:
-                parts["database"] = type(error).__name__
-            return Readiness(ready=parts["database"] == "ok", parts=parts)
-
-        web = WebAdapter(
-            conversations=running.conversations,
-            clock=running.clock,
-            host=settings.web_host,
-            port=settings.web_port,
-            token=settings.web_token.get_secret_value() if settings.web_token else None,
-            health=health,
-            metrics=running.metrics.page,
-            retain_messages_days=settings.retain_messages_days,
-            retain_counts_days=settings.retain_counts_days,
-        )
-        try:
-            url = await web.start()
-        except OSError as error:
-            raise StartError(_why_no_port(settings, error)) from None
-        for line in started(running, url):
-            say(line)
-        serving = asyncio.create_task(web.run())
-        stopping = asyncio.create_task(stop.wait())
-        await asyncio.wait([serving, stopping], return_when=asyncio.FIRST_COMPLETED)
-        say("Stopping.")
-        stopping.cancel()
-        # First what is under way, so that each reply gets its own last word; then the page.
-        await running.conversations.close()
-        serving.cancel()
-        with suppress(asyncio.CancelledError):
-            await serving
-
-
-def _why_no_port(settings: Settings, error: OSError) -> str:
-    where = f"{settings.web_host}:{settings.web_port}"
-    if error.errno == errno.EADDRINUSE:
-        return f"Port {settings.web_port} is taken. Stop what uses it, or set WEB_PORT to another (0: any free one)."
-    return (
-        f"The page cannot listen on {where}: {error.strerror}. Set WEB_HOST and WEB_PORT to an address of this machine."
-    )
-
-
-def started(running: Service, url: str) -> list[str]:
-    """What is on, what is off, and which variable would turn it on."""
-    settings, caps = running.settings, running.scheduler.caps
-    trouble = running.account.trouble
-    lines = [("Potluck", url)]
-    if settings.sandbox:
-        lines.append(("OpenRouter", "the built-in sandbox stands in; set OPENROUTER_API_KEY for the real one"))
-    else:
-        lines.append(("OpenRouter", running.upstream + (f" (says nothing yet: {trouble})" if trouble else "")))
-    lines += [
-        ("Pool", f"{caps.rpd:,} requests a day, {caps.rpm:,} a minute; {running.scheduler.used:,} used today"),
-        ("Database", str(settings.database_file)),
-    ]
-    if running.recovered:
-        lines.append(("Recovered", f"{running.recovered} cut off when it last ended; they count as spent"))
-    if running.secret.made_at:
-        lines.append(("Secret", f"made in {running.secret.made_at}; keep that file, or set SECRET_KEY"))
-    if settings.web_token is None:
-        lines.append(("Web page", "answers this machine only; set WEB_TOKEN, then WEB_HOST, to let others in"))
-    return [f"{name:<12}{text}" for name, text in lines]

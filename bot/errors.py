@@ -196,3 +196,7 @@ class UpstreamFailure(PotluckError):
         """Of `NO_ENDPOINTS`: why; None for every other kind."""
         self.detail = detail
         """For the operator's log at DEBUG only: may hold provider text. Never shown, never logged above DEBUG."""
+
+
+AccountTrouble: TypeAlias = Literal["bad_key", "out_of_credit", "no_free_models"]
+"""What can be wrong with the account as a whole, so that nobody's question would be answered."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, TypeAlias
 
@@ -44,6 +44,8 @@ class ChatRequest:
     """A keyed hash of the conversation: OpenRouter keeps a conversation on one provider by it."""
     attempt: str
     """The lease's id, sent as metadata so that an attempt can be matched with the account's own log."""
+    fallbacks: Sequence[ModelId] = ()
+    """Models OpenRouter tries in turn, within this one request, where `model` cannot answer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,8 +78,17 @@ ModelEvent: TypeAlias = ModelText | ModelThinking | ModelEnd
 class ChatModel(Protocol):
     """Something that answers. `bot.openrouter.client.OpenRouter` is the one; tests script others."""
 
-    def stream(self, request: ChatRequest, *, on_sent: Callable[[], None]) -> AsyncGenerator[ModelEvent]:
+    def stream(
+        self,
+        request: ChatRequest,
+        *,
+        on_sent: Callable[[], None],
+        check: Callable[[Mapping[str, object]], None] | None = None,
+    ) -> AsyncGenerator[ModelEvent]:
         """Send one request and yield its answer as it comes. Never retries.
+
+        `check` is shown the very document that is about to be sent, and raises what then is raised here if it must not
+        be: nothing has left by then.
 
         `on_sent` is called once, at the last moment before bytes may leave: while it has not been called,
         nothing was sent and nothing can have been counted. Closing the generator or cancelling its task

@@ -1,27 +1,39 @@
-"""From a question to its ending: wait for a lease, send, read the answer as it comes, settle.
+"""From a question to its ending.
 
-What was sent is settled whatever happens here, and what was never sent is released: both in one `finally`.
+1. What no model could take is refused at once.
+2. The question waits in line. When its turn comes its route is chosen, as the models stand then, and a unit reserved.
+3. What of the conversation fits the route goes along.
+4. The guard reads the very body that is to leave. What it stops was not sent; what could have cost shuts the pool.
+5. The answer is told as it is read. Text that was shown stays, whatever comes after it.
+6. A failure teaches the pool (`lessons`).
+7. If nothing was shown and a model had no room, one other attempt leaves, where the pool can spare a unit.
+8. What was sent is settled whatever happens here, and what was never sent is released: both in one `finally`.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import assert_never
 
 from bot.clock import Clock, Instant
-from bot.conversation.context import Asking, Context, QuestionTooLongError, build
+from bot.conversation.context import Asking, Context, QuestionTooLongError, build, needed
 from bot.conversation.exchange import Exchange
-from bot.conversation.failures import gives_back, reply_error
+from bot.conversation.failures import VerdictOnlyError, for_the_operator, gives_back, reply_error, worth_another
+from bot.conversation.lessons import Lessons
+from bot.conversation.second_attempts import SecondAttempts
 from bot.conversation.transcripts import Transcripts
-from bot.errors import FailureKind, Refused, UpstreamFailure
-from bot.messages import Finished, Notice, Queued, Started, TextDelta
+from bot.conversation.verdicts import is_verdict, may_become_verdict
+from bot.errors import FailureKind, Refused, ReplyError, UpstreamFailure
+from bot.messages import Finished, IncomingMessage, Notice, Queued, Started, TextDelta
 from bot.ports import ChatModel, ChatRequest, ModelEnd, ModelText, ModelThinking, Turn
 from bot.quota.ledger import AlreadyHandled, Claim, Lease, Outcome, Question
 from bot.quota.scheduler import Place, Scheduler
-from bot.routing.router import Route
+from bot.routing.guard import Fault, costs, guard
+from bot.routing.router import Needs, Route
+from bot.routing.shelf import Shelf
 from bot.telemetry.logs import logger
 from bot.telemetry.metrics import Metrics
 
@@ -29,7 +41,32 @@ log = logger(__name__)
 
 _TURNS = 60
 """Turns read from a conversation; what of them fits is sent."""
-_MINUTE = 60.0
+_TRIPPED = {
+    True: "an answer of the free lane was charged for, so nothing more is sent: look at openrouter.ai/activity and "
+    "lower the key's limit, then restart or resume",
+    False: "a request of the free lane could have cost something, so it was kept back and nothing more is sent: "
+    "report this fault of Potluck's, then restart or resume",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Chance:
+    """A lease, and how it is to be used."""
+
+    lease: Lease
+    route: Route
+    turns: Sequence[Turn] | None
+    """The conversation before it. None: it may have moved on, and is read again."""
+    after: UpstreamFailure | None = None
+    """What the first attempt ended in, where this is the second."""
+
+
+class _KeptBackError(Exception):
+    """The guard will not let a body leave."""
+
+    def __init__(self, fault: Fault) -> None:
+        super().__init__(fault.kind)
+        self.fault = fault
 
 
 class Answering:
@@ -40,15 +77,22 @@ class Answering:
         *,
         scheduler: Scheduler,
         model: ChatModel,
+        shelf: Shelf,
+        lessons: Lessons,
         transcripts: Transcripts,
         clock: Clock,
         pseudonym: Callable[[str], str],
         metrics: Metrics,
     ) -> None:
-        self._scheduler, self._model, self._transcripts = scheduler, model, transcripts
-        self._clock, self._pseudonym, self._metrics = clock, pseudonym, metrics
+        self._scheduler, self._model, self._shelf, self._lessons = scheduler, model, shelf, lessons
+        self._transcripts, self._clock, self._pseudonym, self._metrics = transcripts, clock, pseudonym, metrics
+        self._second_attempts = SecondAttempts(clock)
 
-    async def answer(self, exchange: Exchange, route: Route, *, again: bool = False) -> Finished | None:
+    def route(self, message: IncomingMessage) -> Route:
+        """Where a message would go if it was sent now, whatever its length. Raises as the router does."""
+        return self._shelf.choose(message.model, Needs())
+
+    async def answer(self, exchange: Exchange, *, again: bool = False) -> Finished | None:
         """Answer, telling the exchange as it goes. None: one of its messages was handled before.
 
         `again`: the question has been counted as asked already.
@@ -60,44 +104,40 @@ class Answering:
         opening = await self._transcripts.open(first.conversation, first.id, first.author, limit=_TURNS)
         if opening.handled:
             return None
-        sending = self._context(exchange, route, opening.turns)
-        while True:
-            lease, waited = await self._lease(exchange, route, again=again)
-            again = True
-            if lease is None:
-                return None
-            end = await self._attempt(
-                exchange, route, lease, sending=None if waited else sending, newcomer=opening.newcomer
-            )
-            if end is not None:
-                return Finished(
-                    model=end.model,
-                    lane=route.lane,
-                    attempts=1,
-                    share=self._scheduler.share(first.author, first.community),
-                    usage=end.usage,
-                )
+        self._choose(exchange)
+        chance = await self._turn(exchange, opening.turns, again=again)
+        while chance is not None:
+            came = await self._attempt(exchange, chance, newcomer=opening.newcomer)
+            match came:
+                case ModelEnd():
+                    return Finished(
+                        model=came.model,
+                        lane=chance.route.lane,
+                        attempts=1 if chance.after is None else 2,
+                        share=self._scheduler.share(first.author, first.community),
+                        usage=came.usage,
+                    )
+                case _Chance():
+                    chance = came
+                case None:
+                    chance = await self._turn(exchange, opening.turns, again=True)
+                case _:
+                    assert_never(came)
+        return None
 
-    async def _lease(self, exchange: Exchange, route: Route, *, again: bool) -> tuple[Lease | None, bool]:
-        """A lease, and whether the world may have moved on while it was waited for."""
+    def _choose(self, exchange: Exchange) -> Route:
+        return self._shelf.choose(exchange.first.model, Needs(tokens=needed(_asking(exchange))))
+
+    async def _turn(self, exchange: Exchange, turns: Sequence[Turn], *, again: bool) -> _Chance | None:
+        """Wait in line for a lease. None: one of the messages has had its lease."""
         first, waited = exchange.first, False
+        route: Route | None = None
 
         def claim() -> Claim:
+            nonlocal route
             exchange.sealed = True
-            return Claim(
-                pool=self._scheduler.pool,
-                member=first.author,
-                lane=route.lane,
-                model=route.model,
-                question=Question(
-                    messages=[message.id for message in exchange.messages],
-                    conversation=first.conversation,
-                    community=first.community,
-                    author_name=first.author_name,
-                    text=exchange.question,
-                    asked_at=first.received_at,
-                ),
-            )
+            route = self._choose(exchange)
+            return self._claim(exchange, route)
 
         admitting = self._scheduler.admit(first.author, first.community, claim, again=again)
         async with aclosing(admitting) as steps:
@@ -108,103 +148,199 @@ class Answering:
                         estimate = None if at is None else max(0.0, at - self._clock.now())
                         exchange.say(Queued(place=place, estimate=estimate))
                     case AlreadyHandled():
-                        return None, waited
+                        return None
                     case Lease():
                         self._metrics.wait.observe(max(0.0, self._clock.now() - first.received_at))
-                        return step, waited or len(exchange.messages) > 1
+                        assert route is not None
+                        moved_on = again or waited or len(exchange.messages) > 1
+                        return _Chance(lease=step, route=route, turns=None if moved_on else turns)
                     case _:
                         assert_never(step)
         raise AssertionError("the line let a ticket go without a word")
 
-    def _context(self, exchange: Exchange, route: Route, turns: Sequence[Turn]) -> Context:
+    def _claim(self, exchange: Exchange, route: Route) -> Claim:
         first = exchange.first
-        asking = Asking(author=first.author, author_name=first.author_name, place=first.place, text=exchange.question)
-        try:
-            return build(asking, turns, window=route.window, answer=route.answer)
-        except QuestionTooLongError:
-            raise Refused("too_long", limit=route.window - route.answer) from None
+        return Claim(
+            pool=self._scheduler.pool,
+            member=first.author,
+            lane=route.lane,
+            model=route.model,
+            question=Question(
+                messages=[message.id for message in exchange.messages],
+                conversation=first.conversation,
+                community=first.community,
+                author_name=first.author_name,
+                text=exchange.question,
+                asked_at=first.received_at,
+            ),
+        )
 
-    async def _attempt(
-        self, exchange: Exchange, route: Route, lease: Lease, *, sending: Context | None, newcomer: bool
-    ) -> ModelEnd | None:
-        """Send and read. None: the lease had grown too old to be sent, and is released."""
-        outcome, sent = Outcome(result="failed"), False
+    async def _attempt(self, exchange: Exchange, chance: _Chance, *, newcomer: bool) -> ModelEnd | _Chance | None:
+        """Send and read. A chance: it failed, and this is the other attempt. None: nothing was sent, so try anew."""
+        lease, route = chance.lease, chance.route
+        outcome, sent, closed = Outcome(result="failed"), False, False
 
         def on_sent() -> None:
             nonlocal sent
             sent = True
             self._scheduler.sent(lease)
-            exchange.say(Started(model=route.model, lane=route.lane))
+            if chance.after is None:
+                exchange.say(Started(model=route.model, lane=route.lane))
 
         try:
-            if sending is None:
-                turns = await self._transcripts.turns(exchange.first.conversation, limit=_TURNS)
-                sending = self._context(exchange, route, [turn for turn in turns if turn.ended])
+            sending = await self._context(exchange, chance)
             if not self._scheduler.fresh(lease):
+                self._not_again(chance)
                 return None
             request = ChatRequest(
                 model=route.model,
+                fallbacks=route.models[1:],
                 messages=sending.messages,
                 user=self._pseudonym(exchange.first.author.key),
                 session=self._pseudonym(exchange.first.conversation),
                 attempt=str(lease.id),
             )
-            self._notices(exchange, sending, newcomer=newcomer)
-            end = await self._read(exchange, request, on_sent)
+            self._notices(exchange, chance, sending, newcomer=newcomer)
+            end = await self._read(exchange, request, route, on_sent)
             outcome = Outcome(
                 result="answered", whole=True, model=end.model, generation=end.generation, usage=end.usage
             )
+            self._shelf.answered(end.model)
+            if route.lane == "free" and (fault := costs(end.usage)) is not None:
+                self._trip(fault)
             return end
+        except _KeptBackError as kept:
+            if not kept.fault.trips:
+                self._not_again(chance)
+                return None
+            self._trip(kept.fault)
+            raise Refused("pool_paused") from None
         except UpstreamFailure as failure:
-            outcome = Outcome(result="failed", give_back=gives_back(failure, shown=bool(exchange.text)))
-            self._learn(failure)
-            raise reply_error(failure, day_resets_at=self._scheduler.resets_at) from failure
+            shown = bool(exchange.text)
+            outcome = Outcome(result="failed", give_back=gives_back(failure, shown=shown))
+            log.warning(
+                for_the_operator(failure),
+                extra={"action": "upstream", "kind": failure.kind.value, "status": failure.status},
+            )
+            self._metrics.attempts.labels(outcome=failure.kind.value).inc()
+            self._lessons.take(failure, route)
+            if sent and chance.after is None and worth_another(failure, shown=shown):
+                other = await self._another(exchange, lease, failure)
+                if other is not None:
+                    closed = True
+                    return other
+            raise self._error(failure) from failure
         except asyncio.CancelledError:
             outcome = Outcome(result="stopped")
             raise
         finally:
-            if sent:
-                self._metrics.attempts.labels(outcome=outcome.result).inc()
+            if closed:
+                pass
+            elif sent:
+                if outcome.result != "failed":
+                    self._metrics.attempts.labels(outcome=outcome.result).inc()
                 await self._settle(lease, replace(outcome, answer=exchange.text))
             else:
                 await self._scheduler.release(lease)
 
-    def _notices(self, exchange: Exchange, sending: Context, *, newcomer: bool) -> None:
+    def _not_again(self, chance: _Chance) -> None:
+        """A second attempt that could not leave does not go back into the line.
+
+        Raises:
+            ReplyError: this was one, so it ends as the first did.
+        """
+        if chance.after is not None:
+            raise self._error(chance.after)
+
+    def _error(self, failure: UpstreamFailure) -> ReplyError:
+        return reply_error(failure, day_resets_at=self._scheduler.resets_at)
+
+    async def _another(self, exchange: Exchange, lease: Lease, failure: UpstreamFailure) -> _Chance | None:
+        """The other attempt, with the first settled; None: there is none to be had, and the first is still open."""
+        if self._second_attempts.left(self._scheduler.caps.rpd) <= 0:
+            return None
+        try:
+            route = self._choose(exchange)
+        except ReplyError:  # what was asked for rests now
+            return None
+        outcome = Outcome(result="failed")
+        other = await self._scheduler.retry(lease, outcome, self._claim(exchange, route))
+        if other is None:
+            return None
+        self._second_attempts.spend()
+        self._metrics.second_attempts.inc()
+        exchange.say(Notice(kind="second_attempt"))
+        return _Chance(lease=other, route=route, turns=None, after=failure)
+
+    async def _context(self, exchange: Exchange, chance: _Chance) -> Context:
+        turns = chance.turns
+        if turns is None:
+            kept = await self._transcripts.turns(exchange.first.conversation, limit=_TURNS)
+            turns = [turn for turn in kept if turn.ended]
+        route = chance.route
+        try:
+            return build(_asking(exchange), turns, window=route.window, answer=route.answer)
+        except QuestionTooLongError:
+            raise Refused("too_long", limit=route.window - route.answer) from None
+
+    def _notices(self, exchange: Exchange, chance: _Chance, sending: Context, *, newcomer: bool) -> None:
+        if chance.after is not None:
+            return  # all was said before the first attempt
         if len(exchange.messages) > 1:
             exchange.say(Notice(kind="messages_gathered", count=len(exchange.messages)))
+        for kind in chance.route.notices:
+            exchange.say(Notice(kind=kind))
         if sending.left_out:
             exchange.say(Notice(kind="history_shortened", count=sending.left_out))
         if newcomer:
             exchange.say(Notice(kind="free_models_may_train"))
 
-    async def _read(self, exchange: Exchange, request: ChatRequest, on_sent: Callable[[], None]) -> ModelEnd:
+    async def _read(
+        self, exchange: Exchange, request: ChatRequest, route: Route, on_sent: Callable[[], None]
+    ) -> ModelEnd:
+        def check(body: Mapping[str, object]) -> None:
+            if self._scheduler.shut_for is not None:  # since the lease was given
+                raise Refused("pool_paused")
+            if route.lane == "free" and (fault := guard(body, self._shelf.offer())) is not None:
+                raise _KeptBackError(fault)
+
         began: Instant | None = self._clock.now()
-        async with aclosing(self._model.stream(request, on_sent=on_sent)) as events:
-            async for event in events:
-                match event:
-                    case ModelText(text=text):
-                        if began is not None:
-                            self._metrics.first_text.observe(max(0.0, self._clock.now() - began))
-                            began = None
-                        exchange.say(TextDelta(text=text))
-                    case ModelThinking():
-                        pass
-                    case ModelEnd():
-                        return event
-                    case _:
-                        assert_never(event)
+        held: str | None = ""
+        async with aclosing(self._model.stream(request, on_sent=on_sent, check=check)) as events:
+            try:
+                async for event in events:
+                    match event:
+                        case ModelText(text=text):
+                            if began is not None:
+                                self._metrics.first_text.observe(max(0.0, self._clock.now() - began))
+                                began = None
+                            if held is not None:
+                                text = held + text
+                                if may_become_verdict(text):
+                                    held = text
+                                    continue
+                                held = None
+                            exchange.say(TextDelta(text=text))
+                        case ModelThinking():
+                            pass
+                        case ModelEnd():
+                            if held and self._shelf.may_judge(event.model) and is_verdict(held):
+                                held = None
+                                raise VerdictOnlyError
+                            return event
+                        case _:
+                            assert_never(event)
+            finally:
+                if held and held.strip() and not exchange.over:
+                    exchange.say(TextDelta(text=held))
         raise UpstreamFailure(FailureKind.CUT_OFF)
 
-    def _learn(self, failure: UpstreamFailure) -> None:
-        """What the account says of itself holds for everyone, at once."""
-        log.warning(
-            "an upstream request failed",
-            extra={"action": "upstream", "kind": failure.kind.value, "status": failure.status},
-        )
-        if failure.kind is FailureKind.ACCOUNT_DAILY:
-            self._scheduler.spend_rest()
-        elif failure.kind is FailureKind.ACCOUNT_MINUTE:
-            self._scheduler.pause(failure.retry_at or Instant(self._clock.now() + _MINUTE))
+    def _trip(self, fault: Fault) -> None:
+        """The free lane could have cost something, or has: nothing more leaves until somebody has looked."""
+        self._metrics.guard.labels(kind=fault.kind).inc()
+        self._scheduler.shut("cost_seen" if fault.kind == "cost" else "guard")
+        log.error(_TRIPPED[fault.kind == "cost"], extra={"action": "shut", "kind": fault.kind})
+        log.debug("the fault", extra={"action": "shut", "what": fault.what})
 
     async def _settle(self, lease: Lease, outcome: Outcome) -> None:
         try:
@@ -212,3 +348,8 @@ class Answering:
         except Exception as error:
             # The answer has been shown. The lease stays open, and counts as spent when the service next starts.
             log.error("a lease could not be settled", extra={"action": "settle", "error": repr(error)})
+
+
+def _asking(exchange: Exchange) -> Asking:
+    first = exchange.first
+    return Asking(author=first.author, author_name=first.author_name, place=first.place, text=exchange.question)

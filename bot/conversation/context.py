@@ -47,6 +47,11 @@ def tokens(text: str) -> int:
     return -(-len(text.encode("utf-8", "replace")) // _BYTES_PER_TOKEN) + _PER_MESSAGE
 
 
+def needed(asking: Asking) -> int:
+    """Tokens of what goes along in any case, at most: the question and what a model is told of its place."""
+    return tokens(_system(asking, several=True)) + tokens(_said(asking.author_name, asking.text, several=True))
+
+
 def build(asking: Asking, turns: Sequence[Turn], *, window: int, answer: int) -> Context:
     """The newest turns that fit into `window` tokens beside the question and `answer` tokens kept for the answer.
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
+from contextlib import suppress
 from uuid import uuid4
 
 from bot.clock import Clock, day_of, day_start
@@ -58,6 +59,7 @@ class Holding:
         self._exchanges: dict[TicketId, Exchange] = {}
         """Of every ticket that has not ended, for whoever follows it."""
         self._tasks: set[asyncio.Task[None]] = set()
+        self._look_now = asyncio.Event()
         self._closing = False
 
     async def open(self) -> None:
@@ -73,6 +75,10 @@ class Holding:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+    def look_soon(self) -> None:
+        """More room may have come than time alone brings."""
+        self._look_now.set()
 
     def may_hold(self, member: Member) -> bool:
         """One more question of the member's may be held."""
@@ -131,12 +137,17 @@ class Holding:
             await self._look()
             now = self._clock.now()
             rest = day_start(day_of(now) + 1) - now
-            await asyncio.sleep(min(until_next_look(rest), rest))
+            with suppress(TimeoutError):
+                async with asyncio.timeout(min(until_next_look(rest), rest)):
+                    await self._look_now.wait()
+            self._look_now.clear()
 
     async def _look(self) -> None:
         today = day_of(self._clock.now())
         for held in [held for held in self._waiting.values() if day_of(held.held_at) != today]:
             await self._over(held, self._failed(held, Refused("hold_expired")))
+        if self._scheduler.shut_for is not None:
+            return  # they wait on: it may open again today
         # Most find no room, and letting one through makes none for another: only the rest need an order.
         asking = {held.message.author: held.message.community for held in self._waiting.values()}
         roomy = {member for member, community in asking.items() if self._scheduler.room(member, community)}
@@ -156,8 +167,8 @@ class Holding:
     async def _let_through(self, held: HeldQuestion) -> None:
         exchange = self._exchanges[held.ticket]
         ending = await self._answer(exchange)
-        if isinstance(ending, Failed) and ending.error.code == "daily_share_spent":
-            # Somebody was quicker: it waits on, where it was.
+        if isinstance(ending, Failed) and ending.error.code in ("daily_share_spent", "pool_paused"):
+            # Somebody was quicker, or the pool was just shut: it waits on, where it was.
             self._take(held)
             return
         if self._closing and not exchange.sealed:

@@ -36,7 +36,8 @@ from bot.messages import (
 )
 from bot.ports import PoolView, Turn
 from bot.quota.scheduler import Scheduler
-from bot.routing.router import Route, choose
+from bot.quota.terms import Terms, TermsStore
+from bot.routing.router import Route
 from bot.telemetry.logs import logger
 from bot.telemetry.metrics import Metrics
 
@@ -53,12 +54,13 @@ class ConversationService:
         scheduler: Scheduler,
         transcripts: Transcripts,
         held: HeldQuestions,
+        terms: TermsStore,
         clock: Clock,
         metrics: Metrics,
         sandbox: bool,
     ) -> None:
         self._answering, self._scheduler, self._transcripts = answering, scheduler, transcripts
-        self._metrics, self._sandbox = metrics, sandbox
+        self._terms, self._metrics, self._sandbox = terms, metrics, sandbox
         self._exchanges: dict[tuple[ConversationId, Member], list[Exchange]] = {}
         """Per conversation and member: the one under way, and the one that gathers what comes meanwhile."""
         self._handling: set[MessageId] = set()
@@ -77,8 +79,7 @@ class ConversationService:
         self._handling.add(message.id)
         self._metrics.messages.labels(platform=message.author.platform).inc()
         try:
-            route = choose(message.model)
-            exchange = self._gather(message, route)
+            exchange = self._gather(message, self._answering.route(message))
         except ReplyError as error:
             self._handling.discard(message.id)
             yield self._failed(message, error)
@@ -137,6 +138,7 @@ class ConversationService:
             answering=scheduler.answering,
             resets_at=scheduler.resets_at,
             paused_until=scheduler.paused_until,
+            shut_for=scheduler.shut_for,
         )
 
     async def turns(self, conversation: ConversationId, *, limit: int = 50) -> list[Turn]:
@@ -150,6 +152,12 @@ class ConversationService:
 
     async def give_up(self, ticket: TicketId) -> bool:
         return await self._holding.give_up(ticket)
+
+    async def lay_down(self, terms: Terms) -> None:
+        """An admin's terms, kept and in force at once: for the line, and for what is held."""
+        await self._terms.save(terms)
+        self._scheduler.lay_down(terms)
+        self._holding.look_soon()
 
     async def close(self) -> None:
         """Stop every answer and settle it. What is held stays held."""
@@ -174,13 +182,13 @@ class ConversationService:
         exchange = Exchange(message)
         exchanges.append(exchange)
         if len(exchanges) == 1:
-            self._begin(exchange, route)
+            self._begin(exchange)
         else:
             exchange.say(Notice(kind="messages_gathered", count=1))
         return exchange
 
-    def _begin(self, exchange: Exchange, route: Route) -> None:
-        exchange.task = asyncio.create_task(self._run(exchange, route), name=f"exchange {exchange.first.id}")
+    def _begin(self, exchange: Exchange) -> None:
+        exchange.task = asyncio.create_task(self._run(exchange), name=f"exchange {exchange.first.id}")
         exchange.task.add_done_callback(lambda _: self._never_ran(exchange))
 
     def _never_ran(self, exchange: Exchange) -> None:
@@ -196,7 +204,7 @@ class ConversationService:
         if not exchanges:
             del self._exchanges[key]
         elif exchanges[0].task is None:
-            self._begin(exchanges[0], choose(exchanges[0].first.model))
+            self._begin(exchanges[0])
 
     async def _cancel(self, exchange: Exchange) -> None:
         """Nobody listens any more: stop it, and see it settled."""
@@ -210,18 +218,18 @@ class ConversationService:
 
     # --- one exchange ------------------------------------------------------------------------------------
 
-    async def _run(self, exchange: Exchange, route: Route) -> None:
-        self._end(exchange, await self._answer(exchange, route))
+    async def _run(self, exchange: Exchange) -> None:
+        self._end(exchange, await self._answer(exchange))
 
     async def _answer_held(self, exchange: Exchange) -> Ending | None:
-        return await self._answer(exchange, choose(exchange.first.model), held=True)
+        return await self._answer(exchange, held=True)
 
-    async def _answer(self, exchange: Exchange, route: Route, *, held: bool = False) -> Ending | None:
+    async def _answer(self, exchange: Exchange, *, held: bool = False) -> Ending | None:
         """Answer an exchange to its ending, whatever happens. `held`: it has waited for room, and has found it."""
         first = exchange.first
         ending: Ending | None
         try:
-            ending = await self._answering.answer(exchange, route, again=held)
+            ending = await self._answering.answer(exchange, again=held)
         except asyncio.CancelledError:
             ending = self._failed(first, Stopped(), exchange)
         except ReplyError as error:

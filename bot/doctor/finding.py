@@ -9,6 +9,9 @@ from typing import Literal, TypeAlias
 Level: TypeAlias = Literal["ok", "warning", "failure"]
 """`failure`: Potluck would not start, or could answer nothing."""
 
+_SHOWN = 100
+"""Characters of what came from outside."""
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
@@ -30,6 +33,11 @@ def warning(check: str, found: str, fix: str) -> Finding:
 
 def failure(check: str, found: str, fix: str) -> Finding:
     return Finding(check, "failure", found, fix)
+
+
+def shown(text: str) -> str:
+    """What came from outside, on one line."""
+    return "".join(char for char in text if char.isprintable())[:_SHOWN]
 
 
 def stops(findings: Iterable[Finding]) -> bool:

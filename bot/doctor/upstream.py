@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Iterator
+from decimal import Decimal
 from urllib.parse import urlsplit
 
-from bot.clock import Clock
+from bot.clock import Clock, day_of
 from bot.doctor.finding import Finding, failure, ok, warning
+from bot.doctor.models import models
 from bot.errors import FailureKind, UpstreamFailure
 from bot.messages import ModelId
 from bot.openrouter.client import Deadlines, OpenRouter
-from bot.openrouter.wire import KeyInfo, ModelInfo
-from bot.routing.router import FREE_ROUTER
+from bot.openrouter.wire import KeyInfo
 from bot.settings import Settings
+from bot.storage.inspection import used_on
 
 FREE_RPM = 20
 """Free requests a minute, whatever was bought: https://openrouter.ai/docs/api/reference/limits"""
 CLOCK_WARNING, CLOCK_FAILURE = 2.0, 30.0
 """Seconds. The minute's window keeps two to spare; half a minute puts a day's last units on the wrong day."""
 _DEADLINES = Deadlines(connect=5, idle=10)
-_SHOWN = 100
 _NETWORK = "Check the network and OPENROUTER_BASE_URL."
 
 
@@ -45,7 +46,11 @@ async def account(settings: Settings, clock: Clock, model: ModelId | None) -> As
         if client.ahead is not None:
             yield _clock(client.ahead)
         if info is not None:
-            yield await _models(client, model)
+            for finding in drift(info, used_on(settings.database_file, "default", day_of(clock.now()))):
+                yield finding
+            yield await _balance(client)
+            for finding in await models(client, clock, settings, model):
+                yield finding
     finally:
         await client.close()
 
@@ -74,6 +79,8 @@ def _account(info: KeyInfo) -> Finding:
         said.append(f"the key may spend {info.limit_remaining_usd:,.2f} USD more")
     if info.free_used is not None and info.free_limit is not None:
         said.append(f"{info.free_used:,} of today's {info.free_limit:,} free requests are used")
+        left = max(0, info.free_limit - info.free_used)
+        said.append(f"{left:,} are left")
     if info.free_remaining == 0:
         return warning("OpenRouter", "; ".join(said), "Free models answer again from 00:00 UTC.")
     return ok("OpenRouter", "; ".join(said))
@@ -104,26 +111,24 @@ def _clock(ahead: float) -> Finding:
     return judged("clock", found, "Have the machine keep its time by NTP.")
 
 
-async def _models(client: OpenRouter, wanted: ModelId | None) -> Finding:
+def drift(info: KeyInfo, here: int | None) -> Iterator[Finding]:
+    """Use by other programs, which is everybody's allowance, too. `here`: what our own book says of today."""
+    if here is None or info.free_used is None:
+        return
+    elsewhere = info.free_used - here
+    if elsewhere > 0:
+        found = f"{elsewhere:,} of today's {info.free_used:,} free requests came from other programs"
+        yield warning("shared use", found, "Give this account to Potluck alone; what others take, its members lack.")
+    else:
+        yield ok("shared use", "no other program has used the account today, as far as it tells")
+
+
+async def _balance(client: OpenRouter) -> Finding:
     try:
-        models = {model.id: model for model in await client.models()}
-    except UpstreamFailure as error:
-        return warning("models", f"the catalogue cannot be read ({error.kind.value})", "Look again later.")
-    model = models.get(wanted or FREE_ROUTER)
-    if model is None:
-        found = f"{_shown(wanted or FREE_ROUTER)} is not among the {len(models):,} on offer"
-        return (warning if wanted is None else failure)("models", found, "See openrouter.ai/models.")
-    if wanted is None:
-        free = sum(one.id.endswith(":free") for one in models.values())
-        return ok("models", f"{free:,} free ones are on offer, and {model.id} to choose among them")
-    return ok("models", _described(model))
-
-
-def _described(model: ModelInfo) -> str:
-    window = f"{model.context_length:,} tokens" if model.context_length else "a window it does not tell"
-    return f"{_shown(model.id)}: {window}, {'free' if model.costs_nothing else 'not free'}"
-
-
-def _shown(text: str) -> str:
-    """What came from outside, on one line."""
-    return "".join(char for char in text if char.isprintable())[:_SHOWN]
+        left = await client.balance()
+    except UpstreamFailure:
+        return ok("balance", "the key may not ask for it; free models need none, as long as it is not negative")
+    if left < 0:
+        found = f"{left:,.2f} USD: below zero OpenRouter refuses free models, too"
+        return failure("balance", found, "Add credit at openrouter.ai/settings/credits.")
+    return ok("balance", f"{left if left else Decimal(0):,.2f} USD; free models take nothing from it")

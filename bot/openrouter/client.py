@@ -8,10 +8,11 @@ repeated: a request is one unit of everybody's allowance, and whether to spend a
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC
+from decimal import Decimal
 from email.utils import parsedate_to_datetime
 from typing import TypeVar
 
@@ -138,14 +139,23 @@ class OpenRouter:
         connector = aiohttp.TCPConnector(limit=self._max_connections, ssl=self._tls, keepalive_timeout=KEEP_ALIVE)
         return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
 
-    async def stream(self, request: ChatRequest, *, on_sent: Callable[[], None]) -> AsyncGenerator[ModelEvent]:
+    async def stream(
+        self,
+        request: ChatRequest,
+        *,
+        on_sent: Callable[[], None],
+        check: Callable[[Mapping[str, object]], None] | None = None,
+    ) -> AsyncGenerator[ModelEvent]:
         """See `ChatModel.stream`. `on_sent` must not raise.
 
         UNREACHABLE means that nothing was sent; every other failure comes after `on_sent`.
         """
         loop = asyncio.get_running_loop()
         ends_at = loop.time() + self._deadlines.total
-        response, first_at = await self._send(request, on_sent)
+        document = wire.chat_document(request)
+        if check is not None:
+            check(document)
+        response, first_at = await self._send(wire.encoded(document), on_sent)
         try:
             if not _is_event_stream(response):
                 raise await self._failure(response)
@@ -184,6 +194,10 @@ class OpenRouter:
         """
         return await self._get("/key", wire.key_info)
 
+    async def balance(self) -> Decimal:
+        """USD left on the account, as `key` otherwise. Many keys may not ask it."""
+        return await self._get("/credits", wire.balance)
+
     async def models(self) -> list[ModelInfo]:
         """Every model there is, as `key` otherwise."""
         return await self._get("/models", wire.model_list)
@@ -196,11 +210,10 @@ class OpenRouter:
         """Close every connection. For when no stream is under way: one that is would notice only by its deadline."""
         await self._http.aclose()
 
-    async def _send(self, request: ChatRequest, on_sent: Callable[[], None]) -> tuple[httpx.Response, float]:
+    async def _send(self, data: bytes, on_sent: Callable[[], None]) -> tuple[httpx.Response, float]:
         """The answer's head, and the moment by which its first token is due."""
         deadline = asyncio.timeout(self._deadlines.connect)
         patience = min(self._deadlines.first_token, self._deadlines.total)
-        data = wire.chat_request(request)
         body = _Body(data, deadline=deadline, patience=patience, on_sent=on_sent)
         headers = self._headers | {"Content-Type": "application/json", "Content-Length": str(len(data))}
         try:

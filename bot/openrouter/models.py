@@ -89,6 +89,11 @@ class Models:
         """The newest that was believed, less what is missing; None: there never was one."""
         return self._offered
 
+    @property
+    def age(self) -> float | None:
+        """Seconds since the catalogue at hand was fetched; None: there is none."""
+        return None if self._known is None else self._age(self._known)
+
     async def open(self) -> None:
         """Take the catalogue that was kept. Waits for no network."""
         kept = await self._store.load(self._pool)
@@ -113,19 +118,23 @@ class Models:
             await asyncio.sleep(max(0.0, self._due - self._clock.monotonic()))
             await self.look()
 
-    async def look(self) -> None:
-        """Ask once. Never raises for what OpenRouter answers, nor for a database that cannot keep it."""
+    async def look(self) -> bool | None:
+        """Ask once. Never raises for what OpenRouter answers, nor for a database that cannot keep it.
+
+        Returns whether the account's own list has a free model; None: it did not come.
+        """
         self._due = self._clock.monotonic() + RETRY
         try:
             new = await self._ask()
         except UpstreamFailure as failure:
             self._no_news(failure.kind.value)
-            return
-        if new.personal and new.models:
-            self.routable = bool(new.free_models(new.fetched_at))
+            return None
+        routable = bool(new.free_models(new.fetched_at)) if new.personal and new.models else None
+        if routable is not None:
+            self.routable = routable
         if (why := self._doubt(new)) is not None:
             self._no_news(why)
-            return
+            return routable
         self.trouble = None
         self._due = self._clock.monotonic() + EVERY * (1 + SPREAD * self._chance())
         self._missing.clear()
@@ -134,6 +143,7 @@ class Models:
             await self._store.save(self._pool, new)
         except Exception as error:  # whatever the database has: the catalogue at hand is as good without it
             log.error("the catalogue could not be kept", extra={"action": "catalogue", "error": type(error).__name__})
+        return routable
 
     async def _ask(self) -> Catalogue:
         """The account's own list, else everybody's.

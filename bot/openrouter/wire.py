@@ -111,9 +111,9 @@ def moment(value: object) -> Instant | None:
         return None
 
 
-def chat_request(request: ChatRequest) -> bytes:
-    """The body of `POST /chat/completions`. Lone surrogates, which no UTF-8 can hold, become question marks."""
-    document = {
+def chat_document(request: ChatRequest) -> Mapping[str, object]:
+    """What `POST /chat/completions` is sent."""
+    document: dict[str, object] = {
         "model": request.model,
         "messages": [{"role": message.role, "content": message.content} for message in request.messages],
         "stream": True,
@@ -123,7 +123,19 @@ def chat_request(request: ChatRequest) -> bytes:
         # The context is cut to size here, with a notice; OpenRouter would drop its middle without a word.
         "plugins": [{"id": "context-compression", "enabled": False}],
     }
+    if request.fallbacks:
+        document["models"] = list(request.fallbacks)
+    return document
+
+
+def encoded(document: Mapping[str, object]) -> bytes:
+    """A document as it is sent. Lone surrogates, which no UTF-8 can hold, become question marks."""
     return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
+
+
+def chat_request(request: ChatRequest) -> bytes:
+    """The body of `POST /chat/completions`."""
+    return encoded(chat_document(request))
 
 
 def usage(value: object) -> Usage:
@@ -176,6 +188,19 @@ def key_info(document: object) -> KeyInfo:
         limit_remaining_usd=number(data.get("limit_remaining")),
         is_free_tier=tier if isinstance(tier, bool) else None,
     )
+
+
+def balance(document: object) -> Decimal:
+    """USD left, by the answer of `GET /credits`. Below zero even free models are refused.
+
+    Raises:
+        Unreadable: it has another shape.
+    """
+    data = mapping(mapping(document).get("data"))
+    bought, used = number(data.get("total_credits")), number(data.get("total_usage"))
+    if bought is None or used is None:
+        raise Unreadable
+    return bought - used
 
 
 def model_list(document: object) -> list[ModelInfo]:

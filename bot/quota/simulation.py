@@ -271,25 +271,24 @@ class _Run:
     async def _answer(self, fate: Fate, *, again: bool) -> Refused | None:
         """Wait for a turn and answer, with a second attempt if the first fails. Returns why it never was sent."""
         try:
-            lease = await self._lease(fate, 1, again=again)
+            lease = await self._lease(fate, again=again)
         except Refused as refusal:
             return refusal
         fate.sent_at = self._clock.now()
         self._happens(fate, "sent")
-        if await self._attempt(fate, lease, 1):
+        if await self._attempt(fate, lease):
             return None
-        try:
-            second = await self._lease(fate, 2, again=True)
-        except Refused:
-            self._end(fate, "failed")
-            return None
-        fate.retried = True
-        self._happens(fate, "retried")
-        if not await self._attempt(fate, second, 2):
-            self._end(fate, "failed")
+        second = await self._scheduler.retry(lease, Outcome(result="failed"), _claim(fate.request))
+        if second is not None:
+            fate.retried = True
+            self._happens(fate, "retried")
+            if await self._attempt(fate, second):
+                return None
+        await self._scheduler.settle(second or lease, Outcome(result="failed", give_back=True))
+        self._end(fate, "failed")
         return None
 
-    async def _lease(self, fate: Fate, attempt: int, *, again: bool) -> Lease:
+    async def _lease(self, fate: Fate, *, again: bool) -> Lease:
         """The right to send it, today.
 
         Raises:
@@ -299,7 +298,7 @@ class _Run:
         if self._clock.now() >= midnight:
             raise Refused("hold_expired")
         member, community = _member(request), CommunityId(request.community)
-        admitting = self._scheduler.admit(member, community, lambda: _claim(request, attempt), again=again)
+        admitting = self._scheduler.admit(member, community, lambda: _claim(request), again=again)
         try:
             async with asyncio.timeout_at(midnight), aclosing(admitting) as steps:
                 async for step in steps:
@@ -312,18 +311,18 @@ class _Run:
             raise Refused("hold_expired") from None
         raise AssertionError("the line let a ticket go without a lease")
 
-    async def _attempt(self, fate: Fate, lease: Lease, attempt: int) -> bool:
-        """Send and settle. False: it failed."""
+    async def _attempt(self, fate: Fate, lease: Lease) -> bool:
+        """Send, and settle if it is answered. False: it failed, and the lease is still open."""
         self._scheduler.sent(lease)
         await asyncio.sleep(self._setting.service_seconds)
-        chance = Random(f"{self._setting.seed}/{fate.request.id}/{attempt}").random()  # noqa: S311  # dice, no secret
-        failed = chance < self._setting.failures
+        chance = Random(f"{self._setting.seed}/{fate.request.id}/{lease.attempt}").random()  # noqa: S311  # no secret
+        if chance < self._setting.failures:
+            return False
         before = self._promised(fate.request)
-        await self._scheduler.settle(lease, Outcome(result="failed" if failed else "answered", give_back=failed))
+        await self._scheduler.settle(lease, Outcome(result="answered"))
         self._promises.given += max(0, self._promised(fate.request) - before)
-        if not failed:
-            self._end(fate, "answered")
-        return not failed
+        self._end(fate, "answered")
+        return True
 
     def _promised(self, request: Request) -> int:
         """Units set aside for the member now."""
@@ -394,9 +393,9 @@ def _message(request: Request) -> IncomingMessage:
     )
 
 
-def _claim(request: Request, attempt: int) -> Claim:
+def _claim(request: Request) -> Claim:
     question = Question(
-        messages=[MessageId(f"{request.id}/{attempt}")],
+        messages=[MessageId(str(request.id))],
         conversation=ConversationId(request.user),
         community=CommunityId(request.community),
         author_name=request.user,

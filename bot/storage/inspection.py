@@ -42,6 +42,16 @@ def inspect_file(file: Path) -> Inspection:
     return Inspection(state=_state(version, tables), version=version)
 
 
+def used_on(file: Path, pool: str, day: int) -> int | None:
+    """Units that Potluck itself took of a pool on a UTC day; None: there is no book to tell."""
+    try:
+        with closing(sqlite3.connect(_uri(file), uri=True, isolation_level=None, timeout=2)) as db:
+            row = db.execute("SELECT used FROM pool_days WHERE pool = ? AND day = ?", (pool, day)).fetchone()
+    except sqlite3.Error:
+        return None
+    return 0 if row is None else int(row[0])
+
+
 def _uri(file: Path) -> str:
     """Read only. Where no journal lies beside the file, it is opened as one that nobody changes: to read a database
     in WAL mode SQLite would otherwise make that journal, and remove it again."""

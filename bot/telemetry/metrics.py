@@ -26,6 +26,12 @@ class Metrics:
         self.attempts = Counter(
             "potluck_attempts", "Requests to OpenRouter, by what came of them.", ["outcome"], registry=self._registry
         )
+        self.second_attempts = Counter(
+            "potluck_second_attempts", "Questions sent once more, to other models.", registry=self._registry
+        )
+        self.guard = Counter(
+            "potluck_guard_faults", "What the guard of the free lane found.", ["kind"], registry=self._registry
+        )
         self.wait = Histogram(
             "potluck_wait_seconds", "From the question to its lease.", buckets=_WAITS, registry=self._registry
         )
@@ -36,6 +42,10 @@ class Metrics:
     def watch_pool(self, pool: Callable[[], PoolView]) -> None:
         """Show a pool's state, read whenever the metrics are."""
         self._registry.register(_PoolCollector(pool))
+
+    def watch(self, name: str, meaning: str, value: Callable[[], float | None]) -> None:
+        """Show a value, read whenever the metrics are. None: it is left out."""
+        self._registry.register(_ValueCollector(name, meaning, value))
 
     def page(self) -> tuple[bytes, str]:
         """What `/metrics` answers, and its content type."""
@@ -58,6 +68,20 @@ class _PoolCollector(Collector):
             ("potluck_pool_minute_used", "Starts within the rolling minute.", pool.minute_used),
             ("potluck_pool_waiting", "Tickets in line.", pool.waiting),
             ("potluck_pool_answering", "Requests under way.", pool.answering),
+            ("potluck_pool_shut", "1 while nothing is sent until somebody has seen to it.", pool.shut_for is not None),
             ("potluck_pool_reset_timestamp_seconds", "When the day's units are back.", pool.resets_at),
         ):
             yield GaugeMetricFamily(name, meaning, value)
+
+
+class _ValueCollector(Collector):
+    def __init__(self, name: str, meaning: str, value: Callable[[], float | None]) -> None:
+        self._name, self._meaning, self._value = name, meaning, value
+
+    def describe(self) -> Iterable[Metric]:
+        return []
+
+    def collect(self) -> Iterable[Metric]:
+        value = self._value()
+        if value is not None:
+            yield GaugeMetricFamily(self._name, self._meaning, value)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import aiohttp
 import pytest
@@ -15,7 +15,7 @@ from bot.errors import FailureKind, UpstreamFailure
 from bot.messages import ModelId
 from bot.openrouter.client import OpenRouter
 from bot.openrouter.sandbox import FAULTS, FaultRule, Faults, Sandbox, SandboxSettings
-from bot.openrouter.sandbox.faults import Refuses
+from bot.openrouter.sandbox.fault import Place, Refuses
 from bot.openrouter.sandbox.log import Outcome
 from bot.ports import ChatRequest, ModelEnd, ModelMessage, ModelText
 from tests.fakes.virtual import VirtualClock
@@ -49,8 +49,10 @@ class Heard:
         return [json.loads(line)["choices"][0]["finish_reason"] for line in lines]
 
 
-async def listen(base: str, fault: str | None, *, patience: float = 30.0, enough: int = 1 << 20) -> Heard:
-    """Ask once with a plain client; it gives up after `patience` seconds or `enough` bytes."""
+async def listen(
+    base: str, fault: str | None, *, patience: float = 30.0, enough: int = 1 << 20, rest: float = 1.0
+) -> Heard:
+    """Ask once with a plain client; it gives up after `patience` seconds or `enough` bytes, and rests afterwards."""
     heard = Heard()
     headers = {"Authorization": "Bearer k"} | ({"X-Sandbox-Fault": fault} if fault else {})
     body = {"model": MODEL, "stream": True, "messages": [{"role": "user", "content": "Hello there"}]}
@@ -64,14 +66,89 @@ async def listen(base: str, fault: str | None, *, patience: float = 30.0, enough
                         break
         except (aiohttp.ClientError, TimeoutError) as error:
             heard.broke = error
-    await asyncio.sleep(1)
+    await asyncio.sleep(rest)
     return heard
+
+
+REFUSED: frozenset[Place] = frozenset({"status", "body", "first", "in_stream"})
+K = FailureKind
+WHERE: Mapping[FailureKind, frozenset[Place]] = {
+    **dict.fromkeys(
+        (K.ACCOUNT_DAILY, K.ACCOUNT_MINUTE, K.NEGATIVE_BALANCE, K.KEY_LIMIT, K.IN_FLIGHT_BUDGET, K.UPSTREAM_MODEL),
+        REFUSED,
+    ),
+    **dict.fromkeys((K.MODERATION, K.GUARDRAIL, K.NO_ENDPOINTS, K.TOO_LARGE, K.BAD_REQUEST), REFUSED),
+    K.TIMEOUT: REFUSED | {"wire"},
+    K.PROVIDER_DOWN: REFUSED | {"wire"},
+    # Under status 200 the same words speak of the provider's key and the provider's limit.
+    K.BAD_KEY: frozenset({"status"}),
+    K.PLATFORM_UNKNOWN: frozenset({"status", "wire"}),
+    K.EDGE_HTML: frozenset({"wire"}),
+    K.EMPTY_ANSWER: frozenset({"answer", "wire"}),
+    K.REASONING_ONLY: frozenset({"answer"}),
+    K.CONTENT_FILTER: frozenset({"answer"}),
+    K.LENGTH: frozenset({"answer", "in_stream"}),
+    K.ERROR_IN_STREAM: frozenset({"answer", "in_stream", "wire"}),
+    K.CUT_OFF: frozenset({"wire"}),
+    K.ENDLESS: frozenset({"wire"}),
+}
+"""Each kind and every place it can stand in. Whatever is received has been sent: UNREACHABLE stands nowhere."""
 
 
 def test_every_kind_of_failure_has_a_fault_of_its_name() -> None:
     for kind in set(FailureKind) - {FailureKind.UNREACHABLE}:
         assert FAULTS[kind.value].means is kind
     assert all(name == fault.name for name, fault in FAULTS.items())
+
+
+def test_every_kind_has_a_fault_in_each_place_it_can_stand_in() -> None:
+    assert set(WHERE) == set(FailureKind) - {FailureKind.UNREACHABLE}
+    for kind, places in WHERE.items():
+        assert {fault.place for fault in FAULTS.values() if fault.means is kind} == places, kind
+
+
+NEVER_WHOLE = {"stall", "silent", "no_body", "comments_for_ever", "endless", "endless_line"}
+
+
+async def test_the_header_and_the_script_give_the_same_bytes_and_the_log_names_the_fault(clock: VirtualClock) -> None:
+    names = sorted(set(FAULTS) - NEVER_WHOLE)
+    at_once = SandboxSettings(first_token_seconds=0, seconds_per_chunk=0, rpm=10_000, rpd=10_000, seed=5)
+    rules = tuple(FaultRule(fault=name, at=(number,)) for number, name in enumerate(names, 1))
+    asked, scripted = Sandbox(at_once, clock), Sandbox(replace(at_once, faults=Faults(rules=rules)), clock)
+    bases = [await asked.start(), await scripted.start()]
+    try:
+        for name in names:
+            one, two = await listen(bases[0], name, rest=0), await listen(bases[1], None, rest=0)
+            assert (one.status, one.body, type(one.broke)) == (two.status, two.body, type(two.broke)), name
+            place = FAULTS[name].place
+            if one.status is not None:
+                assert (one.status >= 400) == (place == "status") or place == "wire", name
+        assert [attempt.fault for attempt in asked.log] == [attempt.fault for attempt in scripted.log] == names
+        assert all(attempt.ended_at is not None for attempt in asked.log)
+        assert [a.bytes_sent for a in asked.log] == [a.bytes_sent for a in scripted.log]
+    finally:
+        await asked.close()
+        await scripted.close()
+
+
+async def test_a_seeded_script_repeats_and_another_seed_is_another_day(clock: VirtualClock) -> None:
+    mix = dict.fromkeys(("class:upstream_model", "class:provider_down", "class:length"), 1.0)
+
+    async def day(seed: int) -> list[str | None]:
+        faults = Faults(rules=(FaultRule(mix=mix, probability=0.4),))
+        settings = SandboxSettings(
+            first_token_seconds=0, seconds_per_chunk=0, rpm=1_000, rpd=1_000, seed=seed, faults=faults
+        )
+        sandbox = Sandbox(settings, clock)
+        base = await sandbox.start()
+        for _ in range(60):
+            await listen(base, None, rest=0)
+        await sandbox.close()
+        return [attempt.fault for attempt in sandbox.log]
+
+    first, again, other = await day(1), await day(1), await day(2)
+    assert first == again != other
+    assert 10 < sum(fault is not None for fault in first) < 40
 
 
 @pytest.mark.parametrize("name", FAULTS)
@@ -109,9 +186,13 @@ async def test_a_refusal_is_openrouters_envelope(sandbox: Sandbox, name: str) ->
     body = json.loads(heard.body)
     error = body["error"]
     assert heard.headers["Content-Type"] == "application/json"
-    assert body["user_id"] == "user_sandbox"
     assert isinstance(error["message"], str)
-    assert error["code"] == heard.status or (heard.status == 200 and name.endswith("_body"))
+    if "name" in error:
+        assert (body["success"], error["name"]) == (False, "ZodError"), "the newer routes' own envelope"
+    else:
+        assert body["user_id"] == "user_sandbox"
+        coded = isinstance(error["code"], str) or error["code"] == heard.status
+        assert coded or (heard.status == 200 and name.endswith("_body"))
     inner = error.get("metadata", {}).get("headers", {})
     if heard.status != 200:
         assert inner.items() <= heard.headers.items(), "what the metadata repeats is on the response"

@@ -16,6 +16,7 @@ import aiohttp
 import pytest
 
 from bot.openrouter.sandbox import Sandbox, SandboxAttempt, SandboxSettings, read_log
+from bot.openrouter.sandbox.keys import digest
 from tests.fakes.virtual import VirtualClock, VirtualLoop
 
 pytestmark = pytest.mark.virtual
@@ -72,6 +73,7 @@ async def test_an_attempt_is_on_record_while_it_runs_and_afterwards(
         number=1,
         at=began,
         account="",
+        key=digest("k"),
         attempt="a1",
         user="u-hash",
         session="s-hash",
@@ -79,7 +81,7 @@ async def test_an_attempt_is_on_record_while_it_runs_and_afterwards(
         model_asked="sandbox/harbor-24b:free",
         model_used="sandbox/harbor-24b:free",
         fault=None,
-        counted=True,
+        units=1,
         generation=response.headers["X-Generation-Id"],
         status=200,
         outcome="finished",

@@ -5,18 +5,20 @@ from __future__ import annotations
 import shutil
 import socket
 import sqlite3
-from contextlib import closing
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, closing
+from decimal import Decimal
 from email.utils import formatdate
 from pathlib import Path
 
 import pytest
 
-from bot.clock import SystemClock
+from bot.clock import SystemClock, day_of
 from bot.doctor.examine import examine
 from bot.doctor.finding import Finding, stops
 from bot.doctor.upstream import limits
 from bot.messages import ModelId
-from bot.openrouter.sandbox import Sandbox, SandboxSettings
+from bot.openrouter.sandbox import FaultRule, Faults, Sandbox, SandboxSettings
 from bot.openrouter.wire import KeyInfo
 from bot.settings import Settings
 from bot.storage.migration import migrate
@@ -205,9 +207,9 @@ async def test_a_key_that_works_costs_nothing_to_look_at(patient: Patient) -> No
         assert not stops(patient.findings)
 
         await patient.look(OPENROUTER_API_KEY=KEY, OPENROUTER_BASE_URL=url, model="sandbox/meadow-8b:free")
-        assert "8,192 tokens, free" in patient["models"].found
+        assert "8,192 tokens" in patient["sandbox/meadow-8b:free"].found
         await patient.look(OPENROUTER_API_KEY=KEY, OPENROUTER_BASE_URL=url, model="sandbox/none")
-        assert patient.level("models") == "failure"
+        assert patient.level("sandbox/none") == "failure"
 
         await patient.look(OPENROUTER_API_KEY=f"bad-{KEY}", OPENROUTER_BASE_URL=url)
         assert patient.level("OpenRouter") == "failure"
@@ -277,6 +279,90 @@ def test_more_a_minute_than_openrouter_starts_is_told_of_the_real_one() -> None:
     assert warned(21, "https://openrouter.ai/api/v1")
     assert not warned(20, "https://openrouter.ai/api/v1")
     assert not warned(21, "http://127.0.0.1:8090/api/v1")
+
+
+@asynccontextmanager
+async def sandboxed(patient: Patient, sandbox: SandboxSettings, *, preferred: str = "") -> AsyncIterator[Sandbox]:
+    """The patient has been looked at with this sandbox for OpenRouter; it costs no request."""
+    upstream = Sandbox(sandbox, CLOCK)
+    try:
+        url = await upstream.start()
+        await patient.look(OPENROUTER_API_KEY=KEY, OPENROUTER_BASE_URL=url, FREE_MODELS=preferred)
+        yield upstream
+        assert upstream.log == []
+    finally:
+        await upstream.close()
+
+
+def telling(name: str, path: str) -> SandboxSettings:
+    return SandboxSettings(faults=Faults(rules=(FaultRule(fault=name, path=path),)))
+
+
+async def test_privacy_settings_that_forbid_every_free_model(patient: Patient) -> None:
+    async with sandboxed(patient, SandboxSettings(free_models=False)):
+        assert patient.level("models") == "failure"
+        assert "no free model is routable" in patient["models"].found
+        assert "settings/privacy" in patient["models"].fix
+    async with sandboxed(patient, SandboxSettings()):
+        assert patient.level("models") == "ok"
+        assert "sandbox/meadow-8b:free" in patient["models"].found, "they are named"
+
+
+@pytest.mark.parametrize(
+    ("sandbox", "level"),
+    [
+        pytest.param(SandboxSettings(credits=Decimal(5), spent=Decimal("6.5")), "failure", id="negative"),
+        pytest.param(SandboxSettings(credits=Decimal(5), spent=Decimal(5)), "ok", id="zero"),
+        pytest.param(SandboxSettings(credits_readable=False), "ok", id="not for this key"),
+        pytest.param(telling("credits_empty", "/credits"), "ok", id="says nothing"),
+    ],
+)
+async def test_the_sign_of_the_balance(patient: Patient, sandbox: SandboxSettings, level: str) -> None:
+    async with sandboxed(patient, sandbox):
+        assert patient.level("balance") == level
+        assert ("-1.50" in patient["balance"].found) is (level == "failure")
+
+
+async def test_use_by_other_programs(patient: Patient) -> None:
+    migrate(patient.database)
+    async with sandboxed(patient, telling("key_used_elsewhere", "/key")):
+        assert patient.level("shared use") == "warning"
+        assert patient["shared use"].found.startswith("10 of today's 10")
+    with closing(sqlite3.connect(patient.database)) as db, db:
+        db.execute("INSERT INTO pool_days (pool, day, used) VALUES ('default', ?, 12)", (day_of(CLOCK.now()),))
+    async with sandboxed(patient, telling("key_used_elsewhere", "/key")):
+        assert patient.level("shared use") == "ok", "all of it was ours"
+
+
+async def test_preferred_models_and_those_that_are_gone(patient: Patient) -> None:
+    async with sandboxed(patient, SandboxSettings(), preferred="sandbox/meadow-8b:free"):
+        assert patient.level("FREE_MODELS") == "ok"
+        assert "8,192 tokens fit all" in patient["FREE_MODELS"].found
+    async with sandboxed(patient, SandboxSettings(), preferred="sandbox/meadow-8b:free,sandbox/bygone-7b:free"):
+        assert patient.level("FREE_MODELS") == "warning"
+        assert "bygone" in patient["FREE_MODELS"].found
+        assert "meadow" not in patient["FREE_MODELS"].found
+
+
+@pytest.mark.parametrize(
+    ("model", "level", "said"),
+    [
+        ("openrouter/free", "ok", "everyone's default"),
+        ("sandbox/meadow-8b:free", "ok", "everyone may ask"),
+        ("sandbox/lantern-70b", "warning", "USD per million"),
+        ("openrouter/auto", "warning", "it costs ?"),
+        ("sandbox/gatekeeper-4b:free", "warning", "passes judgement"),
+        ("sandbox/none", "failure", "not among"),
+    ],
+)
+async def test_any_model_by_name(patient: Patient, model: str, level: str, said: str) -> None:
+    sandbox = Sandbox(SandboxSettings(), CLOCK)
+    try:
+        await patient.look(OPENROUTER_API_KEY=KEY, OPENROUTER_BASE_URL=await sandbox.start(), model=model)
+    finally:
+        await sandbox.close()
+    assert patient.level(model) == level
+    assert said in patient[model].found
 
 
 # --- the web page ----------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ import random
 import re
 from collections.abc import Iterable, Sequence
 
+from bot.openrouter.sandbox.fault import Fault
 from bot.openrouter.sandbox.request import Ask, text_of
 
 COMMAND = re.compile(r"\bsandbox:([a-z0-9_]+)")
@@ -93,7 +94,7 @@ def thoughts(ask: Ask) -> tuple[str, ...]:
     return tokens("".join(THOUGHTS).format(topic=topic(ask.question)))
 
 
-def write(ask: Ask, *, seed: int, faults: Iterable[str]) -> tuple[str, ...]:
+def write(ask: Ask, *, seed: int, faults: Iterable[Fault]) -> tuple[str, ...]:
     """The answer, as tokens."""
     wanted = command(ask.question)
     if wanted == "echo":
@@ -132,9 +133,10 @@ def _echo(ask: Ask) -> str:
     return "\n".join([fence, *lines, fence])
 
 
-def _help(faults: Iterable[str]) -> str:
-    names = ", ".join(f"`{name}`" for name in sorted(faults))
+def _help(faults: Iterable[Fault]) -> str:
+    names = ", ".join(f"`{name}`" for name in sorted(fault.name for fault in faults if fault.of is None))
     return (
         "I am the sandbox. Write `sandbox:echo` to see what a model would be sent, ask for something *long*, a *list*, "
-        f"a *table* or *code*, or write `sandbox:` and one of these to see it go wrong:\n\n{names}"
+        f"a *table* or *code*, or write `sandbox:` and one of these to see it go wrong:\n\n{names}\n\n"
+        "With `_body`, `_first` or `_in_stream` after it an error comes in a body, first in a stream, or midway."
     )

@@ -143,6 +143,21 @@ def page(reply: Reply) -> Reply:
     return Reply(status=503, frames=[Frame(data=PAGE)], content_type="text/html", broken=True)
 
 
+def page_blocked(reply: Reply) -> Reply:
+    """The edge takes the sender for an attacker."""
+    return replace(page(reply), status=403)
+
+
+def page_too_many(reply: Reply) -> Reply:
+    """The edge says that there are too many requests."""
+    return replace(page(reply), status=429)
+
+
+def redirect(reply: Reply) -> Reply:
+    """The edge sends the client to another host, which the key is none of the business of."""
+    return replace(page(reply), status=307, headers={"Location": "http://127.0.0.1:9/elsewhere"})
+
+
 def page_as_answer(reply: Reply) -> Reply:
     """The edge answers in HTML, with 200."""
     return replace(page(reply), status=200)

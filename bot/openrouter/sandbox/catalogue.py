@@ -6,9 +6,9 @@ are traps a careful client avoids: a safety classifier, an expired id, a price o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any, Literal, TypeAlias
 
 Json: TypeAlias = dict[str, Any]
@@ -16,6 +16,7 @@ Reasoning: TypeAlias = Literal["none", "optional", "mandatory"]
 
 FREE_ROUTER = "openrouter/free"
 CLASSIFIER = "sandbox/gatekeeper-4b:free"
+TOOLS = ("tool_choice", "tools")
 CREATED = 1_767_225_600
 """2026-01-01: when the sandbox says its models appeared."""
 
@@ -31,6 +32,7 @@ class Model:
     prompt: str = "0"
     completion: str = "0"
     images: bool = False
+    tools: bool = True
     reasoning: Reasoning = "none"
     expires: str | None = None
     max_completion: int | None = None
@@ -44,14 +46,35 @@ class Model:
         """Counts towards the account's free allowance."""
         return self.id.endswith(":free") or self.id == FREE_ROUTER
 
+    @property
+    def costs(self) -> bool:
+        """Has a price."""
+        return self.completion != "0"
+
     def cost(self, prompt_tokens: int, completion_tokens: int) -> Decimal:
         """USD for one request."""
         return prompt_tokens * Decimal(self.prompt) + completion_tokens * Decimal(self.completion)
 
+    def within(self, prices: Mapping[str, object]) -> bool:
+        """Whether it costs no more than `provider.max_price`: USD per million tokens, numbers or strings.
+
+        A router is within any: it looks for a model that is.
+        """
+        for name, price in (("prompt", self.prompt), ("completion", self.completion)):
+            most = prices.get(name)
+            if self.router or most is None:
+                continue
+            try:
+                if Decimal(price) * 1_000_000 > Decimal(str(most)):
+                    return False
+            except InvalidOperation:  # no number: OpenRouter's own answer to that is not known
+                continue
+        return True
+
     def entry(self) -> Json:
         """The object in `data` of `GET /models`."""
         inputs = ["text", "image"] if self.images else ["text"]
-        supported = ["max_tokens", "seed", "stop", "temperature", "top_p"]
+        supported = ["max_tokens", "seed", "stop", "temperature", *TOOLS[: 2 * self.tools], "top_p"]
         entry: Json = {
             "id": self.id,
             "canonical_slug": self.id.removesuffix(":free"),
@@ -101,6 +124,7 @@ MODELS: Sequence[Model] = (
         id="sandbox/meadow-8b:free",
         name="Sandbox: Meadow 8B (free)",
         description="Small and quick. Its window is short, so long conversations have to be trimmed.",
+        tools=False,
         context=8_192,
         max_completion=2_048,
     ),
@@ -136,6 +160,7 @@ MODELS: Sequence[Model] = (
         id=CLASSIFIER,
         name="Sandbox: Gatekeeper 4B (free)",
         description="A content safety classifier: whatever it is told, it says whether that is safe or unsafe.",
+        tools=False,
         context=131_072,
     ),
     Model(
@@ -195,16 +220,16 @@ def find(model: str) -> Model | None:
     return next((entry for entry in MODELS if entry.id == model), None)
 
 
-def routed(*, images: bool) -> Sequence[Model]:
-    """What `openrouter/free` may pick from: free, of use in a chat, and able to read what it is sent."""
-    return [
-        model
-        for model in MODELS
-        if model.free and not (model.router or model.id == CLASSIFIER or model.expires) and (model.images or not images)
-    ]
+def routed(able: Callable[[Model], bool]) -> Sequence[Model]:
+    """What `openrouter/free` may pick from: free, of use in a chat, and `able` to read what it is sent."""
+    useful = [model for model in MODELS if model.free and not (model.router or model.id == CLASSIFIER or model.expires)]
+    return [model for model in useful if able(model)]
 
 
-def listing() -> Json:
-    """The body of `GET /models`."""
-    data = [model.entry() for model in MODELS]
-    return {"data": data, "total_count": len(data), "links": {"next": None}}
+def listing(*, without: Collection[str] = (), free_models: bool = True) -> Json:
+    """The body of `GET /models` and `/models/user`; the latter leaves out what the account's settings forbid.
+
+    Routers stay: nothing is known of what becomes of them.
+    """
+    shown = [model for model in MODELS if model.id not in without and (free_models or model.router or not model.free)]
+    return {"data": [model.entry() for model in shown], "total_count": len(shown), "links": {"next": None}}

@@ -1,82 +1,24 @@
-"""Everything that can be made to go wrong, by name: a closed registry.
+"""Everything that can be made to go wrong with an answer, by name: a closed registry.
 
 A request meets a fault by the header `X-Sandbox-Fault: NAME`, by `sandbox:NAME` in its last user message or
-by a rule of the script (`script.py`), in this order. `FailureKind.UNREACHABLE` has no fault: it is what a
-client meets where no sandbox listens, since whatever is received has been sent.
+by a rule of the script (`script.py`), in this order. `NAME_body`, `NAME_first` and `NAME_in_stream` put an error
+that refuses into a 200; see `fault.py`. `FailureKind.UNREACHABLE` has no fault: it is what a client meets where no
+sandbox listens, since whatever is received has been sent.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from decimal import Decimal
 from types import MappingProxyType
-from typing import TypeAlias
 
-from bot.clock import Instant
 from bot.errors import FailureKind
-from bot.openrouter.sandbox import breakages, limited, refusals
+from bot.openrouter.sandbox import breakages, limited, refusals, unpaid, unroutable
 from bot.openrouter.sandbox.catalogue import CLASSIFIER
+from bot.openrouter.sandbox.fault import Fault, Scene, alter, break_, half_then, only, places, refuse
 from bot.openrouter.sandbox.refusals import Refusal
-from bot.openrouter.sandbox.wire import Answer, Reply
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scene:
-    """What an error body may tell of the request it answers."""
-
-    at: Instant
-    rpm: int
-    rpd: int
-    model: str
-    question: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Refuses:
-    """An error in place of the answer."""
-
-    make: Callable[[Scene], Refusal]
-
-
-@dataclass(frozen=True, slots=True)
-class Alters:
-    """The model says something else, or its provider fails."""
-
-    change: Callable[[Answer], Answer]
-
-
-@dataclass(frozen=True, slots=True)
-class Breaks:
-    """The bytes on the wire are not what they should be."""
-
-    change: Callable[[Reply], Reply]
-
-
-Act: TypeAlias = Refuses | Alters | Breaks
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fault:
-    """One named fault."""
-
-    name: str
-    means: FailureKind | None
-    """What a client should make of it; None where the answer is whole all the same."""
-    act: Act
-
-
-def _refuse(name: str, means: FailureKind, refusal: Refusal | Callable[[Scene], Refusal]) -> Fault:
-    make = (lambda _: refusal) if isinstance(refusal, Refusal) else refusal
-    return Fault(name=name, means=means, act=Refuses(make))
-
-
-def _alter(name: str, means: FailureKind | None, change: Callable[[Answer], Answer]) -> Fault:
-    return Fault(name=name, means=means, act=Alters(change))
-
-
-def _break(name: str, means: FailureKind | None, change: Callable[[Reply], Reply]) -> Fault:
-    return Fault(name=name, means=means, act=Breaks(change))
+from bot.openrouter.sandbox.wire import Answer
 
 
 def _daily(*, bought: bool = False, shapes: int = 2026) -> Callable[[Scene], Refusal]:
@@ -87,19 +29,16 @@ def _minute(*, shapes: int = 2026) -> Callable[[Scene], Refusal]:
     return lambda scene: limited.minute(scene.at, limit=scene.rpm, shapes=shapes)
 
 
-def _half_then(error: Refusal, *, shapes: int = 2026) -> Callable[[Answer], Answer]:
-    """Half the text, then an error."""
-    return lambda answer: replace(answer, text=answer.text[: len(answer.text) // 2], error=error.error(), shapes=shapes)
+def _busy(**given: float | None) -> Callable[[Scene], Refusal]:
+    return lambda scene: limited.upstream_busy(scene.model, retry_after=given.get("retry_after"))
 
 
-def _only(error: Refusal) -> Callable[[Answer], Answer]:
-    """An error as the first and only thing of a 200."""
-    return lambda answer: replace(answer, reasoning=(), text=(), error=error.error())
+def _of_model(make: Callable[[str], Refusal]) -> Callable[[Scene], Refusal]:
+    return lambda scene: make(scene.model)
 
 
-def _spent(answer: Answer) -> Answer:
-    """The daily limit, told only after the stream has begun."""
-    return _only(limited.daily(Instant(answer.created), limit=50, bought=False, shapes=answer.shapes))(answer)
+def _budget(source: str) -> Callable[[Scene], Refusal]:
+    return lambda scene: unpaid.budget_limit(scene.at, source)
 
 
 def _said(*text: str, finish: str, native: str | None = None) -> Callable[[Answer], Answer]:
@@ -127,108 +66,159 @@ def _billed(answer: Answer) -> Answer:
 
 
 def _registry(faults: Iterable[Fault]) -> Mapping[str, Fault]:
-    return MappingProxyType({fault.name: fault for fault in faults})
+    """The faults by name, with the places of each; what is named outright stands for the one that would be made."""
+    named = {fault.name: fault for fault in faults}
+    made = {place.name: place for fault in named.values() for place in places(fault)}
+    return MappingProxyType(made | named)
 
 
+WHOLE = "whole"
+"""Stands for a kind where the answer is whole all the same."""
 _K = FailureKind
 
 FAULTS: Mapping[str, Fault] = _registry(
     [
         # The account's limits.
-        _refuse("account_daily", _K.ACCOUNT_DAILY, _daily()),
-        _refuse("account_daily_bought", _K.ACCOUNT_DAILY, _daily(bought=True)),
-        _refuse("account_daily_2025", _K.ACCOUNT_DAILY, _daily(shapes=2025)),
-        _refuse("account_minute", _K.ACCOUNT_MINUTE, _minute()),
-        _refuse("account_minute_2025", _K.ACCOUNT_MINUTE, _minute(shapes=2025)),
-        _refuse("platform_unknown", _K.PLATFORM_UNKNOWN, limited.RATE_LIMITED),
+        refuse("account_daily", _K.ACCOUNT_DAILY, _daily()),
+        refuse("account_daily_bought", _K.ACCOUNT_DAILY, _daily(bought=True)),
+        refuse("account_daily_2025", _K.ACCOUNT_DAILY, _daily(shapes=2025)),
+        refuse("account_daily_bought_2025", _K.ACCOUNT_DAILY, _daily(bought=True, shapes=2025)),
+        refuse("account_minute", _K.ACCOUNT_MINUTE, _minute()),
+        refuse("account_minute_2025", _K.ACCOUNT_MINUTE, _minute(shapes=2025)),
+        refuse("platform_unknown", _K.PLATFORM_UNKNOWN, limited.RATE_LIMITED),
+        refuse("platform_unknown_2025", _K.PLATFORM_UNKNOWN, limited.RATE_LIMITED_2025),
+        refuse("platform_unknown_reset", _K.PLATFORM_UNKNOWN, lambda scene: limited.unnamed(scene.at, limit=scene.rpm)),
+        refuse("platform_unknown_word", _K.PLATFORM_UNKNOWN, replace(limited.RATE_LIMITED, word="rate_limit_exceeded")),
+        break_("platform_unknown_html", _K.PLATFORM_UNKNOWN, breakages.page_too_many),
         # One model, or its provider, is busy.
-        _refuse("upstream_model", _K.UPSTREAM_MODEL, lambda scene: limited.upstream_busy(scene.model)),
-        _refuse(
-            "upstream_model_hint",
-            _K.UPSTREAM_MODEL,
-            lambda scene: limited.upstream_busy(scene.model, retry_after=10.918),
-        ),
-        _refuse("upstream_model_2025", _K.UPSTREAM_MODEL, lambda scene: limited.upstream_busy_2025(scene.model)),
-        _refuse(
+        refuse("upstream_model", _K.UPSTREAM_MODEL, _busy()),
+        refuse("upstream_model_hint", _K.UPSTREAM_MODEL, _busy(retry_after=10.918)),
+        refuse("upstream_model_soon", _K.UPSTREAM_MODEL, _busy(retry_after=1)),
+        refuse("upstream_model_said", _K.UPSTREAM_MODEL, limited.UPSTREAM_SAID),
+        refuse("upstream_model_2025", _K.UPSTREAM_MODEL, _of_model(limited.upstream_busy_2025)),
+        refuse(
             "upstream_model_raw",
             _K.UPSTREAM_MODEL,
             lambda scene: limited.upstream_busy_2025(scene.model, raw='{"detail":"Too many requests"}'),
         ),
-        _refuse("upstream_model_typed", _K.UPSTREAM_MODEL, limited.PROVIDER_RATE_LIMITED),
-        _refuse("capacity_exhausted", _K.UPSTREAM_MODEL, lambda scene: limited.capacity_exhausted(scene.model)),
+        refuse("upstream_model_typed", _K.UPSTREAM_MODEL, limited.PROVIDER_RATE_LIMITED),
+        refuse("upstream_model_byok", _K.UPSTREAM_MODEL, _of_model(limited.upstream_byok)),
+        refuse("capacity_exhausted", _K.UPSTREAM_MODEL, _of_model(limited.capacity_exhausted)),
         # Money.
-        _refuse("negative_balance", _K.NEGATIVE_BALANCE, refusals.NO_CREDITS),
-        _refuse("cannot_afford", _K.NEGATIVE_BALANCE, refusals.CANNOT_AFFORD),
-        _refuse("weight_exceeds_budget", _K.NEGATIVE_BALANCE, refusals.WEIGHT_EXCEEDS_BUDGET),
-        _refuse("in_flight_budget", _K.IN_FLIGHT_BUDGET, refusals.IN_FLIGHT_BUDGET),
-        _refuse("key_limit", _K.KEY_LIMIT, refusals.KEY_LIMIT),
-        _refuse("key_limit_402", _K.KEY_LIMIT, refusals.KEY_LIMIT_402),
-        _refuse("budget_limit", _K.KEY_LIMIT, lambda scene: refusals.budget_limit(scene.at)),
+        refuse("negative_balance", _K.NEGATIVE_BALANCE, unpaid.NO_CREDITS),
+        refuse("negative_balance_2025", _K.NEGATIVE_BALANCE, unpaid.NO_CREDITS_2025),
+        refuse("prompt_limit", _K.NEGATIVE_BALANCE, unpaid.PROMPT_LIMIT),
+        refuse("cannot_afford", _K.NEGATIVE_BALANCE, unpaid.cannot_afford(32_768, 5_142)),
+        refuse("weight_exceeds_budget", _K.NEGATIVE_BALANCE, unpaid.WEIGHT_EXCEEDS_BUDGET),
+        refuse("in_flight_budget", _K.IN_FLIGHT_BUDGET, unpaid.IN_FLIGHT_BUDGET),
+        refuse("in_flight_reason", _K.IN_FLIGHT_BUDGET, unpaid.IN_FLIGHT_REASON),
+        refuse("key_limit", _K.KEY_LIMIT, unpaid.KEY_LIMIT),
+        refuse("key_limit_402", _K.KEY_LIMIT, unpaid.KEY_LIMIT_402),
+        refuse("budget_limit", _K.KEY_LIMIT, _budget("openrouter_key_limit")),
+        refuse("guardrail_budget", _K.KEY_LIMIT, _budget("openrouter_guardrail_budget")),
+        refuse("workspace_budget", _K.KEY_LIMIT, _budget("openrouter_workspace_budget")),
         # Who asks, and what.
-        _refuse("bad_key", _K.BAD_KEY, refusals.UNKNOWN_KEY),
-        _refuse("no_credentials", _K.BAD_KEY, refusals.NO_CREDENTIALS),
-        _refuse("moderation", _K.MODERATION, lambda scene: refusals.moderated(scene.model, scene.question)),
-        _refuse("guardrail", _K.GUARDRAIL, refusals.GUARDRAIL),
-        _refuse("unknown_model", _K.NO_ENDPOINTS, lambda scene: refusals.invalid_model(scene.model)),
-        _refuse("no_endpoints", _K.NO_ENDPOINTS, lambda scene: refusals.no_endpoints(scene.model)),
-        _refuse("free_variant_ended", _K.NO_ENDPOINTS, lambda scene: refusals.free_variant_ended(scene.model)),
-        _refuse("data_policy", _K.NO_ENDPOINTS, refusals.DATA_POLICY),
-        _refuse("guardrail_policy", _K.NO_ENDPOINTS, refusals.GUARDRAIL_POLICY),
-        _refuse("no_images", _K.NO_ENDPOINTS, refusals.NO_IMAGES),
-        _refuse("no_tools", _K.NO_ENDPOINTS, refusals.NO_TOOLS),
-        _refuse("region_restricted", _K.NO_ENDPOINTS, lambda scene: refusals.region_restricted(scene.model)),
-        _refuse("too_large", _K.TOO_LARGE, refusals.TOO_LARGE),
-        _refuse("context_length", _K.TOO_LARGE, refusals.context_length(8_192, 9_001)),
-        _refuse("bad_request", _K.BAD_REQUEST, refusals.NO_MESSAGES),
-        _refuse("reasoning_mandatory", _K.BAD_REQUEST, refusals.REASONING_MANDATORY),
-        _refuse("unprocessable", _K.BAD_REQUEST, Refusal(code=422, message="Invalid argument")),
+        refuse("bad_key", _K.BAD_KEY, refusals.UNKNOWN_KEY),
+        refuse("no_credentials", _K.BAD_KEY, refusals.NO_CREDENTIALS),
+        refuse("no_credentials_2025", _K.BAD_KEY, refusals.NO_CREDENTIALS_2025),
+        refuse("no_header", _K.BAD_KEY, refusals.NO_HEADER),
+        refuse("moderation", _K.MODERATION, lambda scene: refusals.moderated(scene.model, scene.question)),
+        refuse("guardrail", _K.GUARDRAIL, refusals.GUARDRAIL),
+        refuse("policy_violation", _K.MODERATION, refusals.POLICY_VIOLATION),
+        refuse("management_only", _K.GUARDRAIL, refusals.MANAGEMENT_ONLY),
+        refuse("unknown_model", _K.NO_ENDPOINTS, _of_model(refusals.invalid_model)),
+        refuse("no_endpoints", _K.NO_ENDPOINTS, _of_model(unroutable.no_endpoints)),
+        refuse("free_variant_ended", _K.NO_ENDPOINTS, _of_model(unroutable.free_variant_ended)),
+        refuse("data_policy", _K.NO_ENDPOINTS, unroutable.DATA_POLICY),
+        refuse("guardrail_policy", _K.NO_ENDPOINTS, unroutable.GUARDRAIL_POLICY),
+        refuse("no_images", _K.NO_ENDPOINTS, unroutable.NO_IMAGES),
+        refuse("no_tools", _K.NO_ENDPOINTS, unroutable.NO_TOOLS),
+        refuse("region_restricted", _K.NO_ENDPOINTS, _of_model(unroutable.region_restricted)),
+        refuse("data_policy_2025", _K.NO_ENDPOINTS, unroutable.DATA_POLICY_2025),
+        refuse("privacy_restricted", _K.NO_ENDPOINTS, _of_model(unroutable.privacy_restricted)),
+        refuse("over_price", _K.NO_ENDPOINTS, _of_model(unroutable.over_price)),
+        refuse("deprecated", _K.NO_ENDPOINTS, _of_model(unroutable.deprecated)),
+        refuse("not_allowed", _K.NO_ENDPOINTS, unroutable.NOT_ALLOWED),
+        refuse("no_match", _K.NO_ENDPOINTS, unroutable.NO_MATCH),
+        refuse("no_provider_503", _K.NO_ENDPOINTS, unroutable.NO_PROVIDER_503),
+        refuse("unknown_generation", _K.NO_ENDPOINTS, refusals.NO_GENERATION),
+        refuse("too_large", _K.TOO_LARGE, refusals.TOO_LARGE),
+        refuse("context_length", _K.TOO_LARGE, refusals.context_length(8_192, 9_001)),
+        refuse("context_length_2025", _K.TOO_LARGE, refusals.CONTEXT_LENGTH_2025),
+        refuse("image_too_large", _K.TOO_LARGE, refusals.IMAGE_TOO_LARGE),
+        refuse("bad_request", _K.BAD_REQUEST, refusals.NO_MESSAGES),
+        refuse("reasoning_mandatory", _K.BAD_REQUEST, refusals.REASONING_MANDATORY),
+        refuse("unprocessable", _K.BAD_REQUEST, refusals.UNPROCESSABLE),
+        refuse("bad_image", _K.BAD_REQUEST, refusals.BAD_IMAGE),
+        refuse("zod", _K.BAD_REQUEST, refusals.zod("messages")),
         # Machines.
-        _refuse("timeout", _K.TIMEOUT, Refusal(code=408, message="Operation timed out. Please try again later.")),
-        _refuse("gateway_timeout", _K.TIMEOUT, Refusal(code=504, message="Gateway timeout")),
-        _refuse("edge_timeout", _K.TIMEOUT, Refusal(code=524, message="Request timed out. Please try again later.")),
-        _refuse("internal_error", _K.PROVIDER_DOWN, refusals.INTERNAL_ERROR),
-        _refuse("provider_down", _K.PROVIDER_DOWN, refusals.PROVIDER_DOWN),
-        _refuse("unavailable", _K.PROVIDER_DOWN, refusals.UNAVAILABLE),
-        _refuse("overloaded", _K.PROVIDER_DOWN, Refusal(code=529, message="Provider returned error")),
-        _break("edge_html", _K.EDGE_HTML, breakages.page),
-        _break("edge_html_200", _K.EDGE_HTML, breakages.page_as_answer),
-        # Errors in a 200.
-        _refuse("provider_down_body", _K.PROVIDER_DOWN, refusals.PROVIDER_DOWN.as_body()),
-        _refuse("account_daily_body", _K.ACCOUNT_DAILY, lambda scene: _daily()(scene).as_body()),
-        _alter("account_daily_in_stream", _K.ACCOUNT_DAILY, _spent),
-        _alter("provider_down_first", _K.PROVIDER_DOWN, _only(refusals.DISCONNECTED)),
-        _alter("provider_down_in_stream", _K.PROVIDER_DOWN, _half_then(refusals.DISCONNECTED)),
-        _alter("length_in_stream_2025", _K.LENGTH, _half_then(refusals.TOKEN_LIMIT, shapes=2025)),
-        _alter("error_in_stream", _K.ERROR_IN_STREAM, _cut("error")),
-        _alter("error_native", _K.ERROR_IN_STREAM, _said(finish="stop", native="network_error")),
-        _break("malformed", _K.ERROR_IN_STREAM, breakages.malformed),
+        refuse("timeout", _K.TIMEOUT, refusals.TIMEOUT),
+        refuse("timeout_typed", _K.TIMEOUT, refusals.TIMEOUT_TYPED),
+        refuse("gateway_timeout", _K.TIMEOUT, refusals.GATEWAY_TIMEOUT),
+        refuse("edge_timeout", _K.TIMEOUT, refusals.EDGE_TIMEOUT),
+        refuse("internal_error", _K.PROVIDER_DOWN, refusals.INTERNAL_ERROR),
+        refuse("internal_error_2025", _K.PROVIDER_DOWN, refusals.INTERNAL_ERROR_2025),
+        refuse("internal_error_word", _K.PROVIDER_DOWN, replace(refusals.INTERNAL_ERROR_2025, word="server_error")),
+        refuse("provider_down", _K.PROVIDER_DOWN, refusals.PROVIDER_DOWN),
+        refuse("provider_down_2025", _K.PROVIDER_DOWN, refusals.PROVIDER_DOWN_2025),
+        refuse("provider_key", _K.PROVIDER_DOWN, refusals.PROVIDER_KEY),
+        refuse("unavailable", _K.PROVIDER_DOWN, refusals.UNAVAILABLE),
+        refuse("unavailable_soon", _K.PROVIDER_DOWN, _of_model(unroutable.unavailable)),
+        refuse("overloaded", _K.PROVIDER_DOWN, refusals.OVERLOADED),
+        refuse("overloaded_typed", _K.PROVIDER_DOWN, refusals.OVERLOADED_TYPED),
+        break_("edge_html", _K.EDGE_HTML, breakages.page),
+        break_("edge_html_200", _K.EDGE_HTML, breakages.page_as_answer),
+        break_("edge_blocked", _K.EDGE_HTML, breakages.page_blocked),
+        break_("redirect", _K.EDGE_HTML, breakages.redirect),
+        # Errors in a 200 that are none of the above in another place.
+        alter("provider_down_first", _K.PROVIDER_DOWN, only(refusals.DISCONNECTED)),
+        alter("provider_down_in_stream", _K.PROVIDER_DOWN, half_then(refusals.DISCONNECTED)),
+        alter("length_in_stream_2025", _K.LENGTH, half_then(refusals.TOKEN_LIMIT_2025, shapes=2025)),
+        alter("length_in_stream", _K.LENGTH, half_then(refusals.TOKEN_LIMIT)),
+        alter("error_in_stream", _K.ERROR_IN_STREAM, _cut("error")),
+        alter("error_native", _K.ERROR_IN_STREAM, _said(finish="stop", native="network_error")),
+        break_("malformed", _K.ERROR_IN_STREAM, breakages.malformed),
         # Answers that are none, or not whole.
-        _alter("empty_answer", _K.EMPTY_ANSWER, _said(finish="stop")),
-        _alter("blank_answer", _K.EMPTY_ANSWER, _said("\n", "  ", "\n", finish="stop")),
-        _break("null_choices", _K.EMPTY_ANSWER, breakages.null_choices),
-        _break("whitespace", _K.PROVIDER_DOWN, breakages.whitespace),
-        _alter("reasoning_only", _K.REASONING_ONLY, _thinks_only),
-        _alter("content_filter", _K.CONTENT_FILTER, _cut("content_filter")),
-        _alter("length", _K.LENGTH, _said(finish="length")),
-        _break("cut_off", _K.CUT_OFF, breakages.ended_early),
-        _break("closed_early", _K.CUT_OFF, breakages.closed_early),
-        _break("reset_midway", _K.CUT_OFF, breakages.reset_midway),
-        _break("reset_at_once", _K.CUT_OFF, breakages.reset_at_once),
-        _break("stall", _K.TIMEOUT, breakages.stalled),
-        _break("silent", _K.TIMEOUT, breakages.silent),
-        _break("no_body", _K.TIMEOUT, breakages.no_body),
-        _break("comments_for_ever", _K.TIMEOUT, breakages.comments_for_ever),
-        _break("endless", _K.ENDLESS, breakages.endless),
-        _break("endless_line", _K.ENDLESS, breakages.endless_line),
+        alter("empty_answer", _K.EMPTY_ANSWER, _said(finish="stop")),
+        alter("blank_answer", _K.EMPTY_ANSWER, _said("\n", "  ", "\n", finish="stop")),
+        break_("null_choices", _K.EMPTY_ANSWER, breakages.null_choices),
+        break_("whitespace", _K.PROVIDER_DOWN, breakages.whitespace),
+        alter("reasoning_only", _K.REASONING_ONLY, _thinks_only),
+        alter("content_filter", _K.CONTENT_FILTER, _cut("content_filter")),
+        alter("length", _K.LENGTH, _said(finish="length")),
+        break_("cut_off", _K.CUT_OFF, breakages.ended_early),
+        break_("closed_early", _K.CUT_OFF, breakages.closed_early),
+        break_("reset_midway", _K.CUT_OFF, breakages.reset_midway),
+        break_("reset_at_once", _K.CUT_OFF, breakages.reset_at_once),
+        break_("stall", _K.TIMEOUT, breakages.stalled),
+        break_("silent", _K.TIMEOUT, breakages.silent),
+        break_("no_body", _K.TIMEOUT, breakages.no_body),
+        break_("comments_for_ever", _K.TIMEOUT, breakages.comments_for_ever),
+        break_("endless", _K.ENDLESS, breakages.endless),
+        break_("endless_line", _K.ENDLESS, breakages.endless_line),
         # Odd, but whole.
-        _break("slices", None, breakages.sliced),
-        _break("oddities", None, breakages.odd_but_whole),
-        _break("no_done", None, breakages.without_done),
-        _break("no_usage", None, breakages.without_usage),
-        _alter("usage_2025", None, lambda answer: replace(answer, shapes=2025)),
-        _alter("unmarked_model", None, lambda answer: replace(answer, model=answer.model.removesuffix(":free"))),
-        _alter("shortened", None, _cut("length")),
-        _alter("classifier", None, _classifier),
-        _alter("wrong_cost", None, _billed),
+        break_("slices", None, breakages.sliced),
+        break_("oddities", None, breakages.odd_but_whole),
+        break_("no_done", None, breakages.without_done),
+        break_("no_usage", None, breakages.without_usage),
+        alter("usage_2025", None, lambda answer: replace(answer, shapes=2025)),
+        alter("unmarked_model", None, lambda answer: replace(answer, model=answer.model.removesuffix(":free"))),
+        alter("shortened", None, _cut("length")),
+        alter("classifier", None, _classifier),
+        alter("wrong_cost", None, _billed),
     ]
 )
+"""By name, the places of each fault among them."""
+
+
+def by_kind() -> Mapping[str, tuple[str, ...]]:
+    """The faults that are not another's in another place, by the kind of failure; those that are none come last."""
+    own = [fault for fault in FAULTS.values() if fault.of is None]
+    kinds = {kind.value: tuple(fault.name for fault in own if fault.means is kind) for kind in FailureKind}
+    whole = tuple(fault.name for fault in own if fault.means is None)
+    return MappingProxyType({kind: names for kind, names in kinds.items() if names} | {WHOLE: whole})
+
+
+def faults_of(kind: str) -> tuple[str, ...]:
+    """Every fault that means a kind of failure, in every place; `WHOLE` for those that mean none."""
+    return tuple(name for name, fault in FAULTS.items() if (fault.means.value if fault.means else WHOLE) == kind)

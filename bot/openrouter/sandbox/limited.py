@@ -5,10 +5,12 @@ As in `refusals.py` the words are the protocol's.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from bot.clock import Instant
 from bot.openrouter.sandbox.catalogue import Json
-from bot.openrouter.sandbox.limits import day_end, minute_end
 from bot.openrouter.sandbox.refusals import Refusal, availability
+from bot.openrouter.sandbox.windows import day_end, minute_end
 
 HIGHER_TIER_CREDITS = 10
 """USD bought, all time, from which a daily limit is worded as the higher tier's."""
@@ -79,6 +81,13 @@ def upstream_busy(model: str, *, retry_after: float | None = None) -> Refusal:
     return Refusal(code=429, message="Provider returned error", metadata=metadata, headers=headers)
 
 
+def upstream_byok(model: str) -> Refusal:
+    """The account's own provider key is at its limit. The source has been seen once, in somebody's test."""
+    busy = upstream_busy(model)
+    metadata = (busy.metadata or {}) | {"is_byok": True, "limit_source": "upstream_provider_byok"}
+    return replace(busy, metadata=metadata)
+
+
 def upstream_busy_2025(model: str, *, raw: str | None = None) -> Refusal:
     """The same as it looked in 2025. `raw` may be the provider's own body, as a string."""
     said = raw or f"{model} is temporarily rate-limited upstream. Please retry shortly."
@@ -95,9 +104,27 @@ def capacity_exhausted(model: str) -> Refusal:
     )
 
 
+def unnamed(at: Instant, *, limit: int) -> Refusal:
+    """A limit of the platform's own that says neither which nor why; only when it is over."""
+    headers = {
+        "X-RateLimit-Limit": str(limit),
+        "X-RateLimit-Remaining": "0",
+        "X-RateLimit-Reset": str(int(minute_end(at) * 1000)),
+    }
+    metadata: Json = {"headers": headers, "provider_name": None}
+    return Refusal(code=429, message="Rate limit exceeded", metadata=metadata, headers=headers)
+
+
 RATE_LIMITED = Refusal(code=429, message="Rate limit exceeded", metadata={"error_type": "rate_limit_exceeded"})
+RATE_LIMITED_2025 = Refusal(code=429, message="Rate limit exceeded")
 PROVIDER_RATE_LIMITED = Refusal(
     code=429,
     message="Rate limit exceeded",
     metadata={"error_type": "rate_limit_exceeded", "provider_code": "rate_limited"},
 )
+UPSTREAM_SAID = Refusal(
+    code=429,
+    message="This model is temporarily rate-limited upstream. Please retry shortly.",
+    headers={"Retry-After": "3"},
+)
+"""The words stand in the message itself, and the hint on the response alone."""

@@ -17,6 +17,8 @@ from bot.clock import Instant
 
 Outcome: TypeAlias = Literal["finished", "rejected", "failed", "cut_by_client", "cut_by_shutdown"]
 """`rejected`: an HTTP error instead of an answer. `failed`: an answer was begun, or nothing at all was said."""
+_MONEY = ("cost", "upstream_cost")
+"""Fields that stand in the file as strings, so that no cent is lost."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +30,8 @@ class SandboxAttempt:
     at: Instant
     account: str
     """Empty for the default account; see `Sandbox`."""
+    key: str
+    """Whose key it was, by the first digits of its SHA-256; empty where none was let in."""
     attempt: str | None
     """`metadata.attempt` of the body."""
     user: str | None
@@ -36,7 +40,7 @@ class SandboxAttempt:
     model_asked: str | None
     model_used: str | None
     fault: str | None
-    counted: bool
+    units: int
     """Taken from the day's free allowance, answered or not."""
     generation: str
     status: int | None = None
@@ -48,7 +52,16 @@ class SandboxAttempt:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     cost: Decimal = Decimal(0)
-    """USD charged."""
+    """USD charged to the account."""
+    byok: bool = False
+    """Answered with a provider key of the account's own."""
+    upstream_cost: Decimal = Decimal(0)
+    """USD the provider charged that key's owner."""
+
+    @property
+    def counted(self) -> bool:
+        """Took from the day's free allowance."""
+        return self.units > 0
 
 
 class AttemptLog:
@@ -80,7 +93,7 @@ class AttemptLog:
 
     def _write(self, attempt: SandboxAttempt) -> None:
         if self._out is not None:
-            self._out.write(json.dumps(asdict(attempt) | {"cost": str(attempt.cost)}) + "\n")
+            self._out.write(json.dumps(asdict(attempt) | {name: str(getattr(attempt, name)) for name in _MONEY}) + "\n")
             self._out.flush()
 
 
@@ -93,5 +106,6 @@ def read_log(file: Path) -> list[SandboxAttempt]:
                 fields = json.loads(line)
             except ValueError:
                 continue
-            attempts[fields["number"]] = SandboxAttempt(**fields | {"cost": Decimal(fields["cost"])})
+            money = {name: Decimal(fields[name]) for name in _MONEY}
+            attempts[fields["number"]] = SandboxAttempt(**fields | money)
     return list(attempts.values())

@@ -1,4 +1,4 @@
-"""OpenRouter's error bodies but for 429 (`limited.py`), one function or constant each.
+"""OpenRouter's error bodies, one function or constant each; `limited`, `unpaid`, `unroutable` hold the rest.
 
 Messages, `limit_source` and the like are the protocol: clients tell one failure from another by them, so they
 are as OpenRouter writes them. Seen on the wire or in its documentation between mid-2025 and October 2026.
@@ -6,18 +6,15 @@ are as OpenRouter writes them. Seen on the wire or in its documentation between 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 
-from bot.clock import Instant
 from bot.openrouter.sandbox.catalogue import Json
-from bot.openrouter.sandbox.limits import day_end
 from bot.openrouter.sandbox.wire import Reply, json_reply
 
 USER_ID = "user_sandbox"
 """The account's id, which OpenRouter adds to errors and nobody should be shown."""
-PRIVACY = "https://openrouter.ai/settings/privacy"
 DOCS = "https://openrouter.ai/docs/api/reference/errors-and-debugging"
 
 
@@ -32,10 +29,16 @@ class Refusal:
     headers: Mapping[str, str] = field(default_factory=dict)
     status: int | None = None
     """HTTP status where it is not the code: 200 for an error in place of an answer."""
+    word: str | None = None
+    """What stands in place of the numeric code: some proxies write words, or the number as a string."""
+    name: str | None = None
+    """The error's name, in the envelope of the routes that check their input with Zod."""
 
     def error(self) -> Json:
         """The object under `error`."""
-        error: Json = {"message": self.message, "code": self.code}
+        if self.name is not None:
+            return {"name": self.name, "message": self.message}
+        error: Json = {"message": self.message, "code": self.word or self.code}
         if self.metadata is not None:
             error["metadata"] = self.metadata
         if self.availability is not None:
@@ -47,12 +50,20 @@ class Refusal:
         return replace(self, status=200, headers={})
 
     def reply(self) -> Reply:
-        body = {"error": self.error(), "user_id": USER_ID}
+        body: Json = {"error": self.error(), "user_id": USER_ID}
+        if self.name is not None:
+            body = {"success": False, "error": self.error()}
         return replace(json_reply(body, status=self.status or self.code, headers=self.headers), broken=True)
 
 
 def invalid_model(model: str) -> Refusal:
     return Refusal(code=400, message=f"{model} is not a valid model ID")
+
+
+def zod(field: str) -> Refusal:
+    """A body that lacks a field, as the newer routes say it."""
+    problem = [{"code": "invalid_type", "expected": "string", "received": "undefined", "path": [field]}]
+    return Refusal(code=400, message=json.dumps(problem), name="ZodError")
 
 
 def unknown_fault(name: str) -> Refusal:
@@ -69,15 +80,6 @@ def context_length(limit: int, asked: int) -> Refusal:
     )
 
 
-def free_variant_ended(model: str) -> Refusal:
-    """A `:free` id that is no longer offered. The fallback it names costs money."""
-    return Refusal(
-        code=404,
-        message=f"No endpoints found for {model}.",
-        availability=availability("free_variant_ended", model) | {"fallback_models": [model.removesuffix(":free")]},
-    )
-
-
 def moderated(model: str, text: str) -> Refusal:
     """The provider's moderation refused the input; the body repeats some of it."""
     return Refusal(
@@ -88,33 +90,6 @@ def moderated(model: str, text: str) -> Refusal:
             "flagged_input": text if len(text) <= 100 else f"{text[:48]}...{text[-49:]}",
             "provider_name": "Sandbox",
             "model_slug": model,
-        },
-    )
-
-
-def no_endpoints(model: str) -> Refusal:
-    return Refusal(code=404, message=f"No endpoints found for {model}.")
-
-
-def region_restricted(model: str) -> Refusal:
-    return Refusal(
-        code=403,
-        message="This model is not available in your region",
-        availability=availability("region_restricted", model) | {"excluded_by": ["geo"]},
-    )
-
-
-def budget_limit(at: Instant) -> Refusal:
-    """A budget of the workspace or the key is spent."""
-    return Refusal(
-        code=403,
-        message="Budget limit exceeded",
-        metadata={
-            "limit_source": "openrouter_key_limit",
-            "scope": "key",
-            "limit_usd": 0.5,
-            "spend_usd": 0.5,
-            "resets_at": datetime.fromtimestamp(day_end(at), UTC).isoformat(),
         },
     )
 
@@ -136,74 +111,61 @@ REASONING_MANDATORY = Refusal(
     metadata={"provider_name": None},
 )
 TOO_LARGE = Refusal(code=413, message="Request payload too large")
-NO_CREDITS = Refusal(
-    code=402,
-    message="Insufficient credits. Add more using https://openrouter.ai/settings/credits",
-    metadata={"limit_source": "openrouter_credits"},
-)
-NO_IMAGES = Refusal(code=404, message="No endpoints found that support image input")
-DATA_POLICY = Refusal(
-    code=404,
-    message=f"No endpoints found matching your data policy (Free model training). Configure: {PRIVACY}",
-    metadata={
-        "routing_funnel": [{"step": "Initial Endpoints", "endpoint_count": 1}],
-        "failed_routing_step": "Filter by Data Policy",
-    },
-)
 NO_GENERATION = Refusal(code=404, message="Generation not found")
+WRONG_CODE = Refusal(code=403, message="Invalid code or code_verifier")
+NO_METHOD = Refusal(code=405, message="Method not allowed")
+NO_HEADER = Refusal(code=401, message="Missing Authentication header")
+NO_CREDENTIALS_2025 = Refusal(code=401, message="No auth credentials found")
 MANAGEMENT_ONLY = Refusal(code=403, message="Only management keys can perform this operation")
-CANNOT_AFFORD = Refusal(
-    code=402,
-    message="This request requires more credits, or fewer max_tokens. You requested up to 32768 tokens, but can only "
-    "afford 5142. To increase, visit https://openrouter.ai/workspaces/default/keys/KEYID and adjust the key's limit",
-    metadata={
-        "limit_source": "openrouter_credits",
-        "remedy_hint": "Add credits, or lower max_tokens / prompt size to fit your remaining balance.",
-        "provider_name": None,
-        "previous_errors": [],
-    },
-)
-WEIGHT_EXCEEDS_BUDGET = Refusal(
-    code=402,
-    message="This request would exceed your available credits.",
-    metadata={"reason": "weight_exceeds_budget", "limit_source": "openrouter_credits"},
-)
-IN_FLIGHT_BUDGET = Refusal(
-    code=402,
-    message="This request would exceed your available credits given your current in-flight requests. "
-    "Retry after in-flight requests settle, or add credits.",
-    metadata={
-        "reason": "in_flight_budget_exhausted",
-        "limit_source": "openrouter_in_flight_budget",
-        "remedy_hint": "Retry after in-flight requests settle, or add credits.",
-    },
-    headers={"Retry-After": "2"},
-)
-KEY_LIMIT = Refusal(
-    code=403,
-    message="Key limit exceeded (total limit). Manage it using https://openrouter.ai/settings/keys",
-)
-KEY_LIMIT_402 = Refusal(
-    code=402, message="Key limit exceeded (daily limit).", metadata={"limit_source": "openrouter_key_limit"}
-)
 GUARDRAIL = Refusal(
     code=403,
     message="Request blocked: prompt injection patterns detected",
     metadata={"patterns": ["ignore all previous instructions"]},
 )
-GUARDRAIL_POLICY = Refusal(
-    code=404,
-    message=f"No endpoints available matching your guardrail restrictions and data policy. Configure: {PRIVACY}",
+POLICY_VIOLATION = Refusal(
+    code=403, message="The request was refused", metadata={"error_type": "content_policy_violation"}
 )
-NO_TOOLS = Refusal(code=404, message="No endpoints found that support tool use.")
+CONTEXT_LENGTH_2025 = Refusal(
+    code=400,
+    message="This endpoint's maximum context length is 8192 tokens. However, you requested about 9001 tokens.",
+    metadata={"provider_name": "Sandbox"},
+)
+IMAGE_TOO_LARGE = Refusal(code=400, message="Image is too large", metadata={"error_type": "image_too_large"})
+BAD_IMAGE = Refusal(code=400, message="Image could not be read", metadata={"error_type": "invalid_image"})
+UNPROCESSABLE = Refusal(code=422, message="Invalid argument")
+TIMEOUT = Refusal(code=408, message="Operation timed out. Please try again later.")
+TIMEOUT_TYPED = Refusal(
+    code=504, message="Provider did not answer in time", metadata={"provider_name": "Sandbox", "error_type": "timeout"}
+)
+GATEWAY_TIMEOUT = Refusal(code=504, message="Gateway timeout")
+EDGE_TIMEOUT = Refusal(code=524, message="Request timed out. Please try again later.")
 INTERNAL_ERROR = Refusal(code=500, message="Internal Server Error", metadata={"error_type": "server"})
+INTERNAL_ERROR_2025 = Refusal(code=500, message="Internal Server Error")
 PROVIDER_DOWN = Refusal(
     code=502,
     message="Provider returned error",
     metadata={"provider_name": "Sandbox", "error_type": "provider_unavailable"},
 )
+PROVIDER_DOWN_2025 = Refusal(
+    code=502,
+    message="Provider returned error",
+    metadata={"provider_name": "Sandbox", "raw": '{"error":{"message":"upstream connect error"}}'},
+)
+PROVIDER_KEY = Refusal(
+    code=401, message="Provider returned error", metadata={"provider_name": "Sandbox", "raw": "Invalid API key"}
+)
+"""The provider refuses OpenRouter's own key: nothing is wrong with the sender's."""
+OVERLOADED = Refusal(code=529, message="Provider returned error")
+OVERLOADED_TYPED = Refusal(
+    code=503,
+    message="Provider is overloaded",
+    metadata={"provider_name": "Sandbox", "error_type": "provider_overloaded"},
+)
 UNAVAILABLE = Refusal(code=503, message="Service temporarily unavailable", headers={"Retry-After": "5"})
 DISCONNECTED = Refusal(
     code=502, message="Provider disconnected mid-stream", metadata={"error_type": "provider_unavailable"}
 )
-TOKEN_LIMIT = Refusal(code=400, message="Token limit reached")
+TOKEN_LIMIT = Refusal(
+    code=400, message="The answer's limit was reached", metadata={"error_type": "max_tokens_exceeded"}
+)
+TOKEN_LIMIT_2025 = Refusal(code=400, message="Token limit reached")

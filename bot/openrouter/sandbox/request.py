@@ -6,9 +6,10 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from bot.openrouter.sandbox import refusals
+from bot.openrouter.sandbox import refusals, unroutable
 from bot.openrouter.sandbox.catalogue import Json, Model
 from bot.openrouter.sandbox.refusals import Refusal
+from bot.openrouter.sandbox.settings import Beliefs
 
 ROLES = ("system", "developer", "user", "assistant", "tool")
 CHARACTERS_PER_TOKEN = 4
@@ -99,11 +100,12 @@ class Ask:
         characters = sum(len(text_of(message)) for message in self.messages)
         return -(-characters // CHARACTERS_PER_TOKEN) + 4 * len(self.messages) + IMAGE_TOKENS * self.images
 
-    def refused(self, model: Model) -> Refusal | None:
-        """Why OpenRouter would not send this to the model; None if it would."""
-        return self._malformed() or self._unroutable(model)
+    @property
+    def tools(self) -> bool:
+        return bool(self.body.get("tools"))
 
-    def _malformed(self) -> Refusal | None:
+    def malformed(self) -> Refusal | None:
+        """Why the body is none that could be sent to any model."""
         messages = self.body.get("messages")
         if not isinstance(messages, list) or not messages:
             return refusals.NO_MESSAGES
@@ -114,17 +116,25 @@ class Ask:
                 return Refusal(code=400, message=f"Invalid input: messages.{place}.content")
         return None
 
-    def _unroutable(self, model: Model) -> Refusal | None:
-        provider, reasoning = self.body.get("provider"), self.body.get("reasoning")
+    def unroutable(self, model: Model, *, free_models: bool, beliefs: Beliefs) -> Refusal | None:
+        """Why nobody would take this to the model; None if somebody would.
+
+        `free_models`: see `AccountSettings`.
+        """
+        provider, reasoning = _object(self.body.get("provider")), self.body.get("reasoning")
         if model.expires is not None:
-            return refusals.free_variant_ended(model.id)
-        private = isinstance(provider, dict) and (
-            provider.get("data_collection") == "deny" or provider.get("zdr") is True
-        )
+            return unroutable.free_variant_ended(model.id)
+        private = provider.get("data_collection") == "deny" or provider.get("zdr") is True or not free_models
         if model.free and private:  # free endpoints may keep what they are sent: there is nowhere to go
-            return refusals.DATA_POLICY
+            return unroutable.DATA_POLICY
         if self.images and not model.images and not model.router:
-            return refusals.NO_IMAGES
+            return unroutable.NO_IMAGES
+        if self.tools and not model.tools and not model.router:
+            return unroutable.NO_TOOLS
+        prices = _object(provider.get("max_price"))
+        nothing = bool(prices) and not any(_number(price) for price in prices.values())
+        if not model.within(prices) or (nothing and not beliefs.zero_price_is_free):
+            return unroutable.over_price(model.id)
         if model.reasoning == "mandatory" and isinstance(reasoning, dict) and reasoning.get("effort") == "none":
             return refusals.REASONING_MANDATORY
         asked = self.prompt_tokens + (self.max_tokens or 0)
@@ -137,6 +147,18 @@ def text_of(message: Json) -> str:
     parts = [content, *(part.get("text") for part in _parts(message))]
     text = "\n".join(part for part in parts if isinstance(part, str))
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")  # JSON can hold half a character
+
+
+def _number(value: object) -> float:
+    """A price as a number; what is none is more than nothing."""
+    try:
+        return float(str(value))
+    except ValueError:
+        return 1.0
+
+
+def _object(value: object) -> Json:
+    return value if isinstance(value, dict) else {}
 
 
 def _parts(message: Json) -> list[dict[str, Any]]:

@@ -1,50 +1,82 @@
-"""Which request meets which fault: rules a test writes or a person loads from a JSON file.
-
-A file is a list of rules, each an object with the fields of `FaultRule`:
-
-    [{"fault": "provider_down", "every": 10},
-     {"fault": "stall", "probability": 0.02, "model": "sandbox/harbor-24b:free"}]
-"""
+"""Which request meets which fault: rules, drawn from a seed, that depend on nothing but the request."""
 
 from __future__ import annotations
 
-import json
 import random
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, fields
-from pathlib import Path
+from dataclasses import dataclass, field
 
-from bot.openrouter.sandbox.faults import FAULTS
+from bot.openrouter.sandbox.fault import Alters
+from bot.openrouter.sandbox.faults import FAULTS, faults_of
+from bot.openrouter.sandbox.tellings import TELLINGS
 
 COMPLETIONS = "/chat/completions"
-PATHS = (COMPLETIONS, "/models", "/models/user", "/key", "/credits", "/generation")
+AUTH_KEYS = "/auth/keys"
+PATHS = (COMPLETIONS, "/models", "/models/user", "/key", "/credits", "/generation", AUTH_KEYS)
+EPOCH_FROM = 1e9
+"""A number of seconds from here on is since 1970; a smaller one since the sandbox began."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One request as a rule sees it."""
+
+    path: str
+    number: int
+    """1 for the first of its path."""
+    models: tuple[str, ...] = ()
+    """The model it asks for, and the one that would answer."""
+    place: int = 0
+    """Which of its models this is; 0: the first."""
+    account: str = ""
+    at: float = 0.0
+    elapsed: float = 0.0
+    """Seconds since the sandbox began."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FaultRule:
-    """A fault and the requests that meet it. What is left out matches all."""
+    """A fault, or several to draw from, and the requests that meet it. What is left out matches all.
 
-    fault: str
+    A name is one of `FAULTS`, one of `TELLINGS` where the path is theirs, or `class:KIND` for any of a kind.
+    """
+
+    fault: str = ""
+    mix: Mapping[str, float] = field(default_factory=dict)
+    """Names and how often each comes beside the others, in place of `fault`."""
     path: str = COMPLETIONS
+    at: tuple[int, ...] = ()
+    """Exactly these requests, counted from 1, each path for itself; empty: as the next three say."""
     first: int = 1
-    """The first request that can meet it; requests are counted from 1, each path for itself."""
     last: int | None = None
-    """The last one that can."""
     every: int = 1
     """From the first on: 1 each request, 2 every other one."""
+    after: float = 0.0
+    """Seconds since the sandbox began, or since 1970."""
+    until: float | None = None
     probability: float = 1.0
-    """Of those, how many; drawn from the sandbox's seed and the request's number."""
+    """Of those that remain, how many; drawn from the seed and the request's number."""
     model: str | None = None
-    """Only requests that ask for this model."""
+    """Only requests that ask for this model, or are routed to it."""
+    account: str | None = None
+    """Only requests with a key of this account; the default one's name is empty."""
+    seed: int | None = None
+    """To draw from, in place of the sandbox's."""
 
     def __post_init__(self) -> None:
         """Raises: ValueError: names the field and what may stand there."""
-        if self.fault not in FAULTS:
-            raise ValueError(f"fault: {self.fault!r} is none of {', '.join(sorted(FAULTS))}")
         if self.path not in PATHS:
             raise ValueError(f"path: {self.path!r} is none of {', '.join(PATHS)}")
-        if self.first < 1:
-            raise ValueError(f"first: {self.first} is below 1")
+        if bool(self.fault) == bool(self.mix):
+            raise ValueError("fault: missing" if not self.fault else "mix: there is a fault already")
+        for name in (self.fault,) if self.fault else self.mix:
+            if not meant(name, self.path):
+                there = [*TELLINGS.get(self.path, ()), *(one for one in FAULTS if meant(one, self.path)), "class:KIND"]
+                raise ValueError(f"{'fault' if self.fault else 'mix'}: {name!r} is none of {', '.join(sorted(there))}")
+        if any(weight < 0 for weight in self.mix.values()) or (self.mix and not sum(self.mix.values()) > 0):
+            raise ValueError("mix: weights are not negative, and one is above 0")
+        if min((self.first, *self.at)) < 1:
+            raise ValueError(f"{'at' if self.at else 'first'}: {min((self.first, *self.at))} is below 1")
         if self.last is not None and self.last < self.first:
             raise ValueError(f"last: {self.last} is before first, {self.first}")
         if self.every < 1:
@@ -52,14 +84,25 @@ class FaultRule:
         if not 0 <= self.probability <= 1:
             raise ValueError(f"probability: {self.probability} is not within 0 and 1")
 
-    def meets(self, number: int, model: str | None) -> bool:
-        """Whether the rule, chance aside, is about request `number`."""
+    def meets(self, call: Call) -> bool:
+        """Whether the rule, chance aside, is about a request."""
+        number = call.number
+        counted = self.first <= number and (self.last is None or number <= self.last)
         return (
-            self.first <= number
-            and (self.last is None or number <= self.last)
-            and (number - self.first) % self.every == 0
-            and self.model in (None, model)
+            call.path == self.path
+            and (number in self.at if self.at else counted and (number - self.first) % self.every == 0)
+            and (self.model is None or self.model in call.models)
+            and (self.account is None or self.account == call.account)
+            and _reached(self.after, call)
+            and (self.until is None or not _reached(self.until, call))
         )
+
+    def draw(self, call: Call, chance: random.Random) -> str | None:
+        """The fault the request meets, if chance has it so."""
+        if chance.random() >= self.probability:
+            return None
+        name = self.fault or chance.choices(list(self.mix), list(self.mix.values()))[0]
+        return chance.choice(meant(name, call.path))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,59 +111,28 @@ class Faults:
 
     rules: tuple[FaultRule, ...]
 
-    def choose(self, path: str, number: int, *, model: str | None, seed: int) -> str | None:
-        """The fault for the `number`th request of a path. Depends on nothing but the arguments."""
+    def choose(self, call: Call, *, seed: int) -> str | None:
+        """The fault a request meets. Depends on nothing but the arguments."""
         for place, rule in enumerate(self.rules):
-            if rule.path == path and rule.meets(number, model):
-                drawn = random.Random(f"{seed}/{place}/{number}").random()  # noqa: S311  a draw that repeats is the point
-                if drawn < rule.probability:
-                    return rule.fault
+            if rule.meets(call):
+                drawn = f"{seed if rule.seed is None else rule.seed}/{place}/{call.number}"
+                drawn += f"/{call.place}" if call.place else ""
+                if (fault := rule.draw(call, random.Random(drawn))) is not None:  # noqa: S311  a draw that repeats is the point
+                    return fault
         return None
 
-    @classmethod
-    def load(cls, file: Path) -> Faults:
-        """The rules in a JSON file.
 
-        Raises:
-            ValueError: not JSON (names the line), or not rules (names the rule and the field).
-            OSError: cannot be read.
-        """
-        try:
-            rules = json.loads(file.read_text(encoding="utf-8"))
-        except json.JSONDecodeError as error:
-            raise ValueError(f"{file.name}: line {error.lineno}, column {error.colno}: {error.msg}") from None
-        except UnicodeDecodeError:
-            raise ValueError(f"{file.name}: not UTF-8") from None
-        if not isinstance(rules, list):
-            raise ValueError(f"{file.name}: expected a list of rules")  # noqa: TRY004  bad content, not a bad call
-        return cls(rules=tuple(_rule(value, f"{file.name}: rule {place}") for place, value in enumerate(rules, 1)))
+def meant(name: str, path: str) -> tuple[str, ...]:
+    """The faults a name stands for on a path; none: there is none, or it is about answers and here are none."""
+    if name in TELLINGS.get(path, ()):
+        return (name,)
+    named = faults_of(name.removeprefix("class:")) if name.startswith("class:") else (name,)
+    return tuple(one for one in named if one in FAULTS and (path == COMPLETIONS or not _alters(one)))
 
 
-_TYPES: Mapping[str, tuple[type, ...]] = {
-    "fault": (str,),
-    "path": (str,),
-    "first": (int,),
-    "last": (int, type(None)),
-    "every": (int,),
-    "probability": (int, float),
-    "model": (str, type(None)),
-}
+def _alters(name: str) -> bool:
+    return isinstance(FAULTS[name].act, Alters)
 
 
-def _rule(value: object, where: str) -> FaultRule:
-    if not isinstance(value, dict):
-        raise ValueError(f"{where}: expected an object")  # noqa: TRY004  bad content, not a bad call
-    for name, given in value.items():
-        allowed = _TYPES.get(name)
-        if allowed is None:
-            raise ValueError(f"{where}: {name}: no such field; there are {', '.join(_TYPES)}")
-        if not isinstance(given, allowed) or isinstance(given, bool):
-            wanted = " or ".join("null" if kind is type(None) else kind.__name__ for kind in allowed)
-            raise ValueError(f"{where}: {name}: expected {wanted}")  # noqa: TRY004  bad content, not a bad call
-    for field in fields(FaultRule):
-        if field.default is MISSING and field.name not in value:
-            raise ValueError(f"{where}: {field.name}: missing")
-    try:
-        return FaultRule(**value)
-    except ValueError as error:
-        raise ValueError(f"{where}: {error}") from None
+def _reached(seconds: float, call: Call) -> bool:
+    return (call.at if seconds >= EPOCH_FROM else call.elapsed) >= seconds

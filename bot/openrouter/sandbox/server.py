@@ -6,53 +6,56 @@ import asyncio
 import random
 import string
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Any
 
 from aiohttp import web
 
 from bot.clock import Clock, Instant
-from bot.openrouter.sandbox import catalogue, refusals, reports
-from bot.openrouter.sandbox.completions import Decision, decide
-from bot.openrouter.sandbox.faults import FAULTS, Breaks, Refuses, Scene
+from bot.openrouter.sandbox import catalogue, linking, refusals, reports
+from bot.openrouter.sandbox.catalogue import Json
+from bot.openrouter.sandbox.completions import Case, Decision, decide
+from bot.openrouter.sandbox.fault import Breaks, Refuses, Scene
+from bot.openrouter.sandbox.faults import FAULTS
+from bot.openrouter.sandbox.keys import Caller, Keys
 from bot.openrouter.sandbox.limits import Account
 from bot.openrouter.sandbox.log import AttemptLog, Outcome, SandboxAttempt
 from bot.openrouter.sandbox.play import Tally, play
 from bot.openrouter.sandbox.refusals import Refusal
 from bot.openrouter.sandbox.request import Ask
-from bot.openrouter.sandbox.script import COMPLETIONS
-from bot.openrouter.sandbox.settings import SandboxSettings
+from bot.openrouter.sandbox.script import AUTH_KEYS, COMPLETIONS, PATHS, Call, meant
+from bot.openrouter.sandbox.settings import Beliefs, SandboxSettings
+from bot.openrouter.sandbox.tellings import TELLINGS
 from bot.openrouter.sandbox.wire import Reply, json_reply
 
 PREFIX = "/api/v1"
 FAULT_HEADER = "X-Sandbox-Fault"
-CATALOGUE_PATHS = ("/models", "/models/user")
-READ_PATHS = (*CATALOGUE_PATHS, *reports.PATHS)
+OPEN_PATHS = ("/models", AUTH_KEYS)
+"""Need no key."""
+CACHED = {"/models": "public, max-age=120"}
+"""What may be kept of an answer to a GET; of all others, nothing."""
 MAX_BODY = 8 * 1024 * 1024
 SHUTDOWN_SECONDS = 0.5
 
 
 class Sandbox:
-    """One server, one set of accounts, one log.
-
-    Any key is let in unless it contains `bad`. All keys draw from one account, but for those with an `@`:
-    what follows it names another one (`sandbox@ann`), with counts and money of its own.
-    """
+    """One server, one set of accounts, one log. Whose a key is, `keys.py` says."""
 
     def __init__(self, settings: SandboxSettings, clock: Clock) -> None:
         """Raises: OSError: the log file cannot be read or written."""
         self._settings, self._clock = settings, clock
+        self._keys = Keys(seed=settings.seed)
         self._accounts: dict[str, Account] = {}
         self._received: Counter[str] = Counter()
+        self._began = clock.now()
         self._live: dict[asyncio.Task[Any], web.Request] = {}
         self._runner: web.AppRunner | None = None
         self._closing = False
         self._log = AttemptLog(settings.log_file)
         for attempt in self._log.attempts:
-            if attempt.counted:
-                self._account(attempt.account).take(attempt.at)
-            self._account(attempt.account).charge(attempt.cost)
+            self._account(attempt.account).remember(attempt.at, attempt.units)
+            self._charge(attempt)
 
     @property
     def log(self) -> list[SandboxAttempt]:
@@ -61,8 +64,24 @@ class Sandbox:
 
     @property
     def used_today(self) -> int:
-        """Requests of the default account that count towards the UTC day, refused ones too."""
-        return self._account("").used(self._clock.now())
+        """Units the default account has taken of the UTC day, for refused requests too."""
+        return self.used_by("")
+
+    def used_by(self, account: str) -> int:
+        """The same for another account."""
+        return self._account(account).used(self._clock.now())
+
+    def billed(self, account: str = "") -> Decimal:
+        """USD an account has been charged, all time: the bill a budget is held against."""
+        return self._account(account).billed()
+
+    def grant(self, challenge: str, *, account: str = "", method: str = "S256") -> str:
+        """The code somebody is shown who lets a program use their account; `GET /auth` does the same."""
+        return self._keys.authorize(challenge, at=self._clock.now(), account=account, method=method)
+
+    def revoke(self, key: str) -> None:
+        """Refuse a key from now on, as when its owner deletes it."""
+        self._keys.revoke(key)
 
     async def start(self, host: str = "127.0.0.1", port: int = 0) -> str:
         """Listen; port 0 takes a free one. Returns the base URL, `http://HOST:PORT/api/v1`.
@@ -72,8 +91,10 @@ class Sandbox:
         """
         app = web.Application(client_max_size=MAX_BODY)
         app.router.add_post(PREFIX + COMPLETIONS, self._completion)
-        for path in READ_PATHS:
-            app.router.add_get(PREFIX + path, self._read)
+        app.router.add_get(linking.PATH, self._approve)
+        for path in (*PATHS, *reports.ALIASES):
+            if path != COMPLETIONS:
+                app.router.add_route("*" if path == AUTH_KEYS else "GET", PREFIX + path, self._tell)
         self._runner = web.AppRunner(app, handler_cancellation=True, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
         await self._runner.setup()
         try:
@@ -103,30 +124,35 @@ class Sandbox:
             ask = Ask.read(await request.read())
         except web.HTTPRequestEntityTooLarge:
             return await self._answer(request, None, Decision(reply=refusals.TOO_LARGE.reply()), self._clock.now())
-        at, account = self._clock.now(), _account_of(request)
-        if isinstance(account, Refusal):
-            return await self._answer(request, ask, Decision(reply=account.reply()), at)
-        decision = decide(
-            ask,
+        at, caller = self._clock.now(), self._caller(request)
+        if isinstance(caller, Refusal):
+            return await self._answer(request, ask, Decision(reply=caller.reply()), at)
+        if ask is None:
+            return await self._answer(request, ask, Decision(reply=refusals.NOT_JSON.reply()), at, caller)
+        case = Case(
+            ask=ask,
             at=at,
-            account=self._account(account),
+            account=self._account(caller.account),
+            account_name=caller.account,
+            key=caller.digest,
             settings=self._settings,
             generation=self._next_generation(at),
             named=request.headers.get(FAULT_HEADER),
-            scripted=self._script(COMPLETIONS, ask),
+            scripted=self._script(at, caller.account),
         )
-        return await self._answer(request, ask, decision, at, account)
+        return await self._answer(request, ask, decide(case), at, caller)
 
     async def _answer(
-        self, request: web.Request, ask: Ask | None, decision: Decision, at: Instant, account: str = ""
+        self, request: web.Request, ask: Ask | None, decision: Decision, at: Instant, caller: Caller | None = None
     ) -> web.StreamResponse:
         """Note the request, play its reply, note how that ended."""
-        number = len(self._log.attempts) + 1
+        number, answer = len(self._log.attempts) + 1, decision.answer
         self._log.received(
             SandboxAttempt(
                 number=number,
                 at=at,
-                account=account,
+                account=caller.account if caller else "",
+                key=caller.digest if caller else "",
                 attempt=ask.attempt if ask else None,
                 user=ask.user if ask else None,
                 session=ask.session if ask else None,
@@ -134,10 +160,11 @@ class Sandbox:
                 model_asked=ask.models[0] if ask and ask.models else None,
                 model_used=decision.model.id if decision.model else None,
                 fault=decision.fault,
-                counted=decision.counted,
+                units=decision.units,
                 generation=self._next_generation(at),
                 status=decision.reply.status,
-                prompt_tokens=decision.answer.prompt_tokens if decision.answer else 0,
+                prompt_tokens=answer.prompt_tokens if answer else 0,
+                byok=answer is not None and answer.upstream_cost is not None,
             )
         )
         tally, outcome = Tally(), _planned(decision.reply)
@@ -146,42 +173,75 @@ class Sandbox:
         finally:
             if not tally.over:
                 outcome = "cut_by_shutdown" if self._closing else "cut_by_client"
-            cost = _cost(decision, outcome, tally)
-            self._account(account).charge(cost)
+            price, units = _price(decision, outcome, tally, self._settings.beliefs), decision.units
+            byok = self._log.attempts[number - 1].byok
+            if caller is not None and outcome == "cut_by_client" and not self._settings.beliefs.cut_streams_count:
+                self._account(caller.account).give_back(at, units)
+                units = 0
             self._log.ended(
                 number,
                 outcome=outcome,
+                units=units,
                 ended_at=self._clock.now(),
                 bytes_sent=tally.bytes,
                 completion_tokens=tally.tokens,
-                cost=cost,
+                cost=Decimal(0) if byok else price,
+                upstream_cost=price if byok else Decimal(0),
             )
+            self._charge(self._log.attempts[number - 1])
 
     # --- everything else -----------------------------------------------------------------------------------
 
-    async def _read(self, request: web.Request) -> web.StreamResponse:
-        """A GET: the account's or the catalogue's own answer, or a fault in its place."""
+    async def _tell(self, request: web.Request) -> web.StreamResponse:
+        """What is no chat completion: the account's, the catalogue's or the exchange's own answer, or a fault."""
         path = request.path.removeprefix(PREFIX)
-        account = _account_of(request)
-        if isinstance(account, Refusal) and path != "/models":
-            return await self._play(account.reply(), request, Tally())
+        path = reports.ALIASES.get(path, path)
+        raw, at, caller = await request.read(), self._clock.now(), self._caller(request)
+        if isinstance(caller, Refusal) and path not in OPEN_PATHS:
+            return await self._play(caller.reply(), request, Tally())
+        account = "" if isinstance(caller, Refusal) else caller.account
         named = request.headers.get(FAULT_HEADER)
-        if named is not None and named not in FAULTS:
+        if named is not None and not meant(named, path):
             return await self._play(refusals.unknown_fault(named).reply(), request, Tally())
-        name = named or self._script(path)()
-        act = FAULTS[name].act if name else None
-        at, settings = self._clock.now(), self._settings
-        reply = json_reply(catalogue.listing())
-        if not isinstance(account, Refusal) and path not in CATALOGUE_PATHS:
-            mine = (attempt for attempt in self._log.attempts if attempt.account == account)
-            reply = reports.report(
-                path, request.query.get("id"), account=self._account(account), log=mine, settings=settings, at=at
-            )
+        self._received[path] += 1
+        call = Call(path=path, number=self._received[path], account=account, at=at, elapsed=max(0.0, at - self._began))
+        name = self._chosen(call) if named is None else self._one_of(meant(named, path), call)
+        act = FAULTS[name].act if name is not None and name in FAULTS else None
         if isinstance(act, Refuses):
-            scene = Scene(at=at, rpm=settings.rpm, rpd=settings.rpd, model=catalogue.FREE_ROUTER)
-            reply = act.make(scene).reply()
-        elif isinstance(act, Breaks):
-            reply = act.change(reply)
+            mine = self._settings.of(account)
+            scene = Scene(at=at, rpm=mine.rpm, rpd=mine.rpd, model=catalogue.FREE_ROUTER)
+            return await self._play(act.make(scene).reply(), request, Tally())
+        body = self._told(path, request, raw, at, caller)
+        if isinstance(body, Refusal):
+            return await self._play(body.reply(), request, Tally())
+        if name is not None and name in TELLINGS.get(path, ()):
+            body = TELLINGS[path][name](body)
+        reply = json_reply(body, headers={"Cache-Control": CACHED.get(path, "private, no-store")})
+        return await self._play(act.change(reply) if isinstance(act, Breaks) else reply, request, Tally())
+
+    def _told(
+        self, path: str, request: web.Request, raw: bytes, at: Instant, caller: Caller | Refusal
+    ) -> Json | Refusal:
+        if path == AUTH_KEYS:
+            if request.method != "POST":
+                return refusals.NO_METHOD
+            return self._keys.exchange(raw, at=at, beliefs=self._settings.beliefs)
+        if path == "/models":
+            return catalogue.listing(without=self._settings.withdrawn)
+        if isinstance(caller, Refusal):
+            return caller
+        asked = reports.Inquiry(
+            caller=caller,
+            account=self._account(caller.account),
+            at=at,
+            settings=self._settings,
+            generation=request.query.get("id"),
+            log=self._log.attempts,
+        )
+        return reports.report(path, asked)
+
+    async def _approve(self, request: web.Request) -> web.StreamResponse:
+        reply = linking.page(request.query, keys=self._keys, at=self._clock.now(), beliefs=self._settings.beliefs)
         return await self._play(reply, request, Tally())
 
     # --- shared --------------------------------------------------------------------------------------------
@@ -195,12 +255,34 @@ class Sandbox:
         finally:
             del self._live[task]
 
-    def _script(self, path: str, ask: Ask | None = None) -> Callable[[], str | None]:
-        """Counts a request of the path; gives the way to ask which fault the script has for it."""
-        self._received[path] += 1
-        number, faults, seed = self._received[path], self._settings.faults, self._settings.seed
-        model = ask.models[0] if ask and ask.models else None
-        return lambda: faults.choose(path, number, model=model, seed=seed) if faults is not None else None
+    def _script(self, at: Instant, account: str) -> Callable[[int, Sequence[str]], str | None]:
+        """The way to ask which fault the script has for a chat completion, model by model.
+
+        It is counted as the log numbers it, so that a script goes on after a restart with the same file.
+        """
+        number, elapsed = len(self._log.attempts) + 1, max(0.0, at - self._began)
+
+        def scripted(place: int, models: Sequence[str]) -> str | None:
+            return self._chosen(
+                Call(
+                    path=COMPLETIONS,
+                    number=number,
+                    models=tuple(models),
+                    place=place,
+                    account=account,
+                    at=at,
+                    elapsed=elapsed,
+                )
+            )
+
+        return scripted
+
+    def _chosen(self, call: Call) -> str | None:
+        faults = self._settings.faults
+        return faults.choose(call, seed=self._settings.seed) if faults is not None else None
+
+    def _one_of(self, names: Sequence[str], call: Call) -> str:
+        return random.Random(f"{self._settings.seed}/{call.path}/{call.number}").choice(names)  # noqa: S311  repeatable
 
     def _next_generation(self, at: Instant) -> str:
         """The id of the next attempt's generation; the same until one is logged."""
@@ -208,24 +290,15 @@ class Sandbox:
         return f"gen-{int(at)}-{''.join(draw.choices(string.ascii_letters + string.digits, k=20))}"
 
     def _account(self, name: str) -> Account:
-        settings = self._settings
-        return self._accounts.setdefault(
-            name,
-            Account(
-                rpm=settings.rpm,
-                rpd=settings.rpd,
-                balance=settings.credits - settings.spent,
-                stale_seconds=settings.key_stale_seconds,
-            ),
-        )
+        return self._accounts.setdefault(name, Account())
 
+    def _caller(self, request: web.Request) -> Caller | Refusal:
+        return self._keys.caller(request.headers.get("Authorization", ""))
 
-def _account_of(request: web.Request) -> str | Refusal:
-    """The account a request's key belongs to."""
-    scheme, _, key = request.headers.get("Authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or not key.strip():
-        return refusals.NO_CREDENTIALS
-    return refusals.UNKNOWN_KEY if "bad" in key else key.strip().partition("@")[2]
+    def _charge(self, attempt: SandboxAttempt) -> None:
+        account, when = self._account(attempt.account), attempt.ended_at or attempt.at
+        account.charge(attempt.key, attempt.cost, when)
+        account.charge(attempt.key, attempt.upstream_cost, when, byok=True)
 
 
 def _planned(reply: Reply) -> Outcome:
@@ -235,11 +308,13 @@ def _planned(reply: Reply) -> Outcome:
     return "failed" if reply.broken else "finished"
 
 
-def _cost(decision: Decision, outcome: Outcome, tally: Tally) -> Decimal:
-    """USD charged for what was written, also if the client cut it; nothing for a failure.
+def _price(decision: Decision, outcome: Outcome, tally: Tally, beliefs: Beliefs) -> Decimal:
+    """USD for what was written, also if the client cut it; nothing for a failure.
 
     Tokens written and the model's prices alone decide, so `wrong_cost` tells of a charge that is never made.
     """
     if decision.answer is None or decision.model is None or not tally.tokens or outcome in ("failed", "rejected"):
         return Decimal(0)
-    return decision.model.cost(decision.answer.prompt_tokens, tally.tokens)
+    whole = outcome == "cut_by_client" and beliefs.cut_streams_cost_whole
+    written = decision.answer.completion_tokens if whole else tally.tokens
+    return decision.model.cost(decision.answer.prompt_tokens, written)

@@ -62,6 +62,9 @@ class Answer:
     """Comes after the text."""
     prompt_tokens: int = 0
     cost: Decimal = Decimal(0)
+    provider: str | None = "Sandbox"
+    upstream_cost: Decimal | None = None
+    """USD paid to a provider by a key of the account's own there; None: OpenRouter's own key was used."""
     shapes: int = 2026
     """See `SandboxSettings.shapes`."""
 
@@ -75,7 +78,7 @@ class Answer:
             "completion_tokens": self.completion_tokens,
             "total_tokens": self.prompt_tokens + self.completion_tokens,
             "cost": float(self.cost),
-            "is_byok": False,
+            "is_byok": self.upstream_cost is not None,
             "prompt_tokens_details": {
                 "cached_tokens": 0,
                 "cache_write_tokens": 0,
@@ -83,7 +86,7 @@ class Answer:
                 "video_tokens": 0,
             },
             "cost_details": {
-                "upstream_inference_cost": float(self.cost),
+                "upstream_inference_cost": float(self.cost if self.upstream_cost is None else self.upstream_cost),
                 "upstream_inference_prompt_cost": 0,
                 "upstream_inference_completions_cost": 0,
             },
@@ -139,13 +142,19 @@ def _events(answer: Answer, pace: Pace) -> list[Frame]:
         frames.append(event(_chunk(answer, {"role": "assistant", "content": text}), pause=pace.chunk, tokens=1))
     nothing = {"role": "assistant", "content": ""}
     if answer.error is not None and answer.shapes == 2025:
-        failed = _chunk(answer, nothing) | {"error": answer.error, "usage": answer.usage()}
+        failed = _failed(answer, _chunk(answer, nothing)) | {"usage": answer.usage()}
         return [*frames, event(failed), Frame(data=DONE)]
     if answer.error is not None:
-        return [*frames, event(_chunk(answer, nothing, finish="error") | {"error": answer.error})]
+        return [*frames, event(_failed(answer, _chunk(answer, nothing, finish="error")))]
     last = _chunk(answer, nothing, finish=answer.finish, native=answer.native_finish)
     counted = (_chunk(answer, nothing) if answer.shapes == 2025 else last) | {"usage": answer.usage()}
     return [*frames, event(last), event(counted), Frame(data=DONE)]
+
+
+def _failed(answer: Answer, chunk: Json) -> Json:
+    """The chunk with the error. It names a provider where one is at fault."""
+    named = chunk if answer.provider else {name: value for name, value in chunk.items() if name != "provider"}
+    return named | {"error": answer.error}
 
 
 def _chunk(answer: Answer, delta: Json, *, finish: str | None = None, native: str | None = None) -> Json:

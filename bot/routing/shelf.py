@@ -1,0 +1,61 @@
+"""What can be asked at this moment: the catalogue, the preferred chain, and what rests, kept from question to question.
+
+The router is pure and chooses from an `Offer`; this makes it, and takes in what became of what was chosen.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from bot.clock import Clock, Instant
+from bot.messages import ModelId
+from bot.routing.catalogue import Catalogue
+from bot.routing.chain import Chain
+from bot.routing.cooling import Cooling
+from bot.routing.offer import Offer
+from bot.routing.router import Needs, Route, choose
+
+
+class Listed(Protocol):
+    """Who keeps the catalogue. `bot.openrouter.models.Models` is the one."""
+
+    @property
+    def catalogue(self) -> Catalogue | None: ...
+
+    def missing(self, model: ModelId) -> None: ...
+
+
+class Shelf:
+    """See the module."""
+
+    def __init__(self, *, models: Listed, chain: Chain, clock: Clock) -> None:
+        self._models, self._chain, self._clock, self._cooling = models, chain, clock, Cooling()
+
+    def offer(self) -> Offer:
+        """What the router may choose from now."""
+        now = self._clock.now()
+        return Offer(catalogue=self._models.catalogue, chain=self._chain, cooling=self._cooling.cooling(now), now=now)
+
+    def choose(self, wish: ModelId | None, needs: Needs) -> Route:
+        """The route a question takes if it is sent now. Raises as `bot.routing.router.choose` does."""
+        return choose(wish, needs, self.offer())
+
+    def busy(self, route: Route, hint: Instant | None) -> None:
+        """None of a route's models had room: OpenRouter tried each. Until `hint`, where it gave one."""
+        for model in route.models:
+            self._cooling.cool(model, self._clock.now(), hint)
+
+    def gone(self, route: Route) -> None:
+        """OpenRouter has no endpoint for what was asked. Of several it is not known which one it spoke of."""
+        if len(route.models) == 1:
+            self._models.missing(route.model)
+
+    def may_judge(self, model: ModelId) -> bool:
+        """A model that answered may be one that only judges: it is, or nothing is known of it."""
+        catalogue = self._models.catalogue
+        listed = catalogue.models if catalogue is not None else {}
+        entry = listed.get(model) or listed.get(ModelId(f"{model}:free"))  # some answers leave the variant out
+        return entry is None or entry.judges
+
+    def answered(self, model: ModelId) -> None:
+        self._cooling.succeeded(model)

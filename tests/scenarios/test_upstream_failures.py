@@ -170,6 +170,27 @@ async def test_another_attempt_that_fails_differently_ends_as_that(tmp_path: Pat
         assert await potluck.counted() == {"leases": {"failed": 2}, "used": 2, "taken": 1}
 
 
+async def test_whoever_stops_between_two_attempts_leaves_straight_books(tmp_path: Path, clock: VirtualClock) -> None:
+    sandbox = SandboxSettings(rpm=10_000, rpd=10_000, faults=Faults(rules=(FaultRule(fault="upstream_model"),)))
+    async with deployment(tmp_path, clock, sandbox=sandbox, env={"pool_rpm": "10000"}) as potluck:
+        stopped_between = 0
+        for steps in range(50):
+            before = len(potluck.sandbox.log)
+            reply = asyncio.create_task(potluck.ask("ann"))
+            for _ in range(steps):
+                while potluck.running.database.busy:
+                    await asyncio.sleep(0)
+                await asyncio.sleep(0)
+            reply.cancel()
+            await asyncio.wait([reply])
+            stopped_between += reply.cancelled() and len(potluck.sandbox.log) > before
+            await asyncio.sleep(1)
+            await potluck.quiet()
+            assert (await potluck.counted())["used"] == len(potluck.sandbox.log)
+        assert stopped_between, "some were stopped after their first attempt had left"
+        assert len(potluck.sandbox.log) > 50, "some had two"
+
+
 async def test_a_chain_is_asked_on_without_the_models_that_rest(tmp_path: Path, clock: VirtualClock) -> None:
     env = {"free_models": "sandbox/meadow-8b:free"}
     async with deployment(tmp_path, clock, sandbox=once("upstream_model_hint"), env=env) as potluck:

@@ -106,7 +106,7 @@ class Answering:
         opening = await self._transcripts.open(first.conversation, first.id, first.author, limit=_TURNS)
         if opening.handled:
             return None
-        self._choose(exchange)
+        self._choose(exchange)  # what no model could take is refused before it waits
         chance = await self._turn(exchange, opening.turns, again=again)
         while chance is not None:
             came = await self._attempt(exchange, chance, newcomer=opening.newcomer)

@@ -13,10 +13,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
-from typing import assert_never
+from typing import TypeVar, assert_never
 
 from bot.clock import Clock, Instant
 from bot.conversation.context import Asking, Context, QuestionTooLongError, build, needed
@@ -36,6 +36,8 @@ from bot.routing.router import Needs, Route
 from bot.routing.shelf import Shelf
 from bot.telemetry.logs import logger
 from bot.telemetry.metrics import Metrics
+
+T = TypeVar("T")
 
 log = logger(__name__)
 
@@ -104,7 +106,7 @@ class Answering:
         opening = await self._transcripts.open(first.conversation, first.id, first.author, limit=_TURNS)
         if opening.handled:
             return None
-        self._choose(exchange)
+        self._choose(exchange)  # what no model could take is refused before it waits
         chance = await self._turn(exchange, opening.turns, again=again)
         while chance is not None:
             came = await self._attempt(exchange, chance, newcomer=opening.newcomer)
@@ -264,7 +266,7 @@ class Answering:
         except ReplyError:  # what was asked for rests now
             return None
         outcome = Outcome(result="failed")
-        other = await self._scheduler.retry(lease, outcome, self._claim(exchange, route))
+        other = await _to_the_end(self._scheduler.retry(lease, outcome, self._claim(exchange, route)))
         if other is None:
             return None
         self._second_attempts.spend()
@@ -348,6 +350,22 @@ class Answering:
         except Exception as error:
             # The answer has been shown. The lease stays open, and counts as spent when the service next starts.
             log.error("a lease could not be settled", extra={"action": "settle", "error": repr(error)})
+
+
+async def _to_the_end(work: Coroutine[None, None, T]) -> T:
+    """The result, also if the caller is cancelled meanwhile: then its next wait ends as cancelled.
+
+    For what changes hands. A lease that is given while nobody takes it would stay open for good.
+    """
+    working, cancelled = asyncio.ensure_future(work), False
+    while not working.done():
+        try:
+            await asyncio.shield(working)
+        except asyncio.CancelledError:
+            cancelled = True
+    if cancelled and (me := asyncio.current_task()) is not None:
+        me.cancel()
+    return working.result()
 
 
 def _asking(exchange: Exchange) -> Asking:

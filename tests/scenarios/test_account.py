@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bot.clock import day_of, day_start
-from bot.openrouter.account import EVERY, GAP, SOON
+from bot.openrouter.account import EVERY, GAP, MIDNIGHT_EVERY, SOON
 from bot.openrouter.sandbox import FaultRule, Faults, SandboxSettings
 from tests.fakes.deployment import deployment
 from tests.fakes.virtual import VirtualClock
@@ -59,3 +59,15 @@ async def test_the_day_begins_with_a_look(tmp_path: Path, clock: VirtualClock) -
         assert potluck.running.scheduler.caps.rpd == 50
         await asyncio.sleep(70)
         assert potluck.running.scheduler.caps.rpd == 1000
+
+
+async def test_the_new_day_starts_as_soon_as_the_account_shows_it(tmp_path: Path, clock: VirtualClock) -> None:
+    """Its count may be yesterday's for a while, and what is sent then may count as yesterday's."""
+    midnight = day_start(day_of(clock.now()) + 1)
+    stale = FaultRule(fault="key_spent", path="/key", after=midnight - 10, until=midnight + 35)
+    async with deployment(tmp_path, clock, sandbox=SandboxSettings(faults=Faults(rules=(stale,)))) as potluck:
+        await potluck.ask("ann")
+        await asyncio.sleep(midnight + 4 - clock.now())
+        assert (await potluck.ask("ann")).error is None
+        started = potluck.sandbox.log[-1].at - midnight
+        assert 35 <= started <= 35 + MIDNIGHT_EVERY + GAP

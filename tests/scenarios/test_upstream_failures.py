@@ -14,12 +14,13 @@ import pytest
 from bot.clock import day_of, day_start
 from bot.conversation.answering import Answering
 from bot.conversation.exchange import Exchange
-from bot.conversation.lessons import Lessons
-from bot.errors import AnswerFailed, FailureKind, Refused
+from bot.conversation.lessons import AccountWatch, Lessons
+from bot.errors import AccountTrouble, AnswerFailed, FailureKind, Refused
 from bot.messages import Failed, Finished, ModelId, Started
 from bot.openrouter.client import OpenRouter
 from bot.openrouter.sandbox import FAULTS, FaultRule, Faults, SandboxSettings
 from bot.ports import ChatModel, ChatRequest, ModelEvent
+from bot.quota.scheduler import Scheduler
 from bot.routing.chain import Chain
 from bot.routing.shelf import Shelf
 from bot.storage.transcripts import SqlTranscripts
@@ -368,7 +369,10 @@ class Altered:
                 yield event
 
 
-def answering(potluck: Deployment, alter: Callable[[dict[str, object]], None]) -> tuple[Answering, OpenRouter]:
+def answering(
+    potluck: Deployment, alter: Callable[[dict[str, object]], None], account: AccountWatch | None = None
+) -> tuple[Answering, OpenRouter]:
+    """What answers for a deployment, with a part of it put in another's place."""
     running = potluck.running
     client = OpenRouter(base_url=running.upstream, api_key="sk-or-test", clock=running.clock)
     shelf = Shelf(models=running.models, chain=Chain(), clock=running.clock)
@@ -376,13 +380,38 @@ def answering(potluck: Deployment, alter: Callable[[dict[str, object]], None]) -
         scheduler=running.scheduler,
         model=Altered(client, alter),
         shelf=shelf,
-        lessons=Lessons(scheduler=running.scheduler, shelf=shelf, account=running.account, clock=running.clock),
+        lessons=Lessons(
+            scheduler=running.scheduler, shelf=shelf, account=account or running.account, clock=running.clock
+        ),
         transcripts=SqlTranscripts(running.database, running.clock),
         clock=running.clock,
         pseudonym=running.secret.pseudonym(),
         metrics=running.metrics,
     )
     return made, client
+
+
+class Credulous:
+    """Takes a request's word for the account's."""
+
+    def __init__(self, scheduler: Scheduler) -> None:
+        self._scheduler = scheduler
+
+    def limited(self) -> None:
+        pass
+
+    def suspect(self, trouble: AccountTrouble) -> None:
+        self._scheduler.shut(trouble)
+
+
+@pytest.mark.parametrize("fault", SUSPICIONS)
+async def test_control_on_one_witness_a_member_stops_the_pool(tmp_path: Path, clock: VirtualClock, fault: str) -> None:
+    async with deployment(tmp_path, clock) as potluck:
+        credulous, client = answering(potluck, lambda _: None, Credulous(potluck.running.scheduler))
+        with pytest.raises(AnswerFailed):
+            await credulous.answer(Exchange(potluck.message("mallory", f"sandbox:{fault}")))
+        assert (await potluck.ask("ann")).error == "pool_paused"
+        await client.close()
 
 
 @pytest.mark.parametrize(

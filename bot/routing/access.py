@@ -115,8 +115,8 @@ class Covered:
 
 Why: TypeAlias = Literal["nobody", "denied", "wide", "ended", "model", "price", "needs_ceiling", "unpriced"]
 """`nobody`: no grant names this member. `wide`: one does, but for full members only. `model`: the grants are for other
-models. `price`: it is dearer than the grants allow. `needs_ceiling`: a router picks the model, so only a grant with a ceiling
-says how much it may cost. `unpriced`: what it costs cannot be told."""
+models. `price`: it is dearer than the grants allow. `needs_ceiling`: a router picks the model, so only a grant with a
+ceiling says how much it may cost. `unpriced`: what it costs cannot be told."""
 
 _NEAREST: Sequence[Why] = ("nobody", "ended", "wide", "model", "needs_ceiling", "price")
 """Of several grants that do not cover, the one that came nearest explains. Later is nearer."""

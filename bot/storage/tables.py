@@ -201,3 +201,11 @@ charges = Table(
         postgresql_where=text("state IN ('reserved', 'unknown')"),
     ),
 )
+
+own_keys = Table(
+    "own_keys",
+    metadata,
+    Column("owner", Text, primary_key=True, doc="Of a member or a community."),
+    Column("sealed", Text, nullable=False, doc="By bot.vault; the owner stands inside, too."),
+    Column("linked_at", BigInteger, nullable=False),
+)

@@ -1,4 +1,4 @@
-"""Budgets, what was spent of them, and the requests whose cost is not known yet."""
+"""Budgets, what was spent of them, the requests whose cost is not known yet, and keys that are brought along."""
 
 from __future__ import annotations
 
@@ -54,4 +54,11 @@ def upgrade() -> None:
         ["look_at"],
         sqlite_where=sa.text("state IN ('reserved', 'unknown')"),
         postgresql_where=sa.text("state IN ('reserved', 'unknown')"),
+    )
+    op.create_table(
+        "own_keys",
+        sa.Column("owner", sa.Text(), nullable=False),
+        sa.Column("sealed", sa.Text(), nullable=False),
+        sa.Column("linked_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("owner", name=op.f("pk_own_keys")),
     )

@@ -95,14 +95,15 @@ def test_an_override_on_another_condition_may_always_hold() -> None:
 
 def test_what_is_not_known_is_not_guessed() -> None:
     size = Size(prompt_tokens=1, completion_tokens=1)
-    for pricing in (
+    unreadable: list[dict[str, object]] = [
         {"completion": "0.1"},
         {"prompt": "much", "completion": "0.1"},
         {"prompt": "0.1", "completion": "0.1", "request": "some"},
         {"prompt": "0.1", "completion": "0.1", "moonlight": "0.1"},
         {"prompt": "0.1", "completion": "0.1", "overrides": "dearer"},
         {"prompt": "0.1", "completion": "0.1", "overrides": [{"prompt": "-1"}]},
-    ):
+    ]
+    for pricing in unreadable:
         assert isinstance(price(model(pricing), size), Unpriced), pricing
     kept_before = ModelInfo(
         id=ModelId("m/m"),

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import closing
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
+from click.testing import CliRunner
 from cryptography.fernet import Fernet
 from pydantic import SecretStr
 
+from bot.__main__ import main
 from bot.clock import SystemClock
 from bot.messages import CommunityId, Member
 from bot.pasted_keys import holds_key
@@ -18,6 +22,8 @@ from bot.storage.database import Database
 from bot.storage.keys import SqlKeys
 from bot.storage.migration import migrate
 from bot.vault import Vault, VaultError
+
+T = TypeVar("T")
 
 KEY = SecretStr("sk-or-v1-" + "0123456789abcdef" * 4)
 OTHER = SecretStr("sk-or-v1-" + "fedcba9876543210" * 4)
@@ -102,3 +108,29 @@ def test_a_key_in_a_message_is_seen(wrapped: str) -> None:
 @pytest.mark.parametrize("text", ["", "sk-or-v1-au7...890", "sk-or-v1-your-api-key-here-please", "ask-or-answer"])
 def test_what_is_no_key_is_left_alone(text: str) -> None:
     assert not holds_key(text)
+
+
+def test_the_command_seals_again_with_the_first_key_and_tells_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "potluck.db"
+    migrate(file)
+
+    async def with_keys(work: Callable[[Database], Awaitable[T]]) -> T:
+        database = Database(file, SystemClock())
+        await database.open()
+        try:
+            return await work(database)
+        finally:
+            await database.close()
+
+    asyncio.run(with_keys(lambda database: keys(database, OLD).put(ANN, KEY)))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DATABASE_URL", f"sqlite+aiosqlite:///{file}")
+    for masters, code in ((NEW, 1), (NEW + b"," + OLD, 0), (NEW, 0)):
+        monkeypatch.setenv("SECRET_KEY", masters.decode())
+        done = CliRunner().invoke(main, ["admin", "rotate-secrets"])
+        assert done.exit_code == code, done.output
+        assert not any(secret.decode() in done.output for secret in (OLD, NEW))
+        assert KEY.get_secret_value()[9:] not in done.output
+    assert asyncio.run(with_keys(lambda database: keys(database, NEW).get(ANN))) == KEY

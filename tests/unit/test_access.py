@@ -144,7 +144,8 @@ def test_a_grant_ends_and_so_does_a_denial() -> None:
 
 def test_the_grant_that_came_nearest_explains() -> None:
     near = rule(reach=Reach(ceiling=CHEAP))
-    for rules in ([near, rule(reach=listed("x/y"))], [rule(ends=1), near]):
+    as_near = rule(ToMember(ANN, HERE), Reach(ceiling=CHEAP))
+    for rules in ([near, rule(reach=listed("x/y"))], [rule(ends=1), near], [near, as_near]):
         assert covers(who(), GPT, PRICED, rules, NOW) == NotCovered(reason="price", rule=near)
 
 
@@ -175,3 +176,11 @@ def test_more_denials_never_give_more_and_no_grants_give_nothing(
         assert standing == "full" or not found.grant.wide
         without = covers(who(standing), GPT, price, [one for one in rules if one.allows], NOW)
         assert isinstance(without, Covered)
+
+
+def test_for_a_router_only_denials_that_hold_count() -> None:
+    roomy, cheap = rule(reach=Reach(ceiling=ROOMY)), rule(reach=Reach(ceiling=CHEAP))
+    over = rule(reach=Reach(ceiling=CHEAP), allows=False, ends=1000)
+    for others in ([cheap], [over]):
+        found = covers(who(), GPT, Variable(), [roomy, *others], NOW)
+        assert found == Covered(grant=roomy, limit=ROOMY, most=ROOMY)

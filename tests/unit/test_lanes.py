@@ -22,11 +22,12 @@ RESET, MONTH = Instant(100), Instant(200)
 
 WISHES: tuple[Wish, ...] = ("open", "free_model", "paid_model")
 PURSES = (None, *(Purse(left=Decimal(left), resets_at=MONTH) for left in ("0", "0.0999999", "0.10", "5")))
+ACCESS: tuple[Covered | NotCovered, ...] = (COVERED, DENIED)
 WAYS = (
     None,
     *(
         PaidWay(model=ModelId("m/m"), access=access, most=COST, purse=purse)
-        for access, purse in product((COVERED, DENIED), PURSES)
+        for access, purse in product(ACCESS, PURSES)
     ),
 )
 

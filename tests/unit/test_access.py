@@ -184,3 +184,16 @@ def test_for_a_router_only_denials_that_hold_count() -> None:
     for others in ([cheap], [over]):
         found = covers(who(), GPT, Variable(), [roomy, *others], NOW)
         assert found == Covered(grant=roomy, limit=ROOMY, most=ROOMY)
+
+
+def test_a_router_is_denied_by_its_own_name_and_by_any_list_however_cheap_it_would_be() -> None:
+    auto = ModelInfo(id=ModelId("openrouter/auto"), name="")
+    cheap = rule(reach=Reach(ceiling=CHEAP))
+    for reach, denied in (
+        (listed("openrouter/auto", ceiling=ROOMY), True),
+        (listed("maker/gpt", ceiling=Rates.per_million(Decimal(9), Decimal(99))), False),
+        (Reach(ceiling=Rates.per_million(Decimal(9), Decimal(99))), False),
+        (listed("maker/gpt"), True),
+    ):
+        found = covers(who(), auto, Variable(), [cheap, rule(reach=reach, allows=False)], NOW)
+        assert isinstance(found, NotCovered) == denied, reach

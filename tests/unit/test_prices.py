@@ -139,3 +139,8 @@ def test_the_extra_prices_are_kept_in_the_order_they_came() -> None:
     assert wire.model_list({"data": [SONNET]})[0].extra_prices[-1] == ExtraPrice(
         name="completion", price=Decimal("0.0000225"), min_prompt_tokens=200_000
     )
+
+
+def test_what_goes_along_with_a_message_is_counted() -> None:
+    assert prompt_tokens([]) == 256
+    assert prompt_tokens(["héllo", ""], images=2) == 256 + 2 * 16 + 6 + 2 * 16_384

@@ -16,6 +16,7 @@ from types import MappingProxyType
 from bot.clock import Clock
 from bot.errors import FailureKind, UpstreamFailure
 from bot.openrouter import wire
+from bot.openrouter.no_route import no_route
 from bot.openrouter.retry_at import FARTHEST, retry_at
 
 DETAIL_MAX = 500
@@ -173,6 +174,7 @@ class Failures:
             status=report.status,
             retry_at=at,
             limit=wire.count(report.headers.get("x-ratelimit-limit")) or None,
+            route=no_route(report.error, report.message) if kind is FailureKind.NO_ENDPOINTS else None,
             detail=self._clean(detail),
         )
 

@@ -16,9 +16,12 @@ No prose for people in here but a log line's worth: `adapters/rendering` has the
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from bot.clock import Instant
+
+if TYPE_CHECKING:
+    from bot.messages import Usage
 
 
 class PotluckError(Exception):
@@ -183,6 +186,8 @@ class UpstreamFailure(PotluckError):
         limit: int | None = None,
         route: NoRoute | None = None,
         detail: str = "",
+        generation: str = "",
+        usage: Usage | None = None,
     ) -> None:
         super().__init__(kind.value)
         self.kind = kind
@@ -196,6 +201,10 @@ class UpstreamFailure(PotluckError):
         """Of `NO_ENDPOINTS`: why; None for every other kind."""
         self.detail = detail
         """For the operator's log at DEBUG only: may hold provider text. Never shown, never logged above DEBUG."""
+        self.generation = generation
+        """OpenRouter's id of the answer that had begun, to ask `/generation` what it cost; empty: it named none."""
+        self.usage = usage
+        """What OpenRouter said it cost before it failed; None: it had not said."""
 
 
 AccountTrouble: TypeAlias = Literal["bad_key", "out_of_credit", "no_free_models"]

@@ -28,7 +28,7 @@ from bot.conversation.reading import read
 from bot.conversation.second_attempts import SecondAttempts
 from bot.conversation.transcripts import Transcripts
 from bot.errors import Refused, ReplyError, UpstreamFailure
-from bot.messages import Finished, IncomingMessage, Notice, Queued, Started
+from bot.messages import Finished, IncomingMessage, Notice, Queued, Started, Usage
 from bot.ports import ChatModel, ChatRequest, ModelEnd, Turn
 from bot.quota.ledger import AlreadyHandled, Claim, Lease, Outcome, Question
 from bot.quota.scheduler import Place, Scheduler
@@ -202,7 +202,9 @@ class Answering:
             return None
         except UpstreamFailure as failure:
             shown = bool(exchange.text)
-            outcome = Outcome(result="failed", give_back=gives_back(failure, shown=shown))
+            outcome = replace(_failed(failure), give_back=gives_back(failure, shown=shown))
+            if failure.usage is not None:
+                self._guarding.paid_for(route, failure.usage)
             log.warning(
                 for_the_operator(failure),
                 extra={"action": "upstream", "kind": failure.kind.value, "status": failure.status},
@@ -248,8 +250,8 @@ class Answering:
             route = self._choose(exchange)
         except ReplyError:  # what was asked for rests now
             return None
-        outcome = Outcome(result="failed")
-        other = await _to_the_end(self._scheduler.retry(lease, outcome, self._claim(exchange, route)))
+        claim = self._claim(exchange, route)
+        other = await _to_the_end(self._scheduler.retry(lease, _failed(failure), claim))
         if other is None:
             return None
         self._second_attempts.spend()
@@ -313,6 +315,11 @@ async def _to_the_end(work: Coroutine[None, None, T]) -> T:
     if cancelled and (me := asyncio.current_task()) is not None:
         me.cancel()
     return working.result()
+
+
+def _failed(failure: UpstreamFailure) -> Outcome:
+    """What the ledger keeps of an attempt that failed."""
+    return Outcome(result="failed", generation=failure.generation, usage=failure.usage or Usage())
 
 
 def _asking(exchange: Exchange) -> Asking:

@@ -52,7 +52,7 @@ async def read(
                     case ModelEnd():
                         if held and may_judge(event.model) and is_verdict(held):
                             held = None
-                            raise VerdictOnlyError
+                            raise VerdictOnlyError(event)
                         return event
                     case _:
                         assert_never(event)

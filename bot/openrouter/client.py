@@ -156,14 +156,14 @@ class OpenRouter:
         if check is not None:
             check(document)
         response, first_at = await self._send(wire.encoded(document), on_sent)
+        decoder = AnswerDecoder(
+            failures=self._failures,
+            model=request.model,
+            generation=response.headers.get("x-generation-id", ""),
+        )
         try:
             if not _is_event_stream(response):
                 raise await self._failure(response)
-            decoder = AnswerDecoder(
-                failures=self._failures,
-                model=request.model,
-                generation=response.headers.get("x-generation-id", ""),
-            )
             pieces = response.aiter_raw()
             thought_at = loop.time() - THINKING_EVERY
             while not decoder.done:
@@ -182,6 +182,9 @@ class OpenRouter:
             end = decoder.end()
             await _drain(pieces)  # before the last word: whoever has that reads no further
             yield end
+        except UpstreamFailure as failure:
+            failure.generation, failure.usage = decoder.generation, decoder.usage
+            raise
         finally:
             with suppress(*_BROKEN):
                 await response.aclose()

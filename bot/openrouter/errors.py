@@ -71,8 +71,6 @@ _ERROR_TYPES: Mapping[str, FailureKind] = {
     "timeout": FailureKind.TIMEOUT,
 }
 _WORDS: tuple[tuple[frozenset[int], str, FailureKind], ...] = (
-    (frozenset({429}), "free-models-per-day", FailureKind.ACCOUNT_DAILY),
-    (frozenset({429}), "free-models-per-min", FailureKind.ACCOUNT_MINUTE),
     (frozenset({429}), "rate-limited upstream", FailureKind.UPSTREAM_MODEL),
     (frozenset({429}), "provider returned error", FailureKind.UPSTREAM_MODEL),
     (frozenset({402, 403}), "key limit exceeded", FailureKind.KEY_LIMIT),
@@ -87,6 +85,11 @@ _WORDS: tuple[tuple[frozenset[int], str, FailureKind], ...] = (
     (frozenset({400}), "too long", FailureKind.TOO_LARGE),
     (frozenset({400}), "token limit reached", FailureKind.LENGTH),
 )
+_CAPS: tuple[tuple[str, FailureKind], ...] = (
+    ("free-models-per-day", FailureKind.ACCOUNT_DAILY),
+    ("free-models-per-min", FailureKind.ACCOUNT_MINUTE),
+)
+"""OpenRouter's names of its own caps, in the message of a 429."""
 _STATUSES: Mapping[int, FailureKind] = {
     401: FailureKind.BAD_KEY,
     402: FailureKind.NEGATIVE_BALANCE,
@@ -174,7 +177,7 @@ class Failures:
             status=report.status,
             retry_at=at,
             limit=wire.count(report.headers.get("x-ratelimit-limit")) or None,
-            route=no_route(report.message, report.availability) if kind is FailureKind.NO_ENDPOINTS else None,
+            route=no_route(report.error, report.message) if kind is FailureKind.NO_ENDPOINTS else None,
             detail=self._clean(detail),
         )
 
@@ -214,11 +217,19 @@ def _kind(report: _Report) -> FailureKind:
         return _SOURCES[source]
     if source.startswith("upstream_provider"):
         return FailureKind.UPSTREAM_MODEL
-    kind = _kind_by_shape(report) or _kind_by_words(report) or _kind_by_status(report)
+    kind = _kind_by_cap(report) or _kind_by_shape(report) or _kind_by_words(report) or _kind_by_status(report)
     # Once a request was accepted, or where a provider is named, the key and the money at fault are not ours.
     if kind in (FailureKind.BAD_KEY, FailureKind.NEGATIVE_BALANCE) and (report.provider or report.committed):
         return FailureKind.PROVIDER_DOWN
     return kind
+
+
+def _kind_by_cap(report: _Report) -> FailureKind | None:
+    # A refusal's message is OpenRouter's, with the provider's own words in `raw`. That of an error in a stream which
+    # names a provider may be the provider's, who may have caps of the same name.
+    if report.status != 429 or (report.committed and report.provider):
+        return None
+    return next((kind for name, kind in _CAPS if name in report.message.lower()), None)
 
 
 def _kind_by_shape(report: _Report) -> FailureKind | None:

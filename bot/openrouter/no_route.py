@@ -1,49 +1,84 @@
-"""Why OpenRouter found nobody to take a request: by its own code for it, else by the words of its message. Pure."""
+"""Why OpenRouter found no endpoint for a request, out of an error that says it found none. Pure.
+
+It says so in four places, newest first: `availability.code`, what `availability` says excluded the endpoints, the
+name of the step in the routing funnel that left none, and the words of the message.
+
+The mistake to avoid is `model_gone`, which takes a model from the shelf for everybody: a reason that is told is
+believed before it, and it is given only where the model is named or OpenRouter has a code for it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 
 from bot.errors import NoRoute
 from bot.openrouter import wire
 
 _CODES: Mapping[str, NoRoute] = {
     "model_not_found": "model_gone",
-    "no_endpoints": "model_gone",
     "model_deprecated": "model_gone",
     "model_unavailable_upstream": "model_gone",
     "free_variant_ended": "model_gone",
     "region_restricted": "region",
     "privacy_restricted": "data_policy",
 }
-_EXCLUDED: tuple[tuple[str, NoRoute], ...] = (
-    ("data_policy", "data_policy"),
-    ("max_price", "price"),
-    ("context_length", "context"),
-    ("geo", "region"),
-    ("data_region", "region"),
-)
+_EXCLUDED_BY: Mapping[str, NoRoute] = {
+    "data_policy": "data_policy",
+    "geo": "region",
+    "data_region": "region",
+    "max_price": "price",
+    "context_length": "context",
+}
+"""By what stands before a colon: `data_policy:zdr` and `data_policy:training` are one."""
 _WORDS: tuple[tuple[str, NoRoute], ...] = (
     ("data policy", "data_policy"),
-    ("image input", "images"),
-    ("tool use", "tools"),
-    ("context length", "context"),
-    ("in your region", "region"),
-    ("not a valid model", "model_gone"),
-    ("deprecated", "model_gone"),
-    ("no endpoints found for", "model_gone"),
+    ("privacy", "data_policy"),
+    ("image", "images"),
+    ("tool", "tools"),
+    ("context", "context"),
+    ("max price", "price"),
+    ("max_price", "price"),
+    ("region", "region"),
+    ("country", "region"),
 )
+_GONE = re.compile(r"no endpoints found for \S+|\S+ is not a valid model(?: id)?")
+_NAMES = re.compile(r"\S*/\S*")
+"""Models and addresses, whose names tell nothing: `acme/image-tool:free`."""
 
 
-def no_route(message: str, availability: Mapping[str, object]) -> NoRoute:
-    """The reason, by the message and the `availability` of an error."""
-    code = wire.text(availability.get("code"))
-    if code in _CODES:
-        return _CODES[code]
-    listed = availability.get("excluded_by")
-    excluded = [wire.text(reason) for reason in listed] if isinstance(listed, list) else []
-    for name, route in _EXCLUDED:
-        if any(reason.startswith(name) for reason in excluded):
-            return route
-    said = message.lower()
-    return next((route for words, route in _WORDS if words in said), "other")
+def no_route(error: Mapping[str, object], message: str) -> NoRoute:
+    """The reason; `other` where none is told, or one that is nobody's to act on.
+
+    Args:
+        error: the error object, of a failure of the kind `NO_ENDPOINTS`.
+        message: what it says in words.
+    """
+    availability = wire.mapping(error.get("availability"))
+    if code := _CODES.get(wire.text(availability.get("code"))):
+        return code
+    for named in _excluded_by(availability):
+        if reason := _EXCLUDED_BY.get(named.partition(":")[0]) or _by_words(named):
+            return reason
+    step = wire.text(wire.mapping(error.get("metadata")).get("failed_routing_step"))
+    return _by_words(step) or _by_message(message.lower()) or "other"
+
+
+def _excluded_by(availability: Mapping[str, object]) -> Iterator[str]:
+    excluded = availability.get("excluded_by")
+    for named in excluded if isinstance(excluded, list) else [excluded]:
+        yield wire.text(named)
+    constraint = wire.mapping(availability.get("constraint"))
+    yield wire.text(constraint.get("field"))
+    yield wire.text(constraint.get("detail"))
+
+
+def _by_message(message: str) -> NoRoute | None:
+    if _GONE.fullmatch(message.strip(" .")):
+        return "model_gone"
+    return _by_words(_NAMES.sub("", message))
+
+
+def _by_words(text: str) -> NoRoute | None:
+    lower = text.lower()
+    return next((reason for words, reason in _WORDS if words in lower), None)

@@ -102,7 +102,7 @@ class AnswerDecoder:
         self._reader = EventReader()
         self._model = model
         self._generation = wire.encodable(generation[:NAME_MAX])
-        self._usage = Usage()
+        self._usage: Usage | None = None
         self._length = 0
         self._held = ""
         self._reasoned = False
@@ -110,6 +110,16 @@ class AnswerDecoder:
         self._finish = ""
         self.done = False
         """`[DONE]` came: nothing after it counts."""
+
+    @property
+    def generation(self) -> str:
+        """OpenRouter's id of the answer; empty: it has named none so far."""
+        return self._generation
+
+    @property
+    def usage(self) -> Usage | None:
+        """What OpenRouter said the answer cost; None: it has not said so far."""
+        return self._usage
 
     @property
     def begun(self) -> bool:
@@ -151,7 +161,7 @@ class AnswerDecoder:
                 raise self._failures.of(FailureKind.REASONING_ONLY)
             empty = FailureKind.LENGTH if self._finish == "length" else FailureKind.EMPTY_ANSWER
             raise self._failures.of(empty)
-        return ModelEnd(model=self._model, generation=self._generation, usage=self._usage)
+        return ModelEnd(model=self._model, generation=self._generation, usage=self._usage or Usage())
 
     def _event(self, data: bytes | None) -> Iterator[ModelText | ModelThinking]:
         if data is None or not data.strip():

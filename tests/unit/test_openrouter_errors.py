@@ -101,8 +101,8 @@ RATE_LIMITS = [
     ),
     pytest.param(
         body(429, "Rate limit exceeded: free-models-per-day", {"provider_name": "Acme"}),
-        (K.UPSTREAM_MODEL, None, None),
-        id="provider that talks like the platform",
+        (K.ACCOUNT_DAILY, None, None),
+        id="daily, by its words, beside a provider",
     ),
     pytest.param(body("429", UPSTREAM), (K.UPSTREAM_MODEL, None, None), id="provider, by its words"),
     pytest.param(body(429, "Provider returned error"), (K.UPSTREAM_MODEL, None, None), id="provider, unnamed"),
@@ -232,6 +232,7 @@ def test_other_answers(status: int, body: bytes, kind: FailureKind) -> None:
         ({"code": 429, "message": "Rate limit exceeded"}, "Acme", K.UPSTREAM_MODEL),
         ({"code": 429, "message": "Rate limit exceeded"}, None, K.UPSTREAM_MODEL),
         ({"code": 429, "message": "Rate limit exceeded: free-models-per-day. "}, None, K.ACCOUNT_DAILY),
+        ({"code": 429, "message": "Rate limit exceeded: free-models-per-day. "}, "Acme", K.UPSTREAM_MODEL),
         ({"code": 429, "metadata": {"limit_source": "openrouter_free_tier_daily"}}, "Acme", K.ACCOUNT_DAILY),
         ({"code": 401, "message": "Unauthorized"}, None, K.PROVIDER_DOWN),
         ({"code": 402, "message": "Payment required"}, "Acme", K.PROVIDER_DOWN),

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
+from typing import get_args
 
 import pytest
 
 from bot.clock import Instant
-from bot.errors import FailureKind, UpstreamFailure
+from bot.errors import FailureKind, NoRoute, UpstreamFailure
 from tests.contract.asking import KEY, Sent, client_for, ending
 from tests.fakes.openrouter_shapes import SHAPES, Shape
 from tests.fakes.upstream import Upstream
@@ -34,15 +35,18 @@ async def test_a_shape_has_its_meaning(shape: Shape, caplog: pytest.LogCaptureFi
         await client.close()
     assert text == shape.text
     if isinstance(end, UpstreamFailure):
-        assert (end.kind, end.retry_at, end.limit) == (shape.kind, shape.retry_at(NOW), shape.limit)
+        expected = (shape.kind, shape.route, shape.retry_at(NOW), shape.limit)
+        assert (end.kind, end.route, end.retry_at, end.limit) == expected
         if shape.stream is None and shape.status != 200:
             assert end.status == shape.status
+        assert (end.usage is not None) is shape.counted
         assert "user_2potluck" not in end.detail
         assert "0123456789abcdef" not in end.detail
     else:
         assert shape.kind is None
         assert text
-    assert (sent.calls, len(upstream.requests), upstream.connections) == (1, shape.requests, 1)
+    assert end.generation == shape.generation, "by which it can be asked what it cost"
+    assert (sent.calls, len(upstream.requests), upstream.connections) == (1, 1, 1)
     # What a provider says is for DEBUG, and so is everything below the service.
     assert caplog.text == ""
     assert KEY not in repr(end)
@@ -52,6 +56,7 @@ def test_the_table_has_every_kind_a_server_can_cause() -> None:
     """The others are about time, sockets and size: the hostile server has them."""
     seen = {shape.kind for shape in SHAPES} - {None}
     assert set(FailureKind) - seen == {FailureKind.UNREACHABLE, FailureKind.ENDLESS}
+    assert {shape.route for shape in SHAPES} == {None, *get_args(NoRoute)}
 
 
 def test_names_are_one_of_a_kind() -> None:

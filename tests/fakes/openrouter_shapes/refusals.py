@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from bot.errors import FailureKind as K
+from bot.errors import NoRoute
 from tests.fakes.openrouter_shapes.shape import Shape, refused
 
 IN_FLIGHT = "This request would exceed your available credits given your current in-flight requests."
 KEYS = "https://openrouter.ai/workspaces/default/keys/0123456789abcdef"
 
 _ASKED = (
-    refused("no such model", "seen 2026", K.NO_ENDPOINTS, 400, "acme/none:free is not a valid model ID"),
+    refused(
+        "no such model",
+        "seen 2026",
+        K.NO_ENDPOINTS,
+        400,
+        "acme/none:free is not a valid model ID",
+        route="model_gone",
+    ),
     refused("four models", "seen", K.BAD_REQUEST, 400, "'models' array must have 3 items or fewer."),
     refused("no messages", "seen", K.BAD_REQUEST, 400, 'Input required: specify "prompt" or "messages"'),
     refused("no JSON", "seen", K.BAD_REQUEST, 400, "Input must have at least 1 token."),
@@ -35,6 +43,27 @@ _ASKED = (
         status=400,
         body={"success": False, "error": {"name": "ZodError", "message": "[]"}},
     ),
+    Shape(
+        name="an envelope of nulls",
+        remark="documented: each of them may be null",
+        kind=K.BAD_REQUEST,
+        status=400,
+        body={
+            "error": {"code": 400, "message": "Bad Request", "metadata": None},
+            "user_id": None,
+            "openrouter_metadata": None,
+        },
+    ),
+    refused(
+        "a chain that failed",
+        "documented: what its earlier models said stands beside it",
+        K.BAD_REQUEST,
+        422,
+        "Provider returned error",
+        {"provider_name": "Acme", "previous_errors": [{"code": 429, "message": "Provider returned error"}]},
+    ),
+    Shape(name="words for an error", remark="guarded", kind=K.BAD_REQUEST, status=400, body={"error": "Bad Request"}),
+    Shape(name="an error with nothing in it", remark="guarded", kind=K.BAD_REQUEST, status=400, body={"error": {}}),
     refused("413", "documented", K.TOO_LARGE, 413, "Request payload too large"),
     refused("422", "documented", K.BAD_REQUEST, 422, "Invalid argument"),
 )
@@ -81,7 +110,30 @@ _MONEY = (
         f"Prompt tokens limit exceeded: 10335 > 6390. To increase, visit {KEYS} and upgrade to a paid account",
     ),
     refused(
-        "too much in flight",
+        "the key's own cap, by its words",
+        "seen 2025: no limit_source",
+        K.KEY_LIMIT,
+        402,
+        f"This request requires more credits. To increase, visit {KEYS} and adjust the key's total limit",
+    ),
+    refused(
+        "a paid search beside a free model",
+        "seen: what it costs is asked for in the same words",
+        K.NEGATIVE_BALANCE,
+        402,
+        "Insufficient credits. This account never purchased credits.",
+        {"provider_name": None},
+    ),
+    refused(
+        "too much in flight, by its reason",
+        "guarded: no limit_source",
+        K.IN_FLIGHT_BUDGET,
+        402,
+        IN_FLIGHT,
+        {"reason": "in_flight_budget_exhausted"},
+    ),
+    refused(
+        "too much in flight,",
         "documented 2026",
         K.IN_FLIGHT_BUDGET,
         402,
@@ -130,7 +182,14 @@ _FORBIDDEN = (
             K.KEY_LIMIT,
             403,
             "Budget limit exceeded",
-            {"limit_source": source, "scope": "workspace", "limit_usd": 5, "spend_usd": 5.01},
+            {
+                "limit_source": source,
+                "scope": "workspace",
+                "limit_usd": 5,
+                "spend_usd": 5.01,
+                "resets_at": "2026-09-22T00:00:00Z",
+            },
+            retry_after=35_200,
         )
         for source in ("openrouter_guardrail_budget", "openrouter_workspace_budget", "openrouter_key_limit")
     ),
@@ -157,37 +216,47 @@ _FORBIDDEN = (
         403,
         "Not available here",
         availability={"code": "region_restricted", "retryable": False},
+        route="region",
+    ),
+    refused(
+        "not with this key",
+        "documented: of `/credits` and its like",
+        K.GUARDRAIL,
+        403,
+        "Only management keys can perform this operation",
     ),
     refused("forbidden, no reason", "guarded: this message alone", K.GUARDRAIL, 403, "Forbidden"),
 )
 
-_ROUTES = (
-    *(
-        refused(name, remark, K.NO_ENDPOINTS, 404, message)
-        for name, remark, message in (
-            ("free variant gone", "seen", "No endpoints found for acme/small:free."),
-            (
-                "guardrails leave none",
-                "seen",
-                "No endpoints available matching your guardrail restrictions and data policy. "
-                "Configure: https://openrouter.ai/settings/privacy",
-            ),
-            ("no image input", "seen, many times", "No endpoints found that support image input"),
-            (
-                "no tools",
-                "seen",
-                "No endpoints found that support tool use. To learn more about provider routing, visit: "
-                "https://openrouter.ai/docs/provider-routing",
-            ),
-            (
-                "provider not allowed",
-                "documented",
-                "No allowed providers are available for the selected model. Providers serving acme/small: acme, "
-                "but your request's provider.only preference permits only: other.",
-            ),
-            ("router finds none", "documented", "No models match your request and model restrictions"),
-        )
+_NO_ROUTES: tuple[tuple[NoRoute, str, str, str], ...] = (
+    ("model_gone", "free variant gone", "seen", "No endpoints found for acme/small:free."),
+    (
+        "data_policy",
+        "guardrails leave none",
+        "seen",
+        "No endpoints available matching your guardrail restrictions and data policy. "
+        "Configure: https://openrouter.ai/settings/privacy",
     ),
+    ("images", "no image input", "seen, many times", "No endpoints found that support image input"),
+    (
+        "tools",
+        "no tools",
+        "seen",
+        "No endpoints found that support tool use. To learn more about provider routing, visit: "
+        "https://openrouter.ai/docs/provider-routing",
+    ),
+    (
+        "other",
+        "provider not allowed",
+        "documented",
+        "No allowed providers are available for the selected model. Providers serving acme/small: acme, "
+        "but your request's provider.only preference permits only: other.",
+    ),
+    ("other", "router finds none", "documented", "No models match your request and model restrictions"),
+)
+
+_ROUTES = (
+    *(refused(name, remark, K.NO_ENDPOINTS, 404, message, route=route) for route, name, remark, message in _NO_ROUTES),
     refused(
         "data policy",
         "seen 2026: the privacy settings",
@@ -199,7 +268,9 @@ _ROUTES = (
             "routing_funnel": [{"step": "Initial Endpoints", "endpoint_count": 1}],
             "failed_routing_step": "Filter by Data Policy",
         },
+        route="data_policy",
     ),
+    Shape(name="404 with nothing", remark="guarded", kind=K.NO_ENDPOINTS, status=404, body=b"", route="other"),
 )
 
 _DOWN = (
@@ -222,6 +293,17 @@ _DOWN = (
         K.NO_ENDPOINTS,
         503,
         "There is no available model provider that meets your routing requirements",
+        route="other",
+    ),
+    refused("503", "documented", K.PROVIDER_DOWN, 503, "Service temporarily unavailable"),
+    refused(
+        "503, a moment to come back",
+        "documented: an HTTP date does as well as seconds",
+        K.PROVIDER_DOWN,
+        503,
+        "Service temporarily unavailable",
+        headers={"Retry_After": "Mon, 21 Sep 2026 14:14:20 GMT"},
+        retry_after=60,
     ),
     refused("504", "documented", K.TIMEOUT, 504, "Provider timed out"),
     refused("524", "documented", K.TIMEOUT, 524, "Request timed out. Please try again later."),

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from bot.clock import Instant
-from bot.errors import FailureKind
+from bot.errors import FailureKind, NoRoute
 from tests.fakes.upstream import LAST, Script, head, piece, says, whole
 
 K = FailureKind
@@ -53,8 +53,18 @@ class Shape:
     retry_after: float | None = None
     """Seconds from now until it works again, as the failure says; None: it does not say."""
     limit: int | None = None
-    requests: int = 1
-    """What the server saw: nothing below the service sends a request again."""
+    route: NoRoute | None = None
+
+    @property
+    def generation(self) -> str:
+        """The id of the answer, as its head names it or the first event that does."""
+        named = (event.get("id") for event in self.stream or () if isinstance(event, dict))
+        return str(self.headers.get("X_Generation_Id") or next(filter(None, named), ""))
+
+    @property
+    def counted(self) -> bool:
+        """What it used stands in one of its events."""
+        return any(isinstance(event, dict) and "usage" in event for event in self.stream or ())
 
     def script(self, now: Instant) -> Script:
         """What a server says that answers at `now`."""
@@ -104,6 +114,7 @@ def refused(
     headers: Mapping[str, str | Reset] | None = None,
     retry_after: float | None = None,
     limit: int | None = None,
+    route: NoRoute | None = None,
     **fields: Any,
 ) -> Shape:
     """An answer with an error for its body, in the envelope OpenRouter uses."""
@@ -117,6 +128,7 @@ def refused(
         body={"error": fault, "user_id": "user_2potluckpotluck"},
         retry_after=retry_after,
         limit=limit,
+        route=route,
     )
 
 
@@ -145,9 +157,20 @@ def streamed(
     done: bool = False,
     retry_after: float | None = None,
     limit: int | None = None,
+    route: NoRoute | None = None,
+    headers: Mapping[str, str | Reset] | None = None,
 ) -> Shape:
     return Shape(
-        name=name, remark=remark, kind=kind, stream=stream, text=text, done=done, retry_after=retry_after, limit=limit
+        name=name,
+        remark=remark,
+        kind=kind,
+        headers=headers or {},
+        stream=stream,
+        text=text,
+        done=done,
+        retry_after=retry_after,
+        limit=limit,
+        route=route,
     )
 
 

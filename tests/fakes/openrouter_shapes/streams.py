@@ -82,6 +82,16 @@ _WHOLE = (
     streamed(
         "whole, cut at its length", "documented", None, chunk("A so"), chunk(finish="length"), text="A so", done=True
     ),
+    streamed(
+        "whole, its name in the head",
+        "documented: on every answer",
+        None,
+        chunk("Soup.", id=None),
+        chunk(finish="stop", id=None),
+        text="Soup.",
+        done=True,
+        headers={"X_Generation_Id": "gen-1790000000-InTheHead"},
+    ),
     streamed("whole, without [DONE]", "guarded", None, chunk("Soup."), chunk(finish="stop"), text="Soup."),
 )
 
@@ -152,6 +162,29 @@ _BEFORE_TEXT = (
         {"choices": [{"delta": {"content": ""}, "finish_reason": "stop", "native_finish_reason": "network_error"}]},
         done=True,
     ),
+    streamed(
+        "a native finish reason, error",
+        "seen",
+        K.ERROR_IN_STREAM,
+        {"choices": [{"delta": {"content": ""}, "finish_reason": None, "native_finish_reason": "error"}]},
+        done=True,
+    ),
+    streamed(
+        "no endpoint, first event",
+        "guarded",
+        K.NO_ENDPOINTS,
+        {"error": error(404, "No endpoints found that support image input")},
+        route="images",
+    ),
+    streamed(
+        "an error whose code is a word, first event",
+        "seen through proxies",
+        K.PROVIDER_DOWN,
+        {"error": error("server_error", "?"), "choices": []},
+        done=True,
+    ),
+    streamed("words for an error, first event", "guarded", K.ERROR_IN_STREAM, {"error": "Something went wrong"}),
+    streamed("choices null", "seen", K.EMPTY_ANSWER, {"id": "gen-1", "choices": None}, done=True),
     streamed("filtered", "documented", K.CONTENT_FILTER, chunk(finish="content_filter"), done=True),
     streamed("a tool nobody offered", "guarded", K.EMPTY_ANSWER, chunk(None, finish="tool_calls"), done=True),
 )
@@ -189,6 +222,23 @@ _AFTER_TEXT = (
         chunk("A soup"),
         {"error": {"message": "Something went wrong"}},
         text="A soup",
+    ),
+    streamed(
+        "a provider's daily cap in the middle",
+        "guarded: of the same name as the account's, who was let through",
+        K.UPSTREAM_MODEL,
+        chunk("A soup"),
+        chunk(error=error(429, DAILY), finish="error"),
+        text="A soup",
+    ),
+    streamed(
+        "the provider goes in the middle, its name in the head",
+        "documented: what was written may have cost",
+        K.PROVIDER_DOWN,
+        chunk("A soup", id=None),
+        chunk(id=None, error=error(502, "Disconnected"), usage=USAGE),
+        text="A soup",
+        headers={"X_Generation_Id": "gen-1790000000-InTheHead"},
     ),
     streamed("it just ends", "seen: EOF without a word", K.CUT_OFF, chunk("A soup"), text="A soup"),
     streamed(

@@ -5,7 +5,10 @@ Each type comes twice: refused with its status, and inside a stream without any 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from bot.errors import FailureKind as K
+from bot.errors import NoRoute
 from tests.fakes.openrouter_shapes.shape import chunk, error, refused, streamed
 
 AVAILABILITY = (
@@ -22,6 +25,28 @@ AVAILABILITY = (
     ("free_variant_ended", 404, K.NO_ENDPOINTS),
 )
 """Code, its status, its meaning."""
+
+ROUTES: Mapping[str, NoRoute] = {
+    "model_not_found": "model_gone",
+    "model_deprecated": "model_gone",
+    "model_unavailable_upstream": "model_gone",
+    "free_variant_ended": "model_gone",
+    "region_restricted": "region",
+    "privacy_restricted": "data_policy",
+}
+"""What a code says of the reason; `other` where it says nothing."""
+
+EXCLUDED_BY: tuple[tuple[str, NoRoute], ...] = (
+    ("geo", "region"),
+    ("data_region", "region"),
+    ("data_policy:zdr", "data_policy"),
+    ("data_policy:training", "data_policy"),
+    ("max_price", "price"),
+    ("context_length", "context"),
+    ("require_parameters", "other"),
+    ("quantization", "other"),
+    ("allowed_providers", "other"),
+)
 
 ERROR_TYPES = (
     ("context_length_exceeded", 400, K.TOO_LARGE, K.TOO_LARGE),
@@ -63,11 +88,45 @@ VOCABULARY = (
             status,
             "The model cannot be used.",
             availability={"code": code, "retryable": status in (429, 503), "fallback_models": ["acme/small"]},
+            route=ROUTES.get(code, "other") if kind is K.NO_ENDPOINTS else None,
         )
         for code, status, kind in AVAILABILITY
     ),
     *(
-        refused(f"error_type {kind}", "documented 2026", refusal, status, "?", {"error_type": kind})
+        refused(
+            f"availability, excluded by {reason}",
+            "documented 2026",
+            K.NO_ENDPOINTS,
+            404,
+            "The model cannot be used.",
+            availability={"code": "constraint_filtered", "retryable": False, "excluded_by": [reason]},
+            route=route,
+        )
+        for reason, route in EXCLUDED_BY
+    ),
+    *(
+        refused(
+            f"availability {code}, in so many seconds",
+            "documented 2026",
+            kind,
+            status,
+            "The model cannot be used now.",
+            availability={"code": code, "retryable": True, "retry_after": 9},
+            retry_after=9,
+        )
+        for code, status, kind in AVAILABILITY
+        if status in (429, 503)
+    ),
+    *(
+        refused(
+            f"error_type {kind}",
+            "documented 2026",
+            refusal,
+            status,
+            "?",
+            {"error_type": kind},
+            route="other" if refusal is K.NO_ENDPOINTS else None,
+        )
         for kind, status, refusal, _ in ERROR_TYPES
     ),
     *(
@@ -78,6 +137,7 @@ VOCABULARY = (
             chunk("Some "),
             chunk("words", error=error(None, "?", {"error_type": kind}), finish="error", provider=None),
             text="Some words",
+            route="other" if in_stream is K.NO_ENDPOINTS else None,
         )
         for kind, _, _, in_stream in ERROR_TYPES
     ),

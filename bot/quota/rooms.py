@@ -98,6 +98,11 @@ class Rooms:
         for community in past.communities if between_communities else ("",):
             self.of(community)
 
+    def prepare(self) -> None:
+        """Have each history's tables stacked, which otherwise the first decision would wait for."""
+        for room in self._rooms.values():
+            room.outlook(0.0)
+
     def weigh(self, weights: Mapping[str, float]) -> None:
         """How much each community counts, 1 where it is not named."""
         self._weights = weights

@@ -15,6 +15,7 @@ from datetime import UTC
 from decimal import Decimal
 from email.utils import parsedate_to_datetime
 from typing import TypeVar
+from urllib.parse import quote
 
 import aiohttp
 import httpx
@@ -25,7 +26,7 @@ from bot.errors import FailureKind, UpstreamFailure
 from bot.openrouter import wire
 from bot.openrouter.errors import Failures
 from bot.openrouter.stream import AnswerDecoder
-from bot.openrouter.wire import KeyInfo, ModelInfo
+from bot.openrouter.wire import Generation, KeyInfo, ModelInfo
 from bot.ports import ChatRequest, ModelEvent, ModelThinking
 
 T = TypeVar("T")
@@ -208,6 +209,21 @@ class OpenRouter:
     async def user_models(self) -> list[ModelInfo]:
         """The models that this key's account may use as its privacy and guardrail settings are, as `key` otherwise."""
         return await self._get("/models/user", wire.model_list)
+
+    async def generation(self, generation: str) -> Generation | None:
+        """What became of an answer and what it cost, as `key` otherwise.
+
+        None: OpenRouter does not know it, which is usual for some minutes after it ended.
+
+        Args:
+            generation: the id that an end or a failure named; not empty.
+        """
+        try:
+            return await self._get(f"/generation?id={quote(generation, safe='')}", wire.generation)
+        except UpstreamFailure as failure:
+            if failure.status == 404 and failure.kind is FailureKind.NO_ENDPOINTS:
+                return None
+            raise
 
     async def close(self) -> None:
         """Close every connection. For when no stream is under way: one that is would notice only by its deadline."""

@@ -17,7 +17,7 @@ from bot.ports import ModelEnd, ModelText, ModelThinking
 
 LINE_MAX = 1024 * 1024
 LINES_MAX = 500_000
-"""Of a whole stream, two an event: five minutes of eight hundred events a second. What is in them takes time to read."""
+"""Of a whole stream, two an event: five minutes of eight hundred events a second. Each takes time to be read."""
 STREAM_MAX = 32 * 1024 * 1024
 TEXT_MAX = 400_000
 """Characters of visible text; what the largest models write at once is a third of it."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import logging
 import random
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import pytest
@@ -225,7 +227,9 @@ async def test_nothing_an_account_says_raises_anything_but_an_upstream_failure()
 
     read = 0
     async with serving(says(b"")) as (client, upstream):
-        asks = [client.key, client.balance, client.models, client.user_models, lambda: client.generation("gen-1")]
+        generation = partial(client.generation, "gen-1")
+        asks: list[Callable[[], Awaitable[object]]]
+        asks = [client.key, client.balance, client.models, client.user_models, generation]
         for number in range(600):
             said = {"data": odd(3)} if number % 4 else odd(3)
             said = json.dumps(said).encode() if number % 9 else dice.randbytes(40) + b"<html>"

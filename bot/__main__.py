@@ -353,5 +353,40 @@ def _usd(option: str, written: str) -> Decimal:
     return amount
 
 
+@main.group()
+def admin() -> None:
+    """Look after a Potluck from the shell."""
+
+
+@admin.command("rotate-secrets")
+@one_line_errors
+def rotate_secrets() -> None:
+    """Encrypt the keys that are kept with the first key of SECRET_KEY.
+
+    Put a new key in front of SECRET_KEY and restart Potluck first; when this is done the old ones are needed for
+    nothing but pseudonyms, which are made with the last.
+    """
+    from bot.clock import SystemClock
+    from bot.secrets import load_secret
+    from bot.storage.database import Database
+    from bot.storage.keys import SqlKeys
+    from bot.storage.migration import migrate as to_head
+
+    settings = settings_and_logs()
+    to_head(settings.database_file)
+    clock = SystemClock()
+
+    async def rotate() -> None:
+        database = Database(settings.database_file, clock)
+        await database.open()
+        try:
+            count = await SqlKeys(database, clock, load_secret(settings).vault()).rotate()
+        finally:
+            await database.close()
+        click.echo(f"{count} {'key is' if count == 1 else 'keys are'} encrypted with the first key of SECRET_KEY.")
+
+    run_async(rotate())
+
+
 if __name__ == "__main__":
     main()

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from bot.errors import SettingsError
 from bot.settings import Settings, secret_keys
+from bot.vault import Vault
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,8 @@ class Secret:
     _key: bytes
     made_at: Path | None
     """The file it was made in just now, for a notice; None: it was there."""
+    _newer: tuple[bytes, ...] = ()
+    """Keys in front of it, the newest first, as `SECRET_KEY` has them."""
 
     def __repr__(self) -> str:
         return "Secret()"
@@ -31,6 +34,10 @@ class Secret:
         key = self._key
         return lambda name: hmac.new(key, name.encode(), hashlib.sha256).hexdigest()[:32]
 
+    def vault(self) -> Vault:
+        """What keys are kept in: the newest key seals, any opens."""
+        return Vault([*self._newer, base64.urlsafe_b64encode(self._key)])
+
 
 def load_secret(settings: Settings) -> Secret:
     """The oldest key of `SECRET_KEY`, so that putting a new one in front changes no pseudonym; or the kept file.
@@ -39,7 +46,7 @@ def load_secret(settings: Settings) -> Secret:
         SettingsError: the file beside the database cannot be used.
     """
     if given := secret_keys(settings.secret_key):
-        return Secret(base64.urlsafe_b64decode(given[-1]), None)
+        return Secret(base64.urlsafe_b64decode(given[-1]), None, tuple(given[:-1]))
     file = settings.database_file.with_suffix(".key")
     try:
         if file.exists():

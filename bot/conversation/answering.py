@@ -13,40 +13,36 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
-from typing import assert_never
+from typing import TypeVar, assert_never
 
-from bot.clock import Clock, Instant
+from bot.clock import Clock
 from bot.conversation.context import Asking, Context, QuestionTooLongError, build, needed
 from bot.conversation.exchange import Exchange
-from bot.conversation.failures import VerdictOnlyError, for_the_operator, gives_back, reply_error, worth_another
+from bot.conversation.failures import for_the_operator, gives_back, reply_error, worth_another
+from bot.conversation.guarding import Guarding, ModelGoneError
 from bot.conversation.lessons import Lessons
+from bot.conversation.reading import read
 from bot.conversation.second_attempts import SecondAttempts
 from bot.conversation.transcripts import Transcripts
-from bot.conversation.verdicts import is_verdict, may_become_verdict
-from bot.errors import FailureKind, Refused, ReplyError, UpstreamFailure
-from bot.messages import Finished, IncomingMessage, Notice, Queued, Started, TextDelta
-from bot.ports import ChatModel, ChatRequest, ModelEnd, ModelText, ModelThinking, Turn
+from bot.errors import Refused, ReplyError, UpstreamFailure
+from bot.messages import Finished, IncomingMessage, Notice, Queued, Started, Usage
+from bot.ports import ChatModel, ChatRequest, ModelEnd, Turn
 from bot.quota.ledger import AlreadyHandled, Claim, Lease, Outcome, Question
 from bot.quota.scheduler import Place, Scheduler
-from bot.routing.guard import Fault, costs, guard
 from bot.routing.router import Needs, Route
 from bot.routing.shelf import Shelf
 from bot.telemetry.logs import logger
 from bot.telemetry.metrics import Metrics
 
+T = TypeVar("T")
+
 log = logger(__name__)
 
 _TURNS = 60
 """Turns read from a conversation; what of them fits is sent."""
-_TRIPPED = {
-    True: "an answer of the free lane was charged for, so nothing more is sent: look at openrouter.ai/activity and "
-    "lower the key's limit, then restart or resume",
-    False: "a request of the free lane could have cost something, so it was kept back and nothing more is sent: "
-    "report this fault of Potluck's, then restart or resume",
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,14 +55,6 @@ class _Chance:
     """The conversation before it. None: it may have moved on, and is read again."""
     after: UpstreamFailure | None = None
     """What the first attempt ended in, where this is the second."""
-
-
-class _KeptBackError(Exception):
-    """The guard will not let a body leave."""
-
-    def __init__(self, fault: Fault) -> None:
-        super().__init__(fault.kind)
-        self.fault = fault
 
 
 class Answering:
@@ -87,6 +75,7 @@ class Answering:
         self._scheduler, self._model, self._shelf, self._lessons = scheduler, model, shelf, lessons
         self._transcripts, self._clock, self._pseudonym, self._metrics = transcripts, clock, pseudonym, metrics
         self._second_attempts = SecondAttempts(clock)
+        self._guarding = Guarding(scheduler=scheduler, shelf=shelf, metrics=metrics)
 
     def route(self, message: IncomingMessage) -> Route:
         """Where a message would go if it was sent now, whatever its length. Raises as the router does."""
@@ -104,7 +93,7 @@ class Answering:
         opening = await self._transcripts.open(first.conversation, first.id, first.author, limit=_TURNS)
         if opening.handled:
             return None
-        self._choose(exchange)
+        self._choose(exchange)  # what no model could take is refused before it waits
         chance = await self._turn(exchange, opening.turns, again=again)
         while chance is not None:
             came = await self._attempt(exchange, chance, newcomer=opening.newcomer)
@@ -206,18 +195,16 @@ class Answering:
                 result="answered", whole=True, model=end.model, generation=end.generation, usage=end.usage
             )
             self._shelf.answered(end.model)
-            if route.lane == "free" and (fault := costs(end.usage)) is not None:
-                self._trip(fault)
+            self._guarding.paid_for(route, end.usage)
             return end
-        except _KeptBackError as kept:
-            if not kept.fault.trips:
-                self._not_again(chance)
-                return None
-            self._trip(kept.fault)
-            raise Refused("pool_paused") from None
+        except ModelGoneError:
+            self._not_again(chance)
+            return None
         except UpstreamFailure as failure:
             shown = bool(exchange.text)
-            outcome = Outcome(result="failed", give_back=gives_back(failure, shown=shown))
+            outcome = replace(_failed(failure), give_back=gives_back(failure, shown=shown))
+            if failure.usage is not None:
+                self._guarding.paid_for(route, failure.usage)
             log.warning(
                 for_the_operator(failure),
                 extra={"action": "upstream", "kind": failure.kind.value, "status": failure.status},
@@ -263,8 +250,8 @@ class Answering:
             route = self._choose(exchange)
         except ReplyError:  # what was asked for rests now
             return None
-        outcome = Outcome(result="failed")
-        other = await self._scheduler.retry(lease, outcome, self._claim(exchange, route))
+        claim = self._claim(exchange, route)
+        other = await _to_the_end(self._scheduler.retry(lease, _failed(failure), claim))
         if other is None:
             return None
         self._second_attempts.spend()
@@ -298,49 +285,13 @@ class Answering:
     async def _read(
         self, exchange: Exchange, request: ChatRequest, route: Route, on_sent: Callable[[], None]
     ) -> ModelEnd:
-        def check(body: Mapping[str, object]) -> None:
-            if self._scheduler.shut_for is not None:  # since the lease was given
-                raise Refused("pool_paused")
-            if route.lane == "free" and (fault := guard(body, self._shelf.offer())) is not None:
-                raise _KeptBackError(fault)
+        began = self._clock.now()
 
-        began: Instant | None = self._clock.now()
-        held: str | None = ""
-        async with aclosing(self._model.stream(request, on_sent=on_sent, check=check)) as events:
-            try:
-                async for event in events:
-                    match event:
-                        case ModelText(text=text):
-                            if began is not None:
-                                self._metrics.first_text.observe(max(0.0, self._clock.now() - began))
-                                began = None
-                            if held is not None:
-                                text = held + text
-                                if may_become_verdict(text):
-                                    held = text
-                                    continue
-                                held = None
-                            exchange.say(TextDelta(text=text))
-                        case ModelThinking():
-                            pass
-                        case ModelEnd():
-                            if held and self._shelf.may_judge(event.model) and is_verdict(held):
-                                held = None
-                                raise VerdictOnlyError
-                            return event
-                        case _:
-                            assert_never(event)
-            finally:
-                if held and held.strip() and not exchange.over:
-                    exchange.say(TextDelta(text=held))
-        raise UpstreamFailure(FailureKind.CUT_OFF)
+        def on_text() -> None:
+            self._metrics.first_text.observe(max(0.0, self._clock.now() - began))
 
-    def _trip(self, fault: Fault) -> None:
-        """The free lane could have cost something, or has: nothing more leaves until somebody has looked."""
-        self._metrics.guard.labels(kind=fault.kind).inc()
-        self._scheduler.shut("cost_seen" if fault.kind == "cost" else "guard")
-        log.error(_TRIPPED[fault.kind == "cost"], extra={"action": "shut", "kind": fault.kind})
-        log.debug("the fault", extra={"action": "shut", "what": fault.what})
+        events = self._model.stream(request, on_sent=on_sent, check=self._guarding.check(route))
+        return await read(events, exchange, may_judge=self._shelf.may_judge, on_text=on_text)
 
     async def _settle(self, lease: Lease, outcome: Outcome) -> None:
         try:
@@ -348,6 +299,27 @@ class Answering:
         except Exception as error:
             # The answer has been shown. The lease stays open, and counts as spent when the service next starts.
             log.error("a lease could not be settled", extra={"action": "settle", "error": repr(error)})
+
+
+async def _to_the_end(work: Coroutine[None, None, T]) -> T:
+    """The result, also if the caller is cancelled meanwhile: then its next wait ends as cancelled.
+
+    For what changes hands. A lease that is given while nobody takes it would stay open for good.
+    """
+    working, cancelled = asyncio.ensure_future(work), False
+    while not working.done():
+        try:
+            await asyncio.shield(working)
+        except asyncio.CancelledError:
+            cancelled = True
+    if cancelled and (me := asyncio.current_task()) is not None:
+        me.cancel()
+    return working.result()
+
+
+def _failed(failure: UpstreamFailure) -> Outcome:
+    """What the ledger keeps of an attempt that failed."""
+    return Outcome(result="failed", generation=failure.generation, usage=failure.usage or Usage())
 
 
 def _asking(exchange: Exchange) -> Asking:

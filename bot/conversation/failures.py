@@ -15,6 +15,7 @@ from bot.errors import (
     ReplyError,
     UpstreamFailure,
 )
+from bot.ports import ModelEnd
 
 
 class _Meaning(NamedTuple):
@@ -85,8 +86,8 @@ _DATA_POLICY = "the account's privacy settings forbid a free model: allow them a
 class VerdictOnlyError(UpstreamFailure):
     """A safety classifier was picked, and judged the question."""
 
-    def __init__(self) -> None:
-        super().__init__(FailureKind.EMPTY_ANSWER)
+    def __init__(self, end: ModelEnd) -> None:
+        super().__init__(FailureKind.EMPTY_ANSWER, generation=end.generation, usage=end.usage)
 
 
 def reply_error(failure: UpstreamFailure, *, day_resets_at: Instant) -> ReplyError:

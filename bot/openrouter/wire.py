@@ -17,6 +17,7 @@ from types import MappingProxyType
 from bot.clock import Instant
 from bot.messages import ModelId, Usage
 from bot.ports import ChatRequest
+from bot.routing.catalogue import ExtraPrice
 from bot.routing.catalogue import ModelInfo as ModelInfo
 from bot.routing.judges import judges
 
@@ -285,6 +286,7 @@ def _model(entry: Mapping[str, object]) -> ModelInfo:
         request_price=_optional_price(prices.get("request")),
         image_price=_optional_price(prices.get("image")),
         surcharges=tuple(_surcharges(prices))[:_LIST_MAX],
+        extra_prices=tuple(_extra_prices(prices))[:_LIST_MAX],
         input_modalities=_strings(architecture.get("input_modalities")),
         output_modalities=_strings(architecture.get("output_modalities")),
         supported_parameters=_strings(entry.get("supported_parameters")),
@@ -315,6 +317,24 @@ def _surcharges(prices: Mapping[str, object]) -> Iterator[str]:
                         yield encodable(f"{name}.{term}")[:_NAME_MAX]
         elif name not in _NO_SURCHARGES and _optional_price(value) != 0:
             yield encodable(name)[:_NAME_MAX]
+
+
+def _extra_prices(prices: Mapping[str, object]) -> Iterator[ExtraPrice]:
+    """The prices that `_surcharges` names. An override whose condition is not the prompt's length may always hold."""
+    for name, value in prices.items():
+        if name == "overrides":
+            for terms in map(mapping, value if isinstance(value, list) else [value]):
+                others = any(term.startswith(_CONDITIONS) and term != "min_prompt_tokens" for term in terms)
+                since = 0 if others else count(terms.get("min_prompt_tokens")) or 0
+                for term, price in terms.items():
+                    if not term.startswith(_CONDITIONS) and _optional_price(price) != 0:
+                        yield _extra_price(term, price, since)
+        elif name not in _NO_SURCHARGES and _optional_price(value) != 0:
+            yield _extra_price(name, value, 0)
+
+
+def _extra_price(name: str, price: object, since: int) -> ExtraPrice:
+    return ExtraPrice(name=encodable(name)[:_NAME_MAX], price=_optional_price(price), min_prompt_tokens=since)
 
 
 def _strings(value: object) -> tuple[str, ...]:

@@ -31,6 +31,18 @@ def is_free_id(model: str) -> bool:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ExtraPrice:
+    """A further price of an entry, or one that takes the place of a base price from some length of prompt on."""
+
+    name: str
+    """As in `pricing`: `prompt`, `input_cache_write` and so on."""
+    price: Decimal | None
+    """US dollars per token or piece. None: it cannot be read."""
+    min_prompt_tokens: int = 0
+    """It may hold from this many tokens of prompt on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ModelInfo:
     """One entry of the catalogue. Prices are US dollars per token, request or image; -1 on routers."""
 
@@ -52,6 +64,8 @@ class ModelInfo:
     image_price: Decimal | None = Decimal(0)
     surcharges: tuple[str, ...] = ()
     """Names of further prices a chat request can meet that are not zero or cannot be read."""
+    extra_prices: tuple[ExtraPrice, ...] = ()
+    """What stands behind `surcharges`. One that is named there and not here is not known."""
     input_modalities: tuple[str, ...] = ()
     output_modalities: tuple[str, ...] = ()
     supported_parameters: tuple[str, ...] = ()

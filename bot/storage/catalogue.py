@@ -10,7 +10,7 @@ from sqlalchemy import Connection, bindparam, delete, insert, select
 from bot.clock import Instant
 from bot.messages import ModelId
 from bot.quota.ledger import PoolId
-from bot.routing.catalogue import Catalogue, ModelInfo
+from bot.routing.catalogue import Catalogue, ExtraPrice, ModelInfo
 from bot.storage.database import Database, Prepared
 from bot.storage.ledger import instant, microseconds
 from bot.storage.tables import catalogue_models, catalogues
@@ -82,6 +82,10 @@ def _written(info: ModelInfo) -> str:
             for price in (info.prompt_price, info.completion_price, info.request_price, info.image_price)
         ],
         "surcharges": info.surcharges,
+        "extra": [
+            [one.name, None if one.price is None else str(one.price), one.min_prompt_tokens]
+            for one in info.extra_prices
+        ],
         "in": info.input_modalities,
         "out": info.output_modalities,
         "parameters": info.supported_parameters,
@@ -109,6 +113,10 @@ def _read(model: ModelId, entry: str) -> ModelInfo:
         request_price=request,
         image_price=image,
         surcharges=tuple(fields["surcharges"]),
+        extra_prices=tuple(
+            ExtraPrice(name=name, price=None if price is None else Decimal(price), min_prompt_tokens=int(since))
+            for name, price, since in fields.get("extra", ())  # without it: kept by an earlier version
+        ),
         input_modalities=tuple(fields["in"]),
         output_modalities=tuple(fields["out"]),
         supported_parameters=tuple(fields["parameters"]),

@@ -163,3 +163,57 @@ pool_terms = Table(
     Column("pool", Text, primary_key=True),
     Column("terms", Text, nullable=False, doc="JSON, by bot.storage.terms."),
 )
+
+# Money that is counted stands in whole picodollars (10^-12 USD), see bot.routing.budget.
+budgets = Table(
+    "budgets",
+    metadata,
+    Column("account", Text, primary_key=True),
+    Column("member", Text, primary_key=True, doc="Empty: all together. *: each who has none of their own."),
+    Column("community", Text, primary_key=True, doc="Empty: anywhere."),
+    Column("period", Text, primary_key=True),
+    Column("limit_pico", BigInteger, nullable=False),
+)
+
+spending = Table(
+    "spending",
+    metadata,
+    Column("account", Text, primary_key=True),
+    Column("member", Text, primary_key=True, doc="Empty: all together."),
+    Column("community", Text, primary_key=True, doc="Empty: anywhere."),
+    Column("period", Text, primary_key=True),
+    Column("number", Integer, primary_key=True, doc="Which day or month, from 1970; 0: ever."),
+    Column("spent", BigInteger, nullable=False),
+    Column("held", BigInteger, nullable=False, doc="Set aside for requests whose cost is not known yet."),
+)
+
+charges = Table(
+    "charges",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("account", Text, nullable=False),
+    Column("member", Text, nullable=False),
+    Column("community", Text, nullable=False),
+    Column("model", Text, nullable=False),
+    Column("most", BigInteger, nullable=False),
+    Column("reserved_at", BigInteger, nullable=False),
+    Column("state", Text, nullable=False, doc="reserved, unknown, settled, released or given_up."),
+    Column("cost", BigInteger),
+    Column("generation", Text),
+    Column("look_at", BigInteger, doc="When /generation is asked next what it cost."),
+    Column("looks", Integer, nullable=False),
+    Index(
+        "ix_charges_open",
+        "look_at",
+        sqlite_where=text("state IN ('reserved', 'unknown')"),
+        postgresql_where=text("state IN ('reserved', 'unknown')"),
+    ),
+)
+
+own_keys = Table(
+    "own_keys",
+    metadata,
+    Column("owner", Text, primary_key=True, doc="Of a member or a community."),
+    Column("sealed", Text, nullable=False, doc="By bot.vault; the owner stands inside, too."),
+    Column("linked_at", BigInteger, nullable=False),
+)

@@ -144,6 +144,32 @@ async def test_a_key_is_told_what_it_spent_itself_and_refused_once_that_is_its_l
     assert (await client.ask(PAID, key="other")).status == 200, "and another key of the account still pays"
 
 
+async def test_money_on_the_wire_is_exact_when_read_as_decimal(open_sandbox: Open) -> None:
+    """The control: as binary fractions the same amounts do not add up."""
+    sandbox, client = await open_sandbox(credits=Decimal(10), generation_delay_seconds=0.0)
+    texts = [await client.ask(PAID, max_tokens=tokens) for tokens in (1, 2, 3)]
+    costs = [json.loads(heard.text, parse_float=Decimal)["usage"]["cost"] for heard in texts]
+    assert costs == [attempt.cost for attempt in sandbox.log]
+    told = json.loads((await client.get("/credits")).text, parse_float=Decimal)["data"]["total_usage"]
+    assert told == sum(costs) == sandbox.billed()
+    path = f"/generation?id={sandbox.log[0].generation}"
+    assert json.loads((await client.get(path)).text, parse_float=Decimal)["data"]["total_cost"] == costs[0]
+    assert Decimal(float(costs[0])) != costs[0]
+
+
+async def test_the_log_holds_no_key_and_no_text(open_sandbox: Open, tmp_path: Path) -> None:
+    file = tmp_path / "log"
+    sandbox, client = await open_sandbox(log_file=file, credits=Decimal(1))
+    key = (await client.exchange(sandbox.grant(CHALLENGE, account="ann"))).json["key"]
+    asked = [{"role": "user", "content": "the heron flies at dusk"}]
+    await client.ask(key=key, messages=asked)
+    await client.ask(key="sk-or-v1-bad-one", messages=asked)
+    await client.ask(key=key, messages=asked, fault="moderation")
+    written = file.read_text()
+    assert digest(key) in written
+    assert not [secret for secret in (key, key[9:], "bad-one", "heron", "dusk") if secret in written]
+
+
 async def test_a_request_dearer_than_what_is_left_is_refused_with_what_can_be_afforded(open_sandbox: Open) -> None:
     _, client = await open_sandbox(credits=Decimal("0.01"))
     refused = await client.ask(PAID, max_tokens=1_000)

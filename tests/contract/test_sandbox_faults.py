@@ -16,6 +16,7 @@ from bot.messages import ModelId
 from bot.openrouter.client import OpenRouter
 from bot.openrouter.sandbox import FAULTS, FaultRule, Faults, Sandbox, SandboxSettings
 from bot.openrouter.sandbox.fault import Place, Refuses
+from bot.openrouter.sandbox.faults import by_kind, faults_of
 from bot.openrouter.sandbox.log import Outcome
 from bot.ports import ChatRequest, ModelEnd, ModelMessage, ModelText
 from tests.fakes.virtual import VirtualClock
@@ -29,7 +30,7 @@ REFUSALS = sorted(name for name, fault in FAULTS.items() if isinstance(fault.act
 
 @pytest.fixture
 async def sandbox(clock: VirtualClock) -> AsyncIterator[Sandbox]:
-    sandbox = Sandbox(SandboxSettings(first_token_seconds=0, seconds_per_chunk=0), clock)
+    sandbox = Sandbox(SandboxSettings(first_token_seconds=0, seconds_per_chunk=0, rpm=1_000, rpd=1_000), clock)
     yield sandbox
     await sandbox.close()
 
@@ -151,33 +152,34 @@ async def test_a_seeded_script_repeats_and_another_seed_is_another_day(clock: Vi
     assert 10 < sum(fault is not None for fault in first) < 40
 
 
-@pytest.mark.parametrize("name", FAULTS)
+@pytest.mark.parametrize("kind", [*by_kind()])
 async def test_the_client_makes_of_a_fault_what_the_registry_says(
-    sandbox: Sandbox, clock: VirtualClock, name: str
+    sandbox: Sandbox, clock: VirtualClock, kind: str
 ) -> None:
     client = OpenRouter(base_url=await sandbox.start(), api_key="sk-or-v1-test", clock=clock)
-    request = ChatRequest(
-        model=ModelId(MODEL),
-        messages=[ModelMessage(role="user", content=f"Hello there, sandbox:{name}")],
-        user="u",
-        session="s",
-        attempt="a1",
-    )
-    text, failed, ended = "", None, None
-    try:
-        async with aclosing(client.stream(request, on_sent=lambda: None)) as events:
-            async for event in events:
-                if isinstance(event, ModelText):
-                    text += event.text
-                elif isinstance(event, ModelEnd):
-                    ended = event
-    except UpstreamFailure as failure:
-        failed = failure
+    for name in faults_of(kind):
+        text, failed, ended = "", None, None
+        request = ChatRequest(
+            model=ModelId(MODEL),
+            messages=[ModelMessage(role="user", content=f"Hello there, sandbox:{name}")],
+            user="u",
+            session="s",
+            attempt=name,
+        )
+        try:
+            async with aclosing(client.stream(request, on_sent=lambda: None)) as events:
+                async for event in events:
+                    if isinstance(event, ModelText):
+                        text += event.text
+                    elif isinstance(event, ModelEnd):
+                        ended = event
+        except UpstreamFailure as failure:
+            failed = failure
+        assert (failed.kind if failed else None) is FAULTS[name].means, name
+        assert (ended is None) == (failed is not None), name
+        assert bool(text) >= (failed is None), name
     await client.close()
-    assert (failed.kind if failed else None) is FAULTS[name].means
-    assert (ended is None) == (failed is not None)
-    assert bool(text) >= (failed is None)
-    assert [(a.attempt, a.fault, a.counted) for a in sandbox.log] == [("a1", name, True)]
+    assert [(a.attempt, a.fault, a.units) for a in sandbox.log] == [(name, name, 1) for name in faults_of(kind)]
 
 
 @pytest.mark.parametrize("name", REFUSALS)

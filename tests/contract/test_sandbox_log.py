@@ -15,7 +15,15 @@ from typing import Any
 import aiohttp
 import pytest
 
-from bot.openrouter.sandbox import Sandbox, SandboxAttempt, SandboxSettings, read_log
+from bot.openrouter.sandbox import (
+    AccountSettings,
+    FaultRule,
+    Faults,
+    Sandbox,
+    SandboxAttempt,
+    SandboxSettings,
+    read_log,
+)
 from bot.openrouter.sandbox.keys import digest
 from tests.fakes.virtual import VirtualClock, VirtualLoop
 
@@ -181,6 +189,33 @@ async def test_a_file_keeps_the_count_across_restarts_and_crashes(
         await running
     forgetful = make(SandboxSettings(rpd=3))
     assert (forgetful.used_today, forgetful.log) == (0, [])
+
+
+async def test_a_script_and_the_money_go_on_after_a_restart_with_the_same_file(
+    http: aiohttp.ClientSession, make: Make, tmp_path: Path
+) -> None:
+    settings = SandboxSettings(
+        first_token_seconds=0,
+        seconds_per_chunk=0,
+        log_file=tmp_path / "log",
+        faults=Faults(rules=(FaultRule(fault="overloaded", at=(3,)),)),
+        accounts={"ann": AccountSettings(credits=Decimal(1), key_limit=Decimal(1))},
+    )
+    key = {"Authorization": "Bearer k@ann"}
+    first = make(settings)
+    base = await first.start()
+    for _ in range(2):
+        async with http.post(f"{base}/chat/completions", json=BODY | {"model": "sandbox/summit-120b"}, headers=key):
+            pass
+    await first.close()
+    second = make(settings)
+    base = await second.start()
+    assert await finish(http, base) == 529, "the third, over both"
+    assert second.billed("ann") == first.billed("ann") == sum(attempt.cost for attempt in read_log(tmp_path / "log"))
+    async with http.get(f"{base}/key", headers=key) as response:
+        told = (await response.json())["data"]
+    assert told["usage_daily"] == float(second.billed("ann")) > 0
+    assert told["limit_remaining"] == pytest.approx(1 - told["usage_daily"])
 
 
 @pytest.mark.parametrize("fault", ["", "stall", "silent", "no_body", "comments_for_ever", "endless"])

@@ -178,6 +178,21 @@ async def test_a_held_question_is_answered_when_there_is_room(tmp_path: Path, cl
         await potluck.quiet()
 
 
+async def test_a_held_question_waits_on_while_the_pool_is_shut(tmp_path: Path, clock: VirtualClock) -> None:
+    async with deployment(tmp_path, clock, sandbox=SandboxSettings(rpd=20), env=FAIR) as potluck:
+        await _refused(potluck, "ann")
+        held = await _hold(potluck, "ann")
+        assert held.estimate_at is not None
+        sent = len(potluck.sandbox.log)
+        potluck.running.scheduler.shut("admin")
+        await asyncio.sleep(held.estimate_at + 1800 - clock.now())
+        assert len(potluck.sandbox.log) == sent
+        potluck.running.scheduler.reopen()
+        assert isinstance((await _followed(potluck, held.ticket)).ending, Finished)
+        assert len(potluck.sandbox.log) == sent + 1
+        await potluck.quiet()
+
+
 async def test_a_held_question_survives_a_restart(tmp_path: Path, clock: VirtualClock) -> None:
     async with deployment(tmp_path, clock, sandbox=SandboxSettings(rpd=20), env=FAIR) as potluck:
         await _refused(potluck, "ann")

@@ -14,12 +14,13 @@ import pytest
 from bot.clock import day_of, day_start
 from bot.conversation.answering import Answering
 from bot.conversation.exchange import Exchange
-from bot.conversation.lessons import Lessons
-from bot.errors import AnswerFailed, FailureKind, Refused
+from bot.conversation.lessons import AccountWatch, Lessons
+from bot.errors import AccountTrouble, AnswerFailed, FailureKind, Refused
 from bot.messages import Failed, Finished, ModelId, Started
 from bot.openrouter.client import OpenRouter
 from bot.openrouter.sandbox import FAULTS, FaultRule, Faults, SandboxSettings
 from bot.ports import ChatModel, ChatRequest, ModelEvent
+from bot.quota.scheduler import Scheduler
 from bot.routing.chain import Chain
 from bot.routing.shelf import Shelf
 from bot.storage.transcripts import SqlTranscripts
@@ -73,15 +74,20 @@ def once(fault: str) -> SandboxSettings:
     return SandboxSettings(faults=Faults(rules=(FaultRule(fault=fault, last=1),)))
 
 
-@pytest.mark.parametrize("name", [fault.name for fault in FAILING])
+@pytest.mark.parametrize(
+    "name",
+    # The same error in another place means the same; the client's own tests tell each apart.
+    [pytest.param(fault.name, marks=[pytest.mark.soak] if fault.of is not None else []) for fault in FAILING],
+)
 async def test_every_failure_ends_once_and_the_books_are_straight(
-    tmp_path: Path, clock: VirtualClock, name: str
+    tmp_path: Path, clock: VirtualClock, caplog: pytest.LogCaptureFixture, name: str
 ) -> None:
+    caplog.set_level("INFO")
     means = FAULTS[name].means
     assert means is not None
     expected = EXPECTED[means]
     async with deployment(tmp_path, clock) as potluck:
-        heard = await potluck.ask("ann", f"sandbox:{name}")
+        heard = await potluck.ask("ann", f"heron sandbox:{name}")
         assert isinstance(heard.ending, Failed), "exactly one ending"
         shown = bool(heard.text)
         requests = 1 if shown else expected.requests
@@ -99,6 +105,9 @@ async def test_every_failure_ends_once_and_the_books_are_straight(
         # Nothing is tried again by itself, however long one waits.
         await asyncio.sleep(3600)
         assert len(potluck.sandbox.log) == requests
+        logged = caplog.text.lower()
+        assert not any(private in logged for private in ("heron", "user_sandbox", "/keys/", "provider returned"))
+        assert "bot.conversation.answering" in logged, "the operator is told"
 
 
 def test_every_class_of_failure_has_a_fault_but_the_one_that_reaches_nobody() -> None:
@@ -168,6 +177,27 @@ async def test_another_attempt_that_fails_differently_ends_as_that(tmp_path: Pat
         assert heard.error == "moderated"
         await potluck.quiet()
         assert await potluck.counted() == {"leases": {"failed": 2}, "used": 2, "taken": 1}
+
+
+async def test_whoever_stops_between_two_attempts_leaves_straight_books(tmp_path: Path, clock: VirtualClock) -> None:
+    sandbox = SandboxSettings(rpm=10_000, rpd=10_000, faults=Faults(rules=(FaultRule(fault="upstream_model"),)))
+    async with deployment(tmp_path, clock, sandbox=sandbox, env={"pool_rpm": "10000"}) as potluck:
+        stopped_between = 0
+        for steps in range(50):
+            before = len(potluck.sandbox.log)
+            reply = asyncio.create_task(potluck.ask("ann"))
+            for _ in range(steps):
+                while potluck.running.database.busy:
+                    await asyncio.sleep(0)
+                await asyncio.sleep(0)
+            reply.cancel()
+            await asyncio.wait([reply])
+            stopped_between += reply.cancelled() and len(potluck.sandbox.log) > before
+            await asyncio.sleep(1)
+            await potluck.quiet()
+            assert (await potluck.counted())["used"] == len(potluck.sandbox.log)
+        assert stopped_between, "some were stopped after their first attempt had left"
+        assert len(potluck.sandbox.log) > 50, "some had two"
 
 
 async def test_a_chain_is_asked_on_without_the_models_that_rest(tmp_path: Path, clock: VirtualClock) -> None:
@@ -339,7 +369,10 @@ class Altered:
                 yield event
 
 
-def answering(potluck: Deployment, alter: Callable[[dict[str, object]], None]) -> tuple[Answering, OpenRouter]:
+def answering(
+    potluck: Deployment, alter: Callable[[dict[str, object]], None], account: AccountWatch | None = None
+) -> tuple[Answering, OpenRouter]:
+    """What answers for a deployment, with a part of it put in another's place."""
     running = potluck.running
     client = OpenRouter(base_url=running.upstream, api_key="sk-or-test", clock=running.clock)
     shelf = Shelf(models=running.models, chain=Chain(), clock=running.clock)
@@ -347,13 +380,38 @@ def answering(potluck: Deployment, alter: Callable[[dict[str, object]], None]) -
         scheduler=running.scheduler,
         model=Altered(client, alter),
         shelf=shelf,
-        lessons=Lessons(scheduler=running.scheduler, shelf=shelf, account=running.account, clock=running.clock),
+        lessons=Lessons(
+            scheduler=running.scheduler, shelf=shelf, account=account or running.account, clock=running.clock
+        ),
         transcripts=SqlTranscripts(running.database, running.clock),
         clock=running.clock,
         pseudonym=running.secret.pseudonym(),
         metrics=running.metrics,
     )
     return made, client
+
+
+class Credulous:
+    """Takes a request's word for the account's."""
+
+    def __init__(self, scheduler: Scheduler) -> None:
+        self._scheduler = scheduler
+
+    def limited(self) -> None:
+        pass
+
+    def suspect(self, trouble: AccountTrouble) -> None:
+        self._scheduler.shut(trouble)
+
+
+@pytest.mark.parametrize("fault", SUSPICIONS)
+async def test_control_on_one_witness_a_member_stops_the_pool(tmp_path: Path, clock: VirtualClock, fault: str) -> None:
+    async with deployment(tmp_path, clock) as potluck:
+        credulous, client = answering(potluck, lambda _: None, Credulous(potluck.running.scheduler))
+        with pytest.raises(AnswerFailed):
+            await credulous.answer(Exchange(potluck.message("mallory", f"sandbox:{fault}")))
+        assert (await potluck.ask("ann")).error == "pool_paused"
+        await client.close()
 
 
 @pytest.mark.parametrize(

@@ -341,23 +341,27 @@ def test_without_a_past_of_its_own_it_says_so(tmp_path: Path) -> None:
     assert result.stderr.startswith("There is no past yet")
 
 
-def test_its_own_past_is_read_from_its_database(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("key", "pool", "other"), [("", "sandbox", "default"), ("sk-or-v1-0", "default", "sandbox")])
+def test_its_own_past_is_that_of_its_pool_and_stays_as_it_was(tmp_path: Path, key: str, pool: str, other: str) -> None:
     file = tmp_path / "potluck.db"
     migrate(file)
-    asyncio.run(_ask_on_two_days(file))
-    env = {"DATABASE_URL": f"sqlite+aiosqlite:///{file}", "OPENROUTER_API_KEY": ""}
+    asyncio.run(_ask_on_two_days(file, PoolId(pool), questions=4))
+    asyncio.run(_ask_on_two_days(file, PoolId(other), questions=3))
+    before = file.read_bytes()
+    env = {"DATABASE_URL": f"sqlite+aiosqlite:///{file}", "OPENROUTER_API_KEY": key}
     result = potluck("--own", "--json", env=env)
     assert result.exit_code == 0, result.output
     found = json.loads(result.stdout)
     assert (found["traffic"], found["requests"], found["from"], found["to"]) == ("own", 4, "2026-02-16", "2026-02-17")
+    assert file.read_bytes() == before
 
 
-async def _ask_on_two_days(file: Path) -> None:
+async def _ask_on_two_days(file: Path, pool: PoolId, *, questions: int) -> None:
     database = Database(file, SystemClock())
     await database.open()
-    ledger, pool = SqlLedger(database, SystemClock()), PoolId("sandbox")
+    ledger = SqlLedger(database, SystemClock())
     await ledger.add_pool(pool)
     ann, web = Member("web", "ann"), CommunityId("web")
-    moments = [Instant(20_500 * DAY + DAY / 2 * number) for number in range(4)]
+    moments = [Instant(20_500 * DAY + DAY / 2 * number) for number in range(questions)]
     await ledger.note(pool, [DayEvent(kind=EventKind.ASKED, at=at, member=ann, community=web) for at in moments])
     await database.close()

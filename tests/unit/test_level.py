@@ -14,7 +14,7 @@ from bot.clock import DAY, Instant, day_start
 from bot.quota.day import FairDay
 from bot.quota.demand import HEAVY, LOTS, Crowd, Standing, lot
 from bot.quota.history import Ask, DayTable, History, Outlook, Past, habit, tabulate
-from bot.quota.level import Caution, curves, spending
+from bot.quota.level import HOLDING, PLAIN, Caution, Forecast, curves, spending
 from bot.quota.rooms import Rooms
 from bot.quota.terms import MemberTerms, Reserve, Terms
 
@@ -221,6 +221,39 @@ def test_more_left_never_lowers_the_level(past: Past, log: list[Question], rpd: 
     before = levels(day, second)
     day.recount(0, rpd + more)
     assert all(after >= level - EVEN for after, level in zip(levels(day, second), before, strict=True))
+
+
+@given(st.lists(st.tuples(st.floats(0, 12), st.floats(0, 4), st.floats(0.01, 1)), min_size=1, max_size=8))
+def test_caution_that_suits_the_level_rises_with_it_and_stays_between_its_two(drawn: list[tuple[float, ...]]) -> None:
+    levels, rises, weights = (np.array(one) for one in zip(*drawn, strict=True))
+    days = Outlook(
+        days=(None,) * len(drawn),
+        weights=weights / weights.sum(),
+        newcomers=np.zeros((len(drawn), 2)),
+        returning=np.zeros((len(drawn), 3, 2)),
+    )
+    before, after = Forecast.of(days, levels), Forecast.of(days, levels + rises)
+    assert HOLDING.next_units(before) <= HOLDING.next_units(after) + EVEN
+    assert before.level(HOLDING.scarce) - EVEN <= HOLDING.next_units(before) <= before.level(HOLDING.more) + EVEN
+    assert PLAIN.next_units(before) == before.level(PLAIN.more)
+
+
+def test_the_fewer_there_are_for_each_the_more_careful() -> None:
+    def part(scale: float) -> float:
+        """Where the level lies between the two, from 0 at the careful one to 1."""
+        days = replace(FEW_DAYS, weights=np.full(10, 0.1))
+        answers = Forecast.of(days, scale * np.linspace(0.5, 1.5, 10))
+        low, high = answers.level(HOLDING.scarce), answers.level(HOLDING.more)
+        return (HOLDING.next_units(answers) - low) / (high - low)
+
+    assert part(2.0) == pytest.approx(0)
+    assert 0 < part(5.0) < part(7.0) < 1
+    assert part(12.0) == pytest.approx(1)
+
+
+FEW_DAYS = Outlook(
+    days=tuple(range(10)), weights=np.ones(10), newcomers=np.zeros((10, 2)), returning=np.zeros((10, 3, 2))
+)
 
 
 @given(pasts, questions, st.integers(10, 60), st.sampled_from(MEMBERS))

@@ -1,0 +1,67 @@
+"""Keeps back what could cost, and stops the pool where something could have, or has."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from bot.errors import Refused
+from bot.messages import Usage
+from bot.quota.scheduler import Scheduler
+from bot.routing.guard import Fault, costs, guard
+from bot.routing.router import Route
+from bot.routing.shelf import Shelf
+from bot.telemetry.logs import logger
+from bot.telemetry.metrics import Metrics
+
+log = logger(__name__)
+
+_COULD_COST = (
+    "a request of the free lane could have cost something, so it was kept back and nothing more is sent: "
+    "report this fault of Potluck's, then restart or resume"
+)
+_HAS_COST = (
+    "an answer of the free lane was charged for, so nothing more is sent: look at openrouter.ai/activity and "
+    "lower the key's limit, then restart or resume"
+)
+
+
+class ModelGoneError(Exception):
+    """A model went away between the choice of the route and the sending: choose again. Nothing has left."""
+
+
+class Guarding:
+    """See the module."""
+
+    def __init__(self, *, scheduler: Scheduler, shelf: Shelf, metrics: Metrics) -> None:
+        self._scheduler, self._shelf, self._metrics = scheduler, shelf, metrics
+
+    def check(self, route: Route) -> Callable[[Mapping[str, object]], None]:
+        """What looks at a body that is to leave along a route.
+
+        It raises `Refused`, `pool_paused`, for one that must not leave, and `ModelGoneError`.
+        """
+
+        def looked_at(body: Mapping[str, object]) -> None:
+            if self._scheduler.shut_for is not None:  # since the lease was given
+                raise Refused("pool_paused")
+            if route.lane != "free" or (fault := guard(body, self._shelf.offer())) is None:
+                return
+            if not fault.trips:
+                raise ModelGoneError
+            self._trip(fault)
+            raise Refused("pool_paused")
+
+        return looked_at
+
+    def paid_for(self, route: Route, usage: Usage) -> None:
+        """An answer has come along a route, and this is what it took."""
+        if route.lane == "free" and (fault := costs(usage)) is not None:
+            self._trip(fault)
+
+    def _trip(self, fault: Fault) -> None:
+        self._metrics.guard.labels(kind=fault.kind).inc()
+        cost = fault.kind == "cost"
+        self._scheduler.shut("cost_seen" if cost else "guard")
+        log.error(_HAS_COST if cost else _COULD_COST, extra={"action": "shut", "kind": fault.kind})
+        # What a member asked for may stand in it.
+        log.debug("the fault", extra={"action": "shut", "what": fault.what})

@@ -1,0 +1,82 @@
+"""OpenRouter keys of members and communities, in SQL, sealed by `bot.vault`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pydantic import SecretStr
+from sqlalchemy import Connection, delete, select, update
+from sqlalchemy.dialects.sqlite import insert as upsert
+
+from bot.clock import Clock, Instant
+from bot.messages import CommunityId, Member
+from bot.storage.database import Database
+from bot.storage.ledger import instant, microseconds
+from bot.storage.tables import own_keys
+from bot.vault import Vault, last_four
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyShown:
+    """What may be shown of a key that is kept."""
+
+    last_four: str
+    linked_at: Instant
+
+
+class SqlKeys:
+    """The keys over one database. One a member, one a community."""
+
+    def __init__(self, database: Database, clock: Clock, vault: Vault) -> None:
+        self._database, self._clock, self._vault = database, clock, vault
+
+    async def put(self, owner: Member | CommunityId, key: SecretStr) -> None:
+        """Keep a key in place of the one there is."""
+        name = _name(owner)
+        values = {"sealed": self._vault.seal(name, key), "linked_at": microseconds(self._clock.now())}
+        row = upsert(own_keys).values(owner=name, **values)
+        change = row.on_conflict_do_update(index_elements=["owner"], set_=values)
+        await self._database.write(lambda connection: connection.execute(change) and None)
+
+    async def get(self, owner: Member | CommunityId) -> SecretStr | None:
+        """The key, for the moment of use; None: there is none.
+
+        Raises:
+            VaultError: it does not open.
+        """
+        name = _name(owner)
+        wanted = select(own_keys.c.sealed).where(own_keys.c.owner == name)
+        sealed = await self._database.read(lambda connection: connection.scalar(wanted))
+        return None if sealed is None else self._vault.open(name, sealed)
+
+    async def show(self, owner: Member | CommunityId) -> KeyShown | None:
+        """What may be shown of it. Raises as `get`."""
+        key = await self.get(owner)
+        wanted = select(own_keys.c.linked_at).where(own_keys.c.owner == _name(owner))
+        at = await self._database.read(lambda connection: connection.scalar(wanted))
+        return None if key is None or at is None else KeyShown(last_four=last_four(key), linked_at=instant(at))
+
+    async def remove(self, owner: Member | CommunityId) -> bool:
+        """Forget it at once; needs no key of `SECRET_KEY`. False: there was none."""
+        change = delete(own_keys).where(own_keys.c.owner == _name(owner)).returning(own_keys.c.owner)
+        return await self._database.write(lambda connection: connection.execute(change).first() is not None)
+
+    async def rotate(self) -> int:
+        """Seal every key with the newest of `SECRET_KEY`, all of them or none. Returns how many there are.
+
+        Raises:
+            VaultError: one does not open.
+        """
+
+        def unit(connection: Connection) -> int:
+            rows = connection.execute(select(own_keys.c.owner, own_keys.c.sealed)).all()
+            for owner, sealed in rows:
+                resealed = self._vault.reseal(owner, sealed)
+                connection.execute(update(own_keys).where(own_keys.c.owner == owner).values(sealed=resealed))
+            return len(rows)
+
+        return await self._database.write(unit)
+
+
+def _name(owner: Member | CommunityId) -> str:
+    return f"member {owner.key}" if isinstance(owner, Member) else f"community {owner}"

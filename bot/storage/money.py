@@ -1,0 +1,326 @@
+"""What is spent, in SQL: set aside before a request leaves, settled after it, never past a budget.
+
+Every request is counted for its member, its community, both and everything, in its day, its month and for ever,
+whether there is a budget or not: one that is set in the middle of a month knows what was spent before. The counters
+are touched in one fixed order, so that two requests cannot wait for each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from sqlalchemy import BigInteger, Connection, and_, bindparam, case, delete, insert, or_, select, update
+from sqlalchemy.dialects.sqlite import insert as upsert
+
+from bot.clock import DAY, Clock, Instant
+from bot.messages import CommunityId, Member, ModelId
+from bot.quota.ledger import PoolId
+from bot.routing.budget import (
+    MOST,
+    PERIODS,
+    Budget,
+    Charge,
+    ChargeId,
+    NoBudget,
+    OverBudget,
+    Period,
+    Pico,
+    SetAside,
+    Spend,
+    applying,
+    ends_at,
+    number_of,
+)
+from bot.storage.database import Database, Prepared
+from bot.storage.ledger import instant, microseconds
+from bot.storage.tables import budgets, charges, spending
+
+GIVE_UP = DAY
+"""Seconds after which a cost that nobody tells is taken to be what was set aside."""
+_EACH = "*"
+_COUNTER = ("account", "member", "community", "period", "number")
+
+_HOLD = Prepared(
+    upsert(spending)
+    .values({name: bindparam(name) for name in _COUNTER} | {"spent": 0, "held": bindparam("amount", type_=BigInteger)})
+    .on_conflict_do_update(
+        index_elements=_COUNTER,
+        set_={"held": spending.c.held + bindparam("amount", type_=BigInteger)},
+        where=or_(
+            bindparam("most", type_=BigInteger) < 0,
+            spending.c.spent + spending.c.held + bindparam("amount", type_=BigInteger)
+            <= bindparam("most", type_=BigInteger),
+        ),
+    )
+    .returning(spending.c.held)
+)
+_FREE = Prepared(
+    update(spending)
+    .where(and_(*(spending.c[name] == bindparam(f"in_{name}") for name in _COUNTER)))
+    .values(
+        held=spending.c.held - bindparam("amount", type_=BigInteger),
+        spent=spending.c.spent + bindparam("cost", type_=BigInteger),
+    )
+)
+_NO_LIMIT = -1
+
+
+class ChargeNotOpenError(Exception):
+    """A charge was settled or released a second time: a fault of the program."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unknown:
+    """A request that was sent and whose cost is not known yet. Its reservation stays held."""
+
+    charge: Charge
+    generation: str | None
+    """What `/generation` is asked for; None: its id never came."""
+    looks: int
+
+
+class _Over(Exception):
+    """Undoes the transaction and carries the reason out of it."""
+
+    def __init__(self, reason: OverBudget) -> None:
+        self.reason = reason
+
+
+class SqlMoney:
+    """Budgets and charges over one database."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database, self._clock = database, clock
+
+    async def set_budget(self, budget: Budget) -> None:
+        """Set a budget in place of the one there is."""
+        key = _key(budget)
+        row = upsert(budgets).values(**key, limit_pico=budget.limit)
+        change = row.on_conflict_do_update(index_elements=list(key), set_={"limit_pico": budget.limit})
+        await self._database.write(lambda connection: connection.execute(change) and None)
+
+    async def remove_budget(self, budget: Budget) -> None:
+        """Take a budget away, whatever its limit is by now."""
+        change = delete(budgets).where(*(budgets.c[name] == value for name, value in _key(budget).items()))
+        await self._database.write(lambda connection: connection.execute(change) and None)
+
+    async def budgets(self, account: PoolId) -> Sequence[Budget]:
+        return await self._database.read(lambda connection: _budgets(connection, account))
+
+    async def left(self, spend: Spend) -> tuple[Budget, Pico] | None:
+        """The budget of those that apply which has least left, for an offer; None: none applies.
+
+        Only `reserve` decides: somebody may be quicker.
+        """
+        at = self._clock.now()
+
+        def unit(connection: Connection) -> tuple[Budget, Pico] | None:
+            found = applying(_budgets(connection, spend.account), spend)
+            return min(((one, _left(connection, one, spend, at)) for one in found), key=lambda o: o[1], default=None)
+
+        return await self._database.read(unit)
+
+    async def reserve(self, spend: Spend) -> SetAside:
+        """Set aside what a request may cost: from every budget that applies, or from none."""
+        try:
+            return await self._database.write(lambda connection: reserve(connection, spend, self._clock.now()))
+        except _Over as refusal:
+            return refusal.reason
+
+    async def settle(self, charge: Charge, cost: Pico) -> None:
+        """The cost is known: recorded as it is, even above what was set aside.
+
+        Raises:
+            ChargeNotOpenError: it is closed already.
+        """
+        await self._database.write(lambda connection: _close(connection, charge, "settled", cost))
+
+    async def release(self, charge: Charge) -> None:
+        """Nothing was sent. Raises as `settle`."""
+        await self._database.write(lambda connection: _close(connection, charge, "released", Pico(0)))
+
+    async def unknown(self, charge: Charge, generation: str | None, look_at: Instant) -> None:
+        """It was sent and nobody said what it cost: held until somebody does. Again for each look that failed."""
+        change = (
+            update(charges)
+            .where(charges.c.id == charge.id, charges.c.state.in_(("reserved", "unknown")))
+            .values(
+                state="unknown",
+                generation=generation,
+                look_at=microseconds(look_at),
+                looks=charges.c.looks + case((charges.c.state == "unknown", 1), else_=0),
+            )
+            .returning(charges.c.id)
+        )
+        await self._database.write(lambda connection: _open(connection.execute(change).first()))
+
+    async def due(self, limit: int = 20) -> Sequence[Unknown]:
+        """What is to be looked up now, the longest due first."""
+        now = microseconds(self._clock.now())
+        wanted = (
+            select(charges)
+            .where(charges.c.state == "unknown", charges.c.look_at <= now, charges.c.generation.is_not(None))
+            .order_by(charges.c.look_at, charges.c.id)
+            .limit(limit)
+        )
+        return await self._database.read(lambda connection: [_unknown(row) for row in connection.execute(wanted)])
+
+    async def give_up(self) -> Sequence[Unknown]:
+        """Close what nobody told for a day, as if it had cost what was set aside. The operator should hear of them."""
+        before = microseconds(Instant(self._clock.now() - GIVE_UP))
+        wanted = select(charges).where(charges.c.state == "unknown", charges.c.reserved_at <= before)
+
+        def unit(connection: Connection) -> list[Unknown]:
+            found = [_unknown(row) for row in connection.execute(wanted).all()]
+            for one in found:
+                _close(connection, one.charge, "given_up", one.charge.spend.most)
+            return found
+
+        return await self._database.write(unit)
+
+    async def recover(self) -> int:
+        """After a crash: what was under way may have been sent, so it stays held. Once, before anything else."""
+        change = (
+            update(charges)
+            .where(charges.c.state == "reserved")
+            .values(state="unknown", look_at=microseconds(self._clock.now()))
+            .returning(charges.c.id)
+        )
+        return await self._database.write(lambda connection: len(connection.execute(change).all()))
+
+
+def reserve(connection: Connection, spend: Spend, at: Instant) -> Charge | NoBudget:
+    """As `SqlMoney.reserve`, within the caller's unit of work, which must not outlive the exception.
+
+    Raises:
+        _Over: a budget has not enough left.
+    """
+    limits = applying(_budgets(connection, spend.account), spend)
+    if not limits:
+        return NoBudget()
+    for counter in _counters(spend, at):
+        here = [one for one in limits if _counts(one, spend) == (counter["member"], counter["community"])]
+        budget = min((one for one in here if one.period == counter["period"]), key=lambda o: o.limit, default=None)
+        most = _NO_LIMIT if budget is None else budget.limit
+        # A counter that is not there yet is inserted, which no condition guards.
+        fits = budget is None or spend.most <= budget.limit
+        if not fits or _HOLD(connection, **counter, amount=spend.most, most=most) is None:
+            assert budget is not None
+            left = _left(connection, budget, spend, at)
+            raise _Over(OverBudget(budget=budget, left=left, resets_at=ends_at(budget.period, at)))
+    row = insert(charges).values(
+        account=spend.account,
+        member=spend.member.key,
+        community=spend.community,
+        model=spend.model,
+        most=spend.most,
+        reserved_at=microseconds(at),
+        state="reserved",
+        looks=0,
+    )
+    new = connection.execute(row.returning(charges.c.id)).scalar_one()
+    return Charge(id=ChargeId(new), spend=spend, reserved_at=instant(microseconds(at)))
+
+
+def _counters(spend: Spend, at: Instant) -> Iterator[dict[str, Any]]:
+    """Always in this order: the widest first."""
+    member, community = spend.member.key, spend.community
+    for one, place in (("", ""), ("", community), (member, ""), (member, community)):
+        for period in PERIODS:
+            yield {
+                "account": spend.account,
+                "member": one,
+                "community": place,
+                "period": period,
+                "number": number_of(period, at),
+            }
+
+
+def _counts(budget: Budget, spend: Spend) -> tuple[str, str]:
+    """The counter that a budget limits, of a request it applies to."""
+    return "" if budget.member is None else spend.member.key, budget.community or ""
+
+
+def _left(connection: Connection, budget: Budget, spend: Spend, at: Instant) -> Pico:
+    member, community = _counts(budget, spend)
+    gone = connection.scalar(
+        select(spending.c.spent + spending.c.held).where(
+            spending.c.account == spend.account,
+            spending.c.member == member,
+            spending.c.community == community,
+            spending.c.period == budget.period,
+            spending.c.number == number_of(budget.period, at),
+        )
+    )
+    return Pico(max(0, budget.limit - (gone or 0)))
+
+
+def _close(
+    connection: Connection, charge: Charge, state: Literal["settled", "released", "given_up"], cost: Pico
+) -> None:
+    change = (
+        update(charges)
+        .where(charges.c.id == charge.id, charges.c.state.in_(("reserved", "unknown")))
+        .values(state=state, cost=min(cost, MOST), look_at=None)
+        .returning(charges.c.id)
+    )
+    _open(connection.execute(change).first())
+    for counter in _counters(charge.spend, charge.reserved_at):
+        _FREE(
+            connection,
+            **{f"in_{name}": value for name, value in counter.items()},
+            amount=charge.spend.most,
+            cost=min(cost, MOST),
+        )
+
+
+def _open(row: object) -> None:
+    if row is None:
+        raise ChargeNotOpenError
+
+
+def _key(budget: Budget) -> dict[str, str]:
+    member = "" if budget.member is None else _EACH if budget.member == "each" else budget.member.key
+    return {
+        "account": budget.account,
+        "member": member,
+        "community": budget.community or "",
+        "period": budget.period,
+    }
+
+
+def _budgets(connection: Connection, account: PoolId) -> list[Budget]:
+    def member(key: str) -> Member | Literal["each"] | None:
+        return None if not key else "each" if key == _EACH else Member.parse(key)
+
+    return [
+        Budget(
+            account=account,
+            member=member(row.member),
+            community=CommunityId(row.community) if row.community else None,
+            period=_period(row.period),
+            limit=Pico(row.limit_pico),
+        )
+        for row in connection.execute(select(budgets).where(budgets.c.account == account))
+    ]
+
+
+def _period(name: str) -> Period:
+    for period in PERIODS:
+        if period == name:
+            return period
+    raise ValueError(f"{name!r} is no period")
+
+
+def _unknown(row: Any) -> Unknown:
+    spend = Spend(
+        account=PoolId(row.account),
+        member=Member.parse(row.member),
+        community=CommunityId(row.community),
+        model=ModelId(row.model),
+        most=Pico(row.most),
+    )
+    charge = Charge(id=ChargeId(row.id), spend=spend, reserved_at=instant(row.reserved_at))
+    return Unknown(charge=charge, generation=row.generation, looks=row.looks)

@@ -81,8 +81,8 @@ class Came:
     partial: bool = False
     resets_in: int | None = None
     """Seconds from the question, about, until the member is told to come back."""
-    rows: tuple[tuple[int, str], ...]
-    """Of the ledger: each attempt, and how it was settled."""
+    rows: tuple[tuple[int, str, str], ...]
+    """Of the ledger: each attempt, how it was settled, and the generation that can be asked what it cost."""
     charged: int
     """Units of the member's day, in the ledger; and as the member was told."""
     requests: int
@@ -92,11 +92,11 @@ class Came:
 def expected(shape: Shape, *, resets_in: int | None) -> Came:
     """What a shape has to come to."""
     if shape.kind is None:
-        return Came(text=shape.text, code=None, rows=((1, "answered"),), charged=1, requests=1)
+        return Came(text=shape.text, code=None, rows=((1, "answered", shape.generation),), charged=1, requests=1)
     meaning, shown = MEANINGS[shape.kind], bool(shape.text)
     # `openrouter/free` is asked again at once whatever the hint: its next pick is another model.
     again = shape.kind is K.UPSTREAM_MODEL and not shown
-    rows = ((1, "failed"), (2, "failed")) if again else ((1, "failed"),)
+    rows = tuple((attempt, "failed", shape.generation) for attempt in ((1, 2) if again else (1,)))
     reason = meaning.reason if shape.route in (None, "other") else shape.route
     return Came(
         text=shape.text,
@@ -149,7 +149,7 @@ class World:
             reason=getattr(error, "reason", None),
             partial=isinstance(ending, Failed) and ending.partial,
             resets_in=None if error is None or error.resets_at is None else round(error.resets_at - at),
-            rows=tuple((row.attempt, row.outcome) for row in rows),
+            rows=tuple((row.attempt, row.outcome, row.generation or "") for row in rows),
             charged=charged,
             requests=self.asked - before,
             started=sum(isinstance(event, Started) for event in heard.events),

@@ -446,14 +446,16 @@ def _close(connection: Connection, lease: Lease, outcome: Outcome, at: int) -> N
 
 
 def _keep(connection: Connection, pool: PoolId, events: Sequence[DayEvent]) -> None:
-    for event in events:
-        _ADD_EVENT(
-            connection,
-            pool=pool,
-            day=day_of(event.at),
-            at=microseconds(event.at),
-            kind=event.kind.value,
-            member=event.member.key,
-            community=event.community,
-            units=event.units,
-        )
+    rows = [
+        {
+            "pool": pool,
+            "day": day_of(event.at),
+            "at": microseconds(event.at),
+            "kind": event.kind.value,
+            "member": event.member.key,
+            "community": event.community,
+            "units": event.units,
+        }
+        for event in events
+    ]
+    _ADD_EVENT.each(connection, rows)

@@ -103,7 +103,7 @@ class Rooms:
     def prepare(self) -> None:
         """Have each history's tables stacked, which otherwise the first decision would wait for."""
         for room in self._rooms.values():
-            room.outlook(0.0)
+            room.outlook(0.0, 1)
 
     def weigh(self, weights: Mapping[str, float]) -> None:
         """How much each community counts, 1 where it is not named."""

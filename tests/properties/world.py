@@ -28,6 +28,7 @@ from bot.quota.ledger import (
     DaySpent,
     Lease,
     LeaseId,
+    LeaseNotOpenError,
     Ledger,
     MinuteFull,
     Outcome,
@@ -198,6 +199,7 @@ class World:
         self.watch: Callable[[World], None] = lambda _: None
         """Called whenever something has happened."""
         self._asking: set[asyncio.Task[None]] = set()
+        self._errors: list[BaseException] = []
 
     @property
     def scheduler(self) -> Scheduler:
@@ -233,6 +235,8 @@ class World:
             await asyncio.wait(self._asking)
         await asyncio.sleep(1)
         self.watch(self)
+        for error in self._errors:
+            raise error
 
     async def close(self) -> None:
         for scheduler in self.schedulers:
@@ -283,7 +287,7 @@ class World:
             case Asks():
                 task = asyncio.create_task(self._ask(number, step))
                 self._asking.add(task)
-                task.add_done_callback(self._asking.discard)
+                task.add_done_callback(self._over)
                 await asyncio.sleep(0)
             case Reports(more=more):
                 self.elsewhere, self.lowered = more, True
@@ -304,6 +308,11 @@ class World:
             case _:
                 assert_never(step)
 
+    def _over(self, task: asyncio.Task[None]) -> None:
+        self._asking.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._errors.append(error)
+
     async def _ask(self, number: int, asks: Asks) -> None:
         self.ends[number] = ends = []
         process = asks.process % len(self.schedulers)
@@ -319,6 +328,8 @@ class World:
             ends.append(refusal.code)
             if sure and refusal.code in ("daily_share_spent", "pool_spent") and not self.lowered:
                 self.broken.append(f"{member.user} had {sure} for sure and was told {refusal.code}")
+        except LeaseNotOpenError:
+            ends += ["over", "over again"]
         except asyncio.CancelledError:
             if not wire.cut:
                 raise
@@ -362,7 +373,6 @@ class World:
     async def _attempt(self, scheduler: Scheduler, lease: Lease, asks: Asks, *, fails: bool) -> bool:
         scheduler.sent(lease)
         self.sends.append((self.clock.now(), lease.member))
-        self.watch(self)
         await asyncio.sleep(asks.answer)
         return not fails
 

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from random import Random
 from typing import Any, Literal, TypeAlias, TypeVar, assert_never
 
 from hypothesis import strategies as st
@@ -137,7 +138,8 @@ class Wire:
     async def retry(
         self, lease: Lease, outcome: Outcome, claim: Claim, caps: Caps, events: Sequence[DayEvent] = ()
     ) -> Lease | MinuteFull | DaySpent:
-        second = await self._over(lambda: self._ledger.retry(lease, outcome, claim, caps, events), DaySpent())
+        no: Lease | MinuteFull | DaySpent = DaySpent()
+        second = await self._over(lambda: self._ledger.retry(lease, outcome, claim, caps, events), no)
         if isinstance(second, Lease):
             self.closed.append(lease.id)
         return second
@@ -412,14 +414,14 @@ def community_of(member: int) -> CommunityId:
     return COMMUNITIES[member % len(COMMUNITIES)]
 
 
-def claim(member: Member, community: CommunityId, number: int) -> Claim:
+def claim(member: Member, community: CommunityId, name: int | str) -> Claim:
     return Claim(
         pool=POOL,
         member=member,
         lane="free",
         model=ModelId("m"),
         question=Question(
-            messages=[MessageId(str(number))],
+            messages=[MessageId(str(name))],
             conversation=ConversationId("c"),
             community=community,
             author_name="",
@@ -429,19 +431,15 @@ def claim(member: Member, community: CommunityId, number: int) -> Claim:
     )
 
 
-def past_days(asks_a_day: int, *, days: int = 10, members: int = 12) -> dict[int, list[Ask]]:
-    """Days before today that went alike: so many questions, in turn by so many members, spread over the day."""
-    return {
-        TODAY - age: [
-            Ask(
-                (number + 0.5) * DAY / asks_a_day,
-                COMMUNITIES[number % members % len(COMMUNITIES)],
-                f"p{(number * 7 + age) % members}",
-            )
-            for number in range(asks_a_day)
-        ]
-        for age in range(days, 0, -1)
-    }
+def past_days(asks_a_day: int, *, days: int = 7, members: int = 12, seed: int = 1) -> dict[int, list[Ask]]:
+    """Days before today, some busy and some quiet: so many questions a day on average, by so many members at most."""
+    random, made = Random(seed), dict[int, list[Ask]]()
+    for age in range(days, 0, -1):
+        number = round(asks_a_day * random.uniform(0.5, 1.5))
+        who = [min(int(random.expovariate(4 / members)), members - 1) for _ in range(number)]
+        asks = [Ask(random.random() * DAY, COMMUNITIES[one % len(COMMUNITIES)], f"p{one}") for one in who]
+        made[TODAY - age] = sorted(asks)
+    return made
 
 
 # --- what hypothesis draws -------------------------------------------------------------------------------
@@ -472,7 +470,7 @@ def account(span: float) -> st.SearchStrategy[Step]:
 
 
 def runs(
-    span: float, *others: st.SearchStrategy[Step], processes: int = 1, most: int = 40
+    span: float, *others: st.SearchStrategy[Step], processes: int = 1, most: int = 18
 ) -> st.SearchStrategy[list[Step]]:
     """Many questions, and a few of the other steps."""
     few = st.lists(st.one_of(*others), max_size=4) if others else st.just(list[Step]())

@@ -99,7 +99,7 @@ async def scheduler_of(size: Size, days: FairDays, clock: Clock) -> Scheduler:
     await ledger.note(POOL, events)
     scheduler = Scheduler(
         pool=POOL,
-        caps=Caps(rpm=1_000_000, rpd=2 * size.today + size.known // DAYS),
+        caps=Caps(rpm=100, rpd=2 * size.today + size.known // DAYS),
         line=FairLine(),
         days=days,
         ledger=ledger,

@@ -98,11 +98,11 @@ def test_control_first_come_leaves_the_others_to_the_flooder() -> None:
     assert lost_to_a_flooder("fcfs") > 0.3
 
 
-def four_communities(seed: int, *, spread: bool) -> dict[int, list[Ask]]:
+def four_communities(seed: int, *, spread: bool, days: int) -> dict[int, list[Ask]]:
     """Four communities alike; spread over twenty accounts of one of them, 2,000 questions more."""
     traffic: dict[int, list[Ask]] = {}
     for number in range(4):
-        own = make("flat", rpd=25, seed=10 * seed + number, days=DAYS + JUDGED)
+        own = make("flat", rpd=25, seed=10 * seed + number, days=DAYS + days)
         for day, asks in own.items():
             traffic.setdefault(day, []).extend(
                 Ask(ask.second, f"c{number}", f"c{number} {ask.member}") for ask in asks if int(ask.member[1:]) < 40
@@ -115,12 +115,12 @@ def four_communities(seed: int, *, spread: bool) -> dict[int, list[Ask]]:
     return {day: sorted(asks) for day, asks in traffic.items()}
 
 
-def cost_of_the_spread(policy: Policy, *, between: bool) -> float:
+def cost_of_the_spread(policy: Policy, *, between: bool, days: int = 1) -> float:
     """How much lower the mean satisfaction of the other three communities is with the twenty accounts."""
     costs = []
     for seed in (0, 1):
         setting = Setting(policy=policy, rpd=100, between_communities=between)
-        without, spread = (run(setting, four_communities(seed, spread=spread)) for spread in (False, True))
+        without, spread = (run(setting, four_communities(seed, spread=spread, days=days)) for spread in (False, True))
         costs.append(of_the_others(without) - of_the_others(spread))
     return fmean(costs)
 
@@ -134,6 +134,12 @@ def of_the_others(fates: Sequence[Fate]) -> float:
 
 def test_twenty_accounts_of_one_community_cost_the_other_three_next_to_nothing() -> None:
     assert cost_of_the_spread("fair", between=True) <= 0.01
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(900)
+def test_nor_do_they_over_a_week() -> None:
+    assert cost_of_the_spread("fair", between=True, days=7) <= 0.01
 
 
 def test_control_first_come_costs_them_much() -> None:

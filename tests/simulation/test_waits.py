@@ -115,8 +115,3 @@ def test_first_estimates_are_right_within_thirty_percent_for_four_of_five() -> N
     assert near(told) >= 0.8
     by_place = [one for minute in MINUTES for one in estimates(minute, ByPlace)]
     assert near(by_place) < 0.75, "control: without a look at whose turn it is"
-
-
-def test_where_nobody_comes_later_the_line_goes_as_foreseen() -> None:
-    everyone_at_once = [(0.0, number % 12) for number in range(60)]
-    assert near(estimates(everyone_at_once)) >= 0.95

@@ -247,4 +247,4 @@ class Prepared:
 
     def each(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
         """Execute once for each of the rows."""
-        _raw(connection).executemany(self._sql, [self._fixed | row for row in rows])
+        _raw(connection).executemany(self._sql, [{**self._fixed, **row} for row in rows])

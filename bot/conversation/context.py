@@ -9,6 +9,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from bot.messages import Member
 from bot.ports import ModelMessage, Turn
@@ -97,6 +98,7 @@ def _said(name: str, text: str, *, several: bool) -> str:
     return f"{_name(name)}: {text}" if several else text
 
 
+@lru_cache(maxsize=1024)  # asked several times for each message, and looks at every character
 def _name(name: str) -> str:
     """A name on one line, without quotes or control characters: it stands inside the instructions."""
     plain = "".join(" " if unicodedata.category(char)[0] in "CZ" else char for char in name).replace('"', "'")

@@ -120,7 +120,7 @@ class Holding:
         held = self._waiting.get(ticket)
         if held is None:
             return False
-        self._scheduler.unhold(held.message.author, held.message.community)
+        self._unhold(held)
         await self._over(held, self._failed(held, Stopped()))
         return True
 
@@ -129,8 +129,10 @@ class Holding:
     def _take(self, held: HeldQuestion) -> None:
         self._waiting[held.ticket] = held
         self._exchanges.setdefault(held.ticket, Exchange(held.message))
-        if day_of(held.held_at) == day_of(self._clock.now()):
-            self._scheduler.hold(held.message.author, held.message.community)
+        self._scheduler.hold(held.message.author, held.message.community, day=day_of(held.held_at))
+
+    def _unhold(self, held: HeldQuestion) -> None:
+        self._scheduler.unhold(held.message.author, held.message.community, day=day_of(held.held_at))
 
     async def _look_again(self) -> None:
         while True:
@@ -155,7 +157,7 @@ class Holding:
         for held in sorted(ready, key=self._whose_turn):
             message = held.message
             if self._scheduler.room(message.author, message.community):
-                self._scheduler.unhold(message.author, message.community)
+                self._unhold(held)
                 del self._waiting[held.ticket]
                 self._start(self._let_through(held))
                 # Its units count from when it is let through: the next one is judged after that.

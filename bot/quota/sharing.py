@@ -157,7 +157,7 @@ class FairSharing:
             case EventKind.REFUSED:
                 fair.refuse(member)
             case EventKind.HELD:
-                fair.hold(member)
+                fair.hold(member, event.community)
             case EventKind.RELEASED:
                 fair.release(member)
             case EventKind.LET_THROUGH:
@@ -200,7 +200,7 @@ class FairSharing:
         standing = self._fair.standing(member.key)
         promised = standing.promised if standing else 0
         # As far as the pool goes: what the level allows beyond it nobody could take.
-        most = decision.taken + decision.left + promised
+        most = decision.taken + self._fair.within_reach(member.key, moment)
         level = min(decision.level, float(most))
         left_now = max(promised, math.floor(level) - decision.taken, 0)
         if self._fair.left_in_all() == 0:

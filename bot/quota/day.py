@@ -212,7 +212,7 @@ class FairDay:
         return self._standings.get(member)
 
     def decide(self, member: str, moment: Instant, community: str = "") -> Decision:
-        """Whether the member's next question may go at `moment`. Changes nothing but promises that ran out."""
+        """Whether the member's next question may go now, at `moment`. Changes nothing but promises that ran out."""
         self._expire(moment)
         standing = self._standings.get(member) or self._newcomer(member)
         levels = self._levels(standing, moment, community)
@@ -233,6 +233,13 @@ class FairDay:
     def verdict(self, member: str, moment: Instant, community: str = "") -> Verdict:
         """The same without its reasons: all that is asked of most members most of the time."""
         self._expire(moment)
+        return self.foreseen(member, moment, community)
+
+    def foreseen(self, member: str, moment: Instant, community: str = "") -> Verdict:
+        """The verdict at a moment that may be to come, if nothing happens until then.
+
+        Changes nothing at all. A promise that will have run out counts as if it still stood: it may be kept till then.
+        """
         standing = self._standings.get(member) or self._newcomer(member)
         left = self.left(moment)
         plain = self._verdict_without_level(standing, left)

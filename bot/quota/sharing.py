@@ -221,11 +221,11 @@ class FairSharing:
     def room_at(self, member: Member, community: CommunityId, moment: Instant) -> Instant | None:
         # Time alone only raises the level, so the first moment with room can be found by halving what is left.
         first, last = moment, Instant(day_start(self.day + 1) - 60)
-        if not self.decision(member, community, last).admitted:
+        if self._fair.foreseen(member.key, last, community) not in ADMITTED:
             return None
         while last - first > _ESTIMATE:
             middle = Instant((first + last) / 2)
-            if self.decision(member, community, middle).admitted:
+            if self._fair.foreseen(member.key, middle, community) in ADMITTED:
                 last = middle
             else:
                 first = middle

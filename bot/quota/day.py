@@ -185,6 +185,10 @@ class FairDay:
         self.rpd = self.rpd if rpd is None else rpd
         self._version += 1
 
+    def prepare(self) -> None:
+        """Work out the tables that every decision of the day uses."""
+        self._rooms.prepare()
+
     # --- what follows from them --------------------------------------------------------------------------
 
     def left_in_all(self) -> int:

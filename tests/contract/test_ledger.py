@@ -326,3 +326,13 @@ async def test_of_many_second_attempts_at_once_no_more_than_the_day_has_are_give
     given = await asyncio.gather(*(ledger.retry(first, FAILED, claim(first.member), caps) for first in firsts))
     assert sum(isinstance(one, Lease) for one in given) == 3
     assert (await ledger.standing(POOL, day_of(clock.now()))).used == 13
+
+
+async def test_units_used_elsewhere_are_kept_beside_our_own(ledger: AnyLedger, clock: VirtualClock) -> None:
+    today = day_of(clock.now())
+    await ledger.count_elsewhere(POOL, today, 9)
+    await lease(ledger)
+    await ledger.count_elsewhere(POOL, today, 4)
+    await ledger.count_elsewhere(POOL, today - 1, 1)
+    standing = await ledger.standing(POOL, today)
+    assert (standing.used, standing.elsewhere) == (1, 4)

@@ -262,6 +262,29 @@ async def test_what_found_no_room_ends_with_a_word_at_midnight(
         assert potluck.running.scheduler.share(Member("web", "ann"), WEB).used == 0
 
 
+@pytest.mark.parametrize("turns", range(8))
+async def test_what_is_given_up_just_as_the_day_ends_stops_no_other(
+    tmp_path: Path, clock: VirtualClock, turns: int
+) -> None:
+    """At every turn of the loop while those left over are told, one after the other."""
+    async with deployment(tmp_path, clock, sandbox=SandboxSettings(rpd=20), env=FAIR) as potluck:
+        conversations, midnight = potluck.running.conversations, potluck.running.scheduler.resets_at
+        await _refused(potluck, "ann")
+        first, second = await _hold(potluck, "ann"), await _hold(potluck, "ann")
+        await conversations.lay_down(Terms(reserves=(Reserve(units=100, until=midnight),)))
+        await asyncio.sleep(midnight - clock.now())
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        await conversations.give_up(second.ticket)
+        assert (await _followed(potluck, first.ticket)).error == "hold_expired"
+        assert (await _followed(potluck, second.ticket)).error in ("stopped", "hold_expired")
+        await asyncio.sleep(600)
+        await _refused(potluck, "ann")
+        tomorrows = await _hold(potluck, "ann")
+        assert isinstance((await _followed(potluck, tomorrows.ticket)).ending, Finished), "it is still looked at"
+        await potluck.quiet()
+
+
 async def test_what_an_admin_grants_is_there_at_once_also_for_what_is_held_and_after_a_restart(
     tmp_path: Path, clock: VirtualClock
 ) -> None:

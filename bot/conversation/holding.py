@@ -120,7 +120,7 @@ class Holding:
         held = self._waiting.get(ticket)
         if held is None:
             return False
-        self._scheduler.unhold(held.message.author, held.message.community)
+        self._unhold(held)
         await self._over(held, self._failed(held, Stopped()))
         return True
 
@@ -129,8 +129,10 @@ class Holding:
     def _take(self, held: HeldQuestion) -> None:
         self._waiting[held.ticket] = held
         self._exchanges.setdefault(held.ticket, Exchange(held.message))
-        if day_of(held.held_at) == day_of(self._clock.now()):
-            self._scheduler.hold(held.message.author, held.message.community)
+        self._scheduler.hold(held.message.author, held.message.community, day=day_of(held.held_at))
+
+    def _unhold(self, held: HeldQuestion) -> None:
+        self._scheduler.unhold(held.message.author, held.message.community, day=day_of(held.held_at))
 
     async def _look_again(self) -> None:
         while True:
@@ -145,7 +147,8 @@ class Holding:
     async def _look(self) -> None:
         today = day_of(self._clock.now())
         for held in [held for held in self._waiting.values() if day_of(held.held_at) != today]:
-            await self._over(held, self._failed(held, Refused("hold_expired")))
+            if held.ticket in self._waiting:  # not given up meanwhile
+                await self._over(held, self._failed(held, Refused("hold_expired")))
         if self._scheduler.shut_for is not None:
             return  # they wait on: it may open again today
         # Most find no room, and letting one through makes none for another: only the rest need an order.
@@ -154,8 +157,9 @@ class Holding:
         ready = [held for held in self._waiting.values() if held.message.author in roomy]
         for held in sorted(ready, key=self._whose_turn):
             message = held.message
-            if self._scheduler.room(message.author, message.community):
-                self._scheduler.unhold(message.author, message.community)
+            waits = held.ticket in self._waiting  # not given up meanwhile
+            if waits and self._scheduler.room(message.author, message.community):
+                self._unhold(held)
                 del self._waiting[held.ticket]
                 self._start(self._let_through(held))
                 # Its units count from when it is let through: the next one is judged after that.

@@ -36,6 +36,9 @@ class Decision:
     verdict: Verdict
     level: float
     """What the member may have taken today: the day's level times the weight, plus grants. May be infinite."""
+    weight: float
+    granted_left: int
+    """Units an admin has granted the member and that are not used yet."""
     taken: int
     left: int
     """Units of the pool that nobody has been promised or granted."""
@@ -123,9 +126,9 @@ class FairDay:
         with self._changing(self._standings[member]) as standing:
             standing.refused = True
 
-    def hold(self, member: str) -> None:
-        """The question waits for room."""
-        with self._changing(self._standings[member]) as standing:
+    def hold(self, member: str, community: str = "") -> None:
+        """The question waits for room. It may have been asked just before this day began."""
+        with self._changing(self._standing(member, community)) as standing:
             standing.refused = True
             standing.waiting += 1
 
@@ -197,17 +200,23 @@ class FairDay:
         set_aside = sum(reserve.units for reserve in self._terms.reserves if moment < reserve.until)
         return max(0, self.left_in_all() - self.promised - self.granted - set_aside)
 
+    def within_reach(self, member: str, moment: Instant) -> int:
+        """Units the member could take at any level: those that are nobody's and the member's own."""
+        standing = self._standings.get(member) or self._newcomer(member)
+        own = standing.promised + standing.granted_left
+        return min(self.left_in_all(), self.left(moment) + own)
+
     @property
     def cost(self) -> float:
         """Units per answered question, lately."""
         return max(1.0, (self._settled + _ANSWERED_PRIOR) / (self._answered + _ANSWERED_PRIOR))
 
     def standing(self, member: str) -> Standing | None:
-        """The member's own count; not to be changed by the caller."""
+        """The member's own count; not to be changed by the caller. None: not seen today."""
         return self._standings.get(member)
 
     def decide(self, member: str, moment: Instant, community: str = "") -> Decision:
-        """Whether the member's next question may go at `moment`. Changes nothing but promises that ran out."""
+        """Whether the member's next question may go now, at `moment`. Changes nothing but promises that ran out."""
         self._expire(moment)
         standing = self._standings.get(member) or self._newcomer(member)
         levels = self._levels(standing, moment, community)
@@ -216,6 +225,8 @@ class FairDay:
         return Decision(
             verdict=self._verdict_without_level(standing, left) or self._verdict_of_level(standing, level),
             level=allowed,
+            weight=standing.weight,
+            granted_left=standing.granted_left,
             taken=standing.taken,
             left=left,
             held_back_for_others=left - int(min(left, max(0.0, allowed - standing.taken))),
@@ -226,6 +237,13 @@ class FairDay:
     def verdict(self, member: str, moment: Instant, community: str = "") -> Verdict:
         """The same without its reasons: all that is asked of most members most of the time."""
         self._expire(moment)
+        return self.foreseen(member, moment, community)
+
+    def foreseen(self, member: str, moment: Instant, community: str = "") -> Verdict:
+        """The verdict at a moment that may be to come, if nothing happens until then.
+
+        Changes nothing at all. A promise that will have run out counts as if it still stood: it may be kept till then.
+        """
         standing = self._standings.get(member) or self._newcomer(member)
         left = self.left(moment)
         plain = self._verdict_without_level(standing, left)
@@ -237,7 +255,7 @@ class FairDay:
         """Units the member will probably get today beyond those taken: held nearly always, but no promise."""
         standing = self._standings.get(member) or self._newcomer(member)
         level = standing.weight * self._levels(standing, moment, community).soft
-        room = min(level + standing.grant - standing.taken, self.left(moment) + standing.promised)
+        room = min(level + standing.grant - standing.taken, self.within_reach(member, moment))
         return max(standing.promised, int(room))
 
     def promise(self, member: str, moment: Instant) -> int:

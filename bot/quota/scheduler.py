@@ -191,13 +191,18 @@ class Scheduler:
         self._turn_day()
         return self._today.sharing.room_at(member, community, self._clock.now())
 
-    def hold(self, member: Member, community: CommunityId) -> None:
-        """A question of the member's waits for room in the day."""
-        self._today.apply(self._book.event(EventKind.HELD, member, community))
+    def hold(self, member: Member, community: CommunityId, *, day: int) -> None:
+        """A question of the member's waits for room in that day. Once the day is over nothing is made of it."""
+        self._held(EventKind.HELD, member, community, day)
 
-    def unhold(self, member: Member, community: CommunityId) -> None:
-        """It no longer does: it is about to be let through, was given up, or its day is over."""
-        self._today.apply(self._book.event(EventKind.RELEASED, member, community))
+    def unhold(self, member: Member, community: CommunityId, *, day: int) -> None:
+        """It no longer does: it is about to be let through, or was given up."""
+        self._held(EventKind.RELEASED, member, community, day)
+
+    def _held(self, kind: EventKind, member: Member, community: CommunityId, day: int) -> None:
+        self._turn_day()
+        if day == self._today.day:
+            self._today.apply(self._book.event(kind, member, community))
 
     # --- what the account tells --------------------------------------------------------------------------
 

@@ -167,7 +167,7 @@ class FairSharing:
             case EventKind.REFUSED:
                 fair.refuse(member)
             case EventKind.HELD:
-                fair.hold(member)
+                fair.hold(member, event.community)
             case EventKind.RELEASED:
                 fair.release(member)
             case EventKind.LET_THROUGH:
@@ -210,7 +210,7 @@ class FairSharing:
         standing = self._fair.standing(member.key)
         promised = standing.promised if standing else 0
         # As far as the pool goes: what the level allows beyond it nobody could take.
-        most = decision.taken + decision.left + promised
+        most = decision.taken + self._fair.within_reach(member.key, moment)
         level = min(decision.level, float(most))
         left_now = max(promised, math.floor(level) - decision.taken, 0)
         if self._fair.left_in_all() == 0:
@@ -231,11 +231,11 @@ class FairSharing:
     def room_at(self, member: Member, community: CommunityId, moment: Instant) -> Instant | None:
         # Time alone only raises the level, so the first moment with room can be found by halving what is left.
         first, last = moment, Instant(day_start(self.day + 1) - 60)
-        if not self.decision(member, community, last).admitted:
+        if self._fair.foreseen(member.key, last, community) not in ADMITTED:
             return None
         while last - first > _ESTIMATE:
             middle = Instant((first + last) / 2)
-            if self.decision(member, community, middle).admitted:
+            if self._fair.foreseen(member.key, middle, community) in ADMITTED:
                 last = middle
             else:
                 first = middle

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection, select
 
-from bot.clock import DAY
+from bot.clock import DAY, Instant
 from bot.messages import CommunityId, Failed, Finished, Held, Member, TicketId
 from bot.openrouter.sandbox import SandboxSettings
+from bot.quota.terms import Block, MemberTerms, Reserve, Terms
 from bot.storage.tables import metadata
 from tests.fakes.deployment import Deployment, Heard, deployment
 from tests.fakes.virtual import VirtualClock
@@ -236,15 +237,81 @@ async def test_at_most_two_are_held_and_the_third_is_refused(tmp_path: Path, clo
         assert not third.ending.may_hold
 
 
-async def test_what_found_no_room_ends_with_a_word_at_midnight(tmp_path: Path, clock: VirtualClock) -> None:
+@pytest.mark.parametrize("restarted", [False, True], ids=["running", "off over midnight"])
+async def test_what_found_no_room_ends_with_a_word_at_midnight(
+    tmp_path: Path, clock: VirtualClock, restarted: bool
+) -> None:
     async with deployment(tmp_path, clock, sandbox=SandboxSettings(rpd=6), env=FAIR) as potluck:
         await _refused(potluck, "ann")
+        midnight = potluck.running.scheduler.resets_at
         held = await _hold(potluck, "ann")
-        await asyncio.gather(*(chat(potluck, f"m{number}", 3, every=1) for number in range(6)))
-        following = await _followed(potluck, held.ticket)
-        if following.error is not None:
-            assert following.error in ("hold_expired", "pool_spent")
+        # All that is left is kept for something that begins tomorrow: there will be no room today.
+        await potluck.running.conversations.lay_down(
+            Terms(reserves=(Reserve(units=100, until=Instant(midnight + 3600)),))
+        )
+        sent = (await potluck.counted())["leases"]
+        if not restarted:
+            following = await _followed(potluck, held.ticket)
+            assert following.error == "hold_expired"
+            assert clock.now() == pytest.approx(midnight, abs=1)
+    await asyncio.sleep(max(0.0, midnight + 60 - clock.now()))
+    async with deployment(tmp_path, clock, sandbox=SandboxSettings(rpd=6), env=FAIR) as potluck:
+        await asyncio.sleep(3600)
+        assert (await _followed(potluck, held.ticket)).error == "hold_expired", "told again, and to whoever comes late"
+        assert (await potluck.counted())["leases"] == sent, "never sent, and nobody was charged"
+        assert potluck.running.scheduler.share(Member("web", "ann"), WEB).used == 0
+
+
+@pytest.mark.parametrize("turns", range(8))
+async def test_what_is_given_up_just_as_the_day_ends_stops_no_other(
+    tmp_path: Path, clock: VirtualClock, turns: int
+) -> None:
+    """At every turn of the loop while those left over are told, one after the other."""
+    async with deployment(tmp_path, clock, sandbox=SandboxSettings(rpd=20), env=FAIR) as potluck:
+        conversations, midnight = potluck.running.conversations, potluck.running.scheduler.resets_at
+        await _refused(potluck, "ann")
+        first, second = await _hold(potluck, "ann"), await _hold(potluck, "ann")
+        await conversations.lay_down(Terms(reserves=(Reserve(units=100, until=midnight),)))
+        await asyncio.sleep(midnight - clock.now())
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        await conversations.give_up(second.ticket)
+        assert (await _followed(potluck, first.ticket)).error == "hold_expired"
+        assert (await _followed(potluck, second.ticket)).error in ("stopped", "hold_expired")
+        await asyncio.sleep(600)
+        await _refused(potluck, "ann")
+        tomorrows = await _hold(potluck, "ann")
+        assert isinstance((await _followed(potluck, tomorrows.ticket)).ending, Finished), "it is still looked at"
         await potluck.quiet()
+
+
+async def test_what_an_admin_grants_is_there_at_once_also_for_what_is_held_and_after_a_restart(
+    tmp_path: Path, clock: VirtualClock
+) -> None:
+    ann = Member("web", "ann")
+    granted = Terms(members={ann.key: MemberTerms(every_day=100)}, reserves=(Reserve(units=1, until=Instant(4e9)),))
+    async with deployment(tmp_path, clock, sandbox=SandboxSettings(rpd=20), env=FAIR) as potluck:
+        conversations, scheduler = potluck.running.conversations, potluck.running.scheduler
+        await _refused(potluck, "ann")
+        held = await _hold(potluck, "ann")
+        began = clock.now()
+        await conversations.lay_down(granted)
+        assert isinstance((await _followed(potluck, held.ticket)).ending, Finished)
+        assert clock.now() - began < 60, "held questions are looked at as soon as there is more room"
+        decision, share = scheduler.decision(ann, WEB), scheduler.share(ann, WEB)
+        assert decision is not None
+        assert (decision.verdict, decision.left) == ("granted", 0), "all that the pool has is ann's"
+        assert share.left_now == 20 - scheduler.used, "and the share says so"
+        assert (await potluck.ask("ben")).error == "daily_share_spent"
+        await potluck.quiet()
+        before = scheduler.decision(ann, WEB), scheduler.share(ann, WEB), scheduler.decision(Member("web", "ben"), WEB)
+    async with deployment(tmp_path, clock, sandbox=SandboxSettings(rpd=20), env=FAIR) as potluck:
+        scheduler = potluck.running.scheduler
+        after = scheduler.decision(ann, WEB), scheduler.share(ann, WEB), scheduler.decision(Member("web", "ben"), WEB)
+        assert repr(after) == repr(before)
+        await potluck.running.conversations.lay_down(Terms(members={ann.key: MemberTerms(block=Block())}))
+        assert (await potluck.ask("ann")).error == "member_blocked"
+        await potluck.ask("ben")
 
 
 async def test_an_unknown_ticket_is_no_ticket(tmp_path: Path, clock: VirtualClock) -> None:

@@ -11,11 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.clock import DAY, Instant, day_start
+from bot.messages import CommunityId, Member
 from bot.quota.day import FairDay
 from bot.quota.demand import HEAVY, LOTS, Crowd, Standing, lot
 from bot.quota.history import Ask, DayTable, History, Outlook, Past, habit, tabulate
 from bot.quota.level import HOLDING, PLAIN, Caution, Forecast, curves, spending
 from bot.quota.rooms import Rooms
+from bot.quota.sharing import FairSharing
 from bot.quota.terms import MemberTerms, Reserve, Terms
 
 TODAY = 20_500
@@ -381,6 +383,21 @@ def test_a_promise_runs_out_after_an_hour_and_goes_back_to_all() -> None:
     assert day.decide("m1", at(7199.0)).verdict == "promised"
     day.decide("m2", at(7200.0))
     assert (day.promised, day.left(at(7200.0))) == (0, left + 2)
+
+
+def test_an_estimate_for_one_member_leaves_the_promises_to_others() -> None:
+    """It looks at moments at which they will have run out."""
+    day = FairDay(TODAY, rpd=20, past=PASTS[0], promise_units=1)
+    step(day, Question(0.0, "web:ann", False, False), 9 * 3600)
+    assert day.promise("web:ann", at(9 * 3600)) == 1
+    sharing, ben, now = FairSharing(day), Member("web", "ben"), at(9 * 3600 + 60)
+    before = day.decide("web:ann", now), day.decide(ben.key, now)
+    sharing.room_at(ben, CommunityId("web"), now)
+    assert day.promised == 1
+    assert repr((day.decide("web:ann", now), day.decide(ben.key, now))) == repr(before)
+    assert before[0].verdict == "promised"
+    day.decide(ben.key, at(12 * 3600))
+    assert day.promised == 0, "control: one who decides at that moment would have dropped it"
 
 
 def test_a_grant_comes_on_top_and_is_taken_off_the_pool_at_once() -> None:

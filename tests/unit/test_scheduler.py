@@ -20,7 +20,7 @@ from bot.quota.ledger import Caps, Claim, DaySpent, Lease, MinuteFull, Outcome, 
 from bot.quota.line import FairLine, FirstCome, Line, Ticket
 from bot.quota.memory import MemoryLedger
 from bot.quota.scheduler import Place, Scheduler
-from bot.quota.sharing import Days, FirstComeDays
+from bot.quota.sharing import Days, FairDays, FirstComeDays
 from bot.quota.terms import Block, MemberTerms, Terms
 from tests.fakes.deployment import most_in_any
 from tests.fakes.virtual import VirtualClock, VirtualLoop
@@ -497,6 +497,25 @@ async def test_a_watched_day_opens_by_itself_where_the_account_says_nothing(loop
     await asyncio.sleep(midnight + 1 - world.clock.now())
     await world.scheduler.settle(await lease_for(world, 2, ANN), Outcome(result="answered"))
     assert world.clock.now() == pytest.approx(midnight + 120, abs=1)
+    await world.scheduler.close()
+
+
+@pytest.mark.virtual
+async def test_what_is_held_is_of_its_day_only(loop: VirtualLoop) -> None:
+    """Midnight may pass between the look that finds room and the question that is taken out of those that wait."""
+    world = World(loop, Caps(rpm=20, rpd=20), days=FairDays())
+    await world.ledger.add_pool(POOL)
+    await world.scheduler.open()
+    await world.scheduler.settle(await lease_for(world, 1, ANN), Outcome(result="answered"))
+    held_on = day_of(world.clock.now())
+    world.scheduler.hold(ANN, WEB, day=held_on)
+    await asyncio.sleep(day_start(held_on + 1) - world.clock.now())
+    world.scheduler.unhold(ANN, WEB, day=held_on)
+    # Asked yesterday, refused just before midnight, and held just after it.
+    world.scheduler.hold(ANN, WEB, day=held_on + 1)
+    world.scheduler.unhold(ANN, WEB, day=held_on)
+    world.scheduler.unhold(ANN, WEB, day=held_on + 1)
+    assert world.scheduler.share(ANN, WEB).used == 0
     await world.scheduler.close()
 
 

@@ -1,67 +1,186 @@
-"""When each ticket in line should start: the line played forward, as fast as the minute and the answers allow. Pure.
+"""When those in line should start: the line, the minute and each member's answers, played ahead. Pure.
 
-It plays what `starts` does: the first in line whose member has nothing under way and does not have most of the window.
-Who will come meanwhile nobody knows; whoever does and has had less goes first, and the others wait longer than that.
+It is the rule of `Starts` once more, for the future: a member has one request at a time, the window lets so many
+through, and who has had much of it waits until others have had theirs. What nobody can know is taken to be as it was:
+answers take as long as they lately did, nobody leaves, and a rush goes on for half as long as it has lasted, those of
+ten seconds ago coming once more in ten seconds. In a fair line they go before the later turns of those who wait.
 """
 
 from __future__ import annotations
 
-from bisect import insort
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from heapq import heappop, heappush
+from itertools import islice
+from typing import NamedTuple, TypeAlias
 
 from bot.clock import Instant
 from bot.messages import Member
 from bot.quota.ledger import WINDOW
+from bot.quota.line import Line, Ticket
+
+MOST = 100
+"""Tickets that are played ahead one by one. Those behind them follow at the minute's pace."""
+
+_GOES_ON = 0.5
+"""A rush goes on for so much of the time it has lasted."""
 
 
 def foresee(
-    line: Sequence[Member],
+    line: Line,
     *,
+    now: Instant,
     opens: Instant,
     rpm: int,
     starts: Iterable[tuple[Instant, Member]],
+    came: Sequence[tuple[Instant, Member]],
     free_at: Mapping[Member, Instant],
     answer_seconds: float,
-    allowance: Callable[[int], int],
 ) -> list[Instant]:
-    """When each of `line` starts, whose members stand in its order.
+    """When each ticket of the line should start, in the line's order.
 
-    `starts` are those within the window, oldest first; `free_at` says when a member's request under way should be
-    answered, and `allowance` is the line's. Those it finds no start for, as under a cap of 0, start at the end of all.
+    Args:
+        opens: nobody starts before it.
+        starts: those that count in the window, oldest first.
+        came: who joined the line in this rush, and when, oldest first.
+        free_at: when members that are being answered should be done.
     """
-    window, own = deque(starts), Counter[Member]()
-    for _, member in window:
-        own[member] += 1
-    busy, queues = dict(free_at), dict[Member, deque[int]]()
-    for place, member in enumerate(line):
-        queues.setdefault(member, deque()).append(place)
-    # Only the first ticket of each member can be next.
-    heads = sorted((queue[0], member.key, member) for member, queue in queues.items())
-    found, now = [opens] * len(line), opens
-    while heads:
-        while window and window[0][0] <= now - WINDOW:
-            own[window.popleft()[1]] -= 1
-        free = rpm - len(window)
-        most = allowance(free) if free > 0 else 0
-        going = next((one for one in heads if own[one[2]] < most and busy.get(one[2], now) <= now), None)
-        if going is not None:
-            place, key, member = going
-            found[place] = now
-            window.append((now, member))
-            own[member] += 1
-            busy[member] = Instant(now + answer_seconds)
-            heads.remove(going)
-            queues[member].popleft()
-            if queues[member]:
-                insort(heads, (queues[member][0], key, member))
-            continue
-        changes = [Instant(window[0][0] + WINDOW)] if window else []
-        if free > 0:
-            changes += [at for _, _, member in heads if (at := busy.get(member, now)) > now]
-        if not changes:
-            break
-        now = min(changes)
-    for place, _, _ in heads:
-        found[place] = now
-    return found
+    waiting = iter(line)
+    first = list(islice(waiting, MOST))
+    ahead = _Ahead(line, opens, rpm, answer_seconds)
+    ahead.has_started(starts)
+    ahead.wait_in_line(first, free_at)
+    ahead.will_come(_still_to_come(came, now))
+    told = ahead.run(len(first))
+    last = max(told, default=opens)
+    return [*told, *(Instant(last + number * WINDOW / rpm) for number, _ in enumerate(waiting, start=1))]
+
+
+def _still_to_come(came: Sequence[tuple[Instant, Member]], now: Instant) -> Iterator[tuple[Instant, Member]]:
+    """Those who came lately once more, as in a mirror."""
+    lasted = now - came[0][0] if came else 0.0
+    return ((Instant(2 * now - at), member) for at, member in came if now - at <= _GOES_ON * lasted)
+
+
+_Who: TypeAlias = tuple[Member, bool]
+"""A member, or (True) the one like them who is still to come."""
+
+
+class _Turn(NamedTuple):
+    """A ticket's place in the order."""
+
+    turn: float
+    number: int
+    """Those of the line count from 0, the others come after them."""
+    who: _Who
+
+
+class _Ahead:
+    def __init__(self, line: Line, opens: Instant, rpm: int, answer_seconds: float) -> None:
+        self.line, self.now, self.rpm, self.answer_seconds = line, opens, rpm, answer_seconds
+        self.virtual_now = line.turn(None)
+        self.number, self.answers = 0, 0
+        self.window: deque[tuple[Instant, _Who]] = deque()
+        """When starts leave it."""
+        self.own: Counter[_Who] = Counter()
+        self.queues: dict[_Who, deque[_Turn]] = {}
+        self.ready: dict[int, list[_Turn]] = {}
+        """By starts in the window, the first tickets of members who could start one as far as they are concerned."""
+        self.busy: dict[_Who, Instant] = {}
+        self.done: list[tuple[Instant, int, _Who]] = []
+        """When answers end; the number only sets apart those that end together."""
+        self.coming: list[tuple[Instant, _Who]] = []
+        """The next to come last."""
+        self.ends: dict[_Who, float] = {}
+
+    def has_started(self, starts: Iterable[tuple[Instant, Member]]) -> None:
+        for at, member in starts:
+            self.window.append((Instant(at + WINDOW), (member, False)))
+            self.own[member, False] += 1
+
+    def wait_in_line(self, tickets: Iterable[Ticket], free_at: Mapping[Member, Instant]) -> None:
+        for member, free in free_at.items():
+            self.answering((member, False), free)
+        for ticket in tickets:
+            self.join((ticket.member, False), self.line.turn(ticket))
+
+    def will_come(self, coming: Iterable[tuple[Instant, Member]]) -> None:
+        self.coming = sorted(((at, (member, True)) for at, member in coming), key=lambda one: -one[0])
+
+    def run(self, tickets: int) -> list[Instant]:
+        """When the first so many that joined start."""
+        told, left = [self.now] * tickets, tickets
+        self.go_on()
+        while left:
+            if (turn := self.next()) is None:
+                self.wait()
+                continue
+            if turn.number < tickets:
+                told[turn.number] = self.now
+                left -= 1
+            self.virtual_now = max(self.virtual_now, turn.turn)
+            self.queues[turn.who].popleft()
+            self.window.append((Instant(self.now + WINDOW), turn.who))
+            self.own[turn.who] += 1
+            self.answering(turn.who, Instant(self.now + self.answer_seconds))
+        return told
+
+    def join(self, who: _Who, turn: float) -> None:
+        queue = self.queues.setdefault(who, deque())
+        queue.append(_Turn(turn, self.number, who))
+        self.number += 1
+        if len(queue) == 1:
+            self.line_up(who)
+
+    def answering(self, who: _Who, until: Instant) -> None:
+        self.busy[who] = until
+        self.answers += 1
+        heappush(self.done, (until, self.answers, who))
+
+    def wait(self) -> None:
+        """Until the next thing happens."""
+        moments = [self.window[0][0]] if self.window else []
+        moments += [self.done[0][0]] if self.done else []
+        moments += [self.coming[-1][0]] if self.coming else []
+        self.now = max(self.now, min(moments))
+        self.go_on()
+
+    def go_on(self) -> None:
+        """What has happened by now: starts that left the window, answers that ended, members who came."""
+        while self.window and self.window[0][0] <= self.now:
+            who = self.window.popleft()[1]
+            self.own[who] -= 1
+            self.line_up(who)
+        while self.done and self.done[0][0] <= self.now:
+            who = heappop(self.done)[2]
+            del self.busy[who]
+            self.line_up(who)
+        while self.coming and self.coming[-1][0] <= self.now:
+            who = self.coming.pop()[1]
+            turn = max(self.virtual_now, self.ends.get(who, 0.0))
+            self.ends[who] = turn + 1
+            self.join(who, turn)
+
+    def line_up(self, who: _Who) -> None:
+        queue = self.queues.get(who)
+        if queue and who not in self.busy:
+            heappush(self.ready.setdefault(self.own[who], []), queue[0])
+
+    def next(self) -> _Turn | None:
+        """The ticket that starts now."""
+        free = self.rpm - len(self.window)
+        if free <= 0:
+            return None
+        most = self.line.allowance(free)
+        firsts = [(ready[0], had) for had, ready in self.ready.items() if had < most and self.tidied(ready, had)]
+        return heappop(self.ready[min(firsts)[1]]) if firsts else None
+
+    def tidied(self, ready: list[_Turn], had: int) -> bool:
+        """There is a ticket left once those are gone that have started, or whose member's starts are others now."""
+        while ready and not self.stands(ready[0], had):
+            heappop(ready)
+        return bool(ready)
+
+    def stands(self, turn: _Turn, had: int) -> bool:
+        queue = self.queues[turn.who]
+        return self.own[turn.who] == had and bool(queue) and queue[0] is turn and turn.who not in self.busy

@@ -72,6 +72,10 @@ class Line(Protocol):
         """How many tickets a member has in line."""
         ...
 
+    def turn(self, ticket: Ticket | None) -> float:
+        """By what the line is ordered before who came first. None: of one who came now and had nothing before."""
+        ...
+
     def weigh(self, member: Member, weight: float) -> None:
         """A member's tickets have so many turns for another's one, from now on."""
         ...
@@ -114,6 +118,9 @@ class FirstCome:
 
     def count(self, member: Member) -> int:
         return self._counts.get(member, 0)
+
+    def turn(self, ticket: Ticket | None) -> float:
+        return 0.0
 
     def weigh(self, member: Member, weight: float) -> None:
         """Changes nothing: who came first goes first."""
@@ -176,6 +183,9 @@ class FairLine:
 
     def count(self, member: Member) -> int:
         return self._counts[member]
+
+    def turn(self, ticket: Ticket | None) -> float:
+        return self._now if ticket is None else self._tags[ticket][0]
 
     def weigh(self, member: Member, weight: float) -> None:
         own = [ticket for _, _, ticket in self._order if ticket.member == member]

@@ -371,6 +371,7 @@ class Scheduler:
             raise refused
         self._book.happens(ticket, EventKind.LET_THROUGH)
         self._line.join(ticket)
+        self._starts.came(member)
         return ticket
 
     def _refusal(self, member: Member, community: CommunityId) -> Refused | None:

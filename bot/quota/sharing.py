@@ -277,7 +277,7 @@ class FairDays:
             for name, own in by_community.items():
                 self._communities.setdefault(name, deque(maxlen=DAYS)).append(tabulate(day, own))
 
-    def begin(self, day: int, rpd: int) -> Sharing:
+    def begin(self, day: int, rpd: int) -> FairSharing:
         first = day - DAYS
         # Copied first, in one step: a day may be learned from in a thread meanwhile.
         everyone, communities = list(self._everyone), list(self._communities.items())

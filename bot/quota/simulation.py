@@ -33,7 +33,9 @@ from bot.messages import (
     TicketId,
 )
 from bot.ports import Turn
+from bot.quota.day import PROMISE_SECONDS
 from bot.quota.events import DayEvent, EventKind
+from bot.quota.gate import MIDNIGHT
 from bot.quota.ledger import Caps, Claim, Lease, Outcome, PoolId, Question
 from bot.quota.level import HOLDING, PLAIN
 from bot.quota.line import FairLine, FirstCome
@@ -133,17 +135,29 @@ def simulate(
     day_over: Callable[[int], None] = lambda _: None,
     look: Callable[[Looked], None] | None = None,
     promises: Promises | None = None,
+    days: Days | None = None,
 ) -> list[Fate]:
     """Run requests, which are in order of time, and tell each event as it happens.
 
     `history` are the requests of earlier days, known only as having been asked. With `look` it is told every
     LOOK_EVERY seconds how things stand, which takes its time and changes nothing. Promises are counted into `promises`.
+    `days`: how each day is shared, if not as the policy has it.
     """
     if not requests:
         return []
     loop = VirtualLoop(day_start(requests[0].day))
     with asyncio.Runner(loop_factory=lambda: loop) as runner:
-        return runner.run(_Run(setting, loop, tell, day_over, look, promises or Promises()).run(requests, history))
+        return runner.run(
+            _Run(
+                setting,
+                loop,
+                tell,
+                day_over,
+                look,
+                Promises() if promises is None else promises,
+                days or _days(setting),
+            ).run(requests, history)
+        )
 
 
 class _Run:
@@ -155,6 +169,7 @@ class _Run:
         day_over: Callable[[int], None],
         look: Callable[[Looked], None] | None,
         promises: Promises,
+        days: Days,
     ) -> None:
         self._setting, self._clock, self._promises = setting, clock, promises
         self._tell, self._day_over, self._look = tell, day_over, look
@@ -163,7 +178,7 @@ class _Run:
             pool=_POOL,
             caps=Caps(rpm=setting.rpm, rpd=setting.rpd),
             line=FirstCome() if setting.policy == "fcfs" else FairLine(),
-            days=_days(setting),
+            days=days,
             ledger=self._ledger,
             clock=clock,
             max_wait=setting.patience,
@@ -171,6 +186,8 @@ class _Run:
         self._holding = Holding(scheduler=self._scheduler, questions=_NotKept(), clock=clock, answer=self._answer_held)
         self._held: dict[MessageId, Fate] = {}
         """Of today."""
+        self._promised_until: dict[str, list[Instant]] = {}
+        """By member, for each unit promised and not yet asked for."""
 
     async def run(self, requests: Sequence[Request], history: Sequence[Request]) -> list[Fate]:
         await self._ledger.add_pool(_POOL)
@@ -239,11 +256,11 @@ class _Run:
     async def _ask(self, fate: Fate) -> None:
         request = fate.request
         self._happens(fate, "asked")
-        promised = self._promised(request)
+        promised = self._redeem(request)
         refusal = await self._answer(fate, again=False)
         if refusal is None:
             return
-        self._promises.broken += promised > 0
+        self._promises.broken += promised
         if self._may_hold(refusal, _member(request)):
             fate.held = True
             self._happens(fate, "held")
@@ -320,9 +337,18 @@ class _Run:
             return False
         before = self._promised(fate.request)
         await self._scheduler.settle(lease, Outcome(result="answered"))
-        self._promises.given += max(0, self._promised(fate.request) - before)
+        promised = self._promised(fate.request)
+        self._promises.given += max(0, promised - before)
+        # Kept here as the member was told it: whoever breaks a promise may have forgotten it.
+        over = Instant(min(self._clock.now() + PROMISE_SECONDS, day_start(day_of(self._clock.now()) + 1) - MIDNIGHT))
+        self._promised_until[fate.request.user] = [over] * promised
         self._end(fate, "answered")
         return True
+
+    def _redeem(self, request: Request) -> bool:
+        """A question is asked: a unit that its member was promised is for this one."""
+        promised = self._promised_until.get(request.user, [])
+        return bool(promised) and self._clock.now() < promised.pop()
 
     def _promised(self, request: Request) -> int:
         """Units set aside for the member now."""

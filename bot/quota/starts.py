@@ -7,9 +7,8 @@ known in memory; the ledger's transaction decides whether there is a unit, so a 
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
-from itertools import chain, islice
 
 from bot.clock import Instant
 from bot.errors import Refused
@@ -23,12 +22,11 @@ from bot.quota.window import Window
 
 _ANSWER_SECONDS = 8.0
 """How long an answer takes until we have seen some."""
+_SOON = 1.0
+_CAME = 100
+"""Those who joined last, after whose like estimates reckon with more to come."""
 _NEWS_SECONDS = 2.0
 """An estimate that moved by less is no news."""
-_OVERDUE = 0.25
-"""Part of an answer's time that one is thought to take yet, if it should have been there long ago."""
-_FORESEEN = 60
-"""Tickets for which the line is played forward whenever it moves: about three minutes of it."""
 
 
 class Starts:
@@ -43,11 +41,16 @@ class Starts:
         self.shut = False
         self._book = book
         self._answer_seconds = _ANSWER_SECONDS
+        self._came: deque[tuple[Instant, Member]] = deque(maxlen=_CAME)
         self._timer: asyncio.TimerHandle | None = None
 
     def close(self) -> None:
         if self._timer:
             self._timer.cancel()
+
+    def came(self, member: Member) -> None:
+        """A ticket has joined the line, for the estimates to come."""
+        self._came.append((self._book.now, member))
 
     def pump(self) -> None:
         """Let through whoever may go now, tell the others where they stand, and come back when that changes."""
@@ -55,6 +58,8 @@ class Starts:
         self.close()
         self._timer = None
         if not len(self.line):
+            while self._came and self._came[0][0] < self._book.now - WINDOW:
+                self._came.popleft()  # the rush is over
             return
         if self._book.today.used >= self._book.today.rpd:
             today = self._book.today
@@ -117,32 +122,28 @@ class Starts:
         return lambda member: self.busy[member] <= 0 and self.window.own(member) < most
 
     def _tell_places(self, now: Instant) -> None:
-        opens = self.gate.opens(now)
-        foreseen = foresee(
-            [ticket.member for ticket in islice(self.line, _FORESEEN)],
-            opens=opens,
+        estimates = foresee(
+            self.line,
+            now=now,
+            opens=self.gate.opens(now),
             rpm=self.window.rpm,
             starts=self.window.starts(now),
+            came=self._came,
             free_at=self._free_at(now),
             answer_seconds=self._answer_seconds,
-            allowance=self.line.allowance,
         )
-        # Further behind, the minute alone says when: many of those before them will be somebody else by then.
-        beyond = (
-            Instant(max(opening, foreseen[-1])) for opening in islice(self.window.openings(opens), _FORESEEN, None)
-        )
-        for place, (ticket, estimate) in enumerate(zip(self.line, chain(foreseen, beyond), strict=False), start=1):
+        for place, (ticket, estimate) in enumerate(zip(self.line, estimates, strict=True), start=1):
             if ticket.place != place or abs((ticket.estimate_at or 0) - estimate) >= _NEWS_SECONDS:
                 ticket.place, ticket.estimate_at = place, estimate
                 ticket.wake()
 
     def _free_at(self, now: Instant) -> dict[Member, Instant]:
-        """When the request of each member that is under way should be answered."""
-        soon = Instant(now + _OVERDUE * self._answer_seconds)
-        began = dict.fromkeys(self.busy, Instant(0)) | {
-            member: at for at, member in self.window.starts(now) if member in self.busy
-        }
-        return {member: Instant(max(at + self._answer_seconds, soon)) for member, at in began.items()}
+        """When the answers under way should be done. Those that take longer than usual: soon."""
+        free = {member: Instant(now + _SOON) for member in self.busy}
+        for at, member in self.window.starts(now):
+            if member in free:
+                free[member] = Instant(max(now + _SOON, at + self._answer_seconds))
+        return free
 
     def _come_back(self, now: Instant) -> None:
         """Look again when the gate opens or the oldest start leaves the window; an answer that ends does it too."""

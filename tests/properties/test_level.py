@@ -24,7 +24,7 @@ from bot.quota.level import HOLDING, Caution
 from bot.quota.rooms import Levels, Room, Rooms
 from bot.quota.ruled import RuledDays
 from bot.quota.rules import FixedShare
-from bot.quota.sharing import Days, FairDays, FairSharing, Sharing
+from bot.quota.sharing import Days, FairDays, FairSharing
 from bot.quota.terms import MemberTerms, Reserve, Terms
 from tests.properties.world import (
     MEMBERS,
@@ -103,7 +103,7 @@ class Made(FairDays):
         super().__init__(promise_units=promise_units, caution=caution)
         self._make = make
 
-    def begin(self, day: int, rpd: int) -> Sharing:
+    def begin(self, day: int, rpd: int) -> FairSharing:
         first = day - 28
         past = Past(day, [table for table in self._everyone if table.day >= first], {})
         return Watched(self._make(day, rpd=rpd, past=past, caution=self._caution, promise_units=self._promise_units))

@@ -17,7 +17,7 @@ from bot.quota.leasing import Leasing
 from bot.quota.ledger import Lease, Outcome
 from bot.quota.line import Ticket
 from bot.quota.scheduler import Scheduler
-from bot.quota.sharing import FairDays, FairSharing, Sharing
+from bot.quota.sharing import FairDays, FairSharing
 from tests.properties.world import (
     COMMUNITIES,
     MEMBERS,
@@ -87,7 +87,7 @@ class Kind(FairDays):
         super().__init__(promise_units=2)
         self._make = make
 
-    def begin(self, day: int, rpd: int) -> Sharing:
+    def begin(self, day: int, rpd: int) -> FairSharing:
         return FairSharing(self._make(day, rpd=rpd, past=Past(day, list(self._everyone), {}), promise_units=2))
 
 

@@ -1,8 +1,7 @@
-"""What fair sharing is to reach over the real scheduler in simulated days: promises, and what floods cost others."""
+"""What floods cost others, over the real scheduler in simulated days."""
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -13,51 +12,21 @@ import pytest
 from bot.quota.history import DAYS, Ask
 from bot.quota.measure import satisfaction
 from bot.quota.replay import Policy
-from bot.quota.simulation import Fate, Promises, Setting, simulate
+from bot.quota.simulation import Fate, Setting, simulate
 from bot.quota.traffic import of_days
-from bot.quota.workloads import Kind, make
+from bot.quota.workloads import make
 
 RPD = 50
 JUDGED = 2
 """Days of each kind and seed."""
 
 
-def run(setting: Setting, traffic: Mapping[int, Sequence[Ask]], promises: Promises | None = None) -> list[Fate]:
+def run(setting: Setting, traffic: Mapping[int, Sequence[Ask]]) -> list[Fate]:
     """The days after the warm-up, which is history only."""
     requests = of_days(traffic)
     first = requests[0].day + DAYS
     history = [request for request in requests if request.day < first]
-    return simulate(setting, requests[len(history) :], history=history, promises=promises)
-
-
-# --- promises --------------------------------------------------------------------------------------------
-
-
-def broken(kind: Kind, days: int, *, failures: float) -> Promises:
-    promises = Promises()
-    setting = Setting(rpd=RPD, promise_units=2, failures=failures, patience=3600)
-    run(setting, make(kind, rpd=RPD, days=DAYS + days), promises)
-    return promises
-
-
-def test_all_promises_of_twenty_days_with_failures_are_kept() -> None:
-    promises = broken("heavytail", 20, failures=0.15)
-    assert promises.given > 50
-    assert promises.broken == 0
-
-
-@pytest.mark.soak
-@pytest.mark.timeout(3000)
-@pytest.mark.parametrize("kind", ["heavytail", "volatile", "regime3x", "burst"])
-def test_all_promises_of_a_thousand_days_with_failures_are_kept(kind: Kind) -> None:
-    promises = broken(kind, 250, failures=0.15)
-    kept = promises.given - promises.broken
-    sys.stdout.write(f"{kind}: {promises.given} units promised, {kept} kept, {promises.broken} broken\n")
-    assert promises.given > 600
-    assert promises.broken == 0
-
-
-# --- floods ----------------------------------------------------------------------------------------------
+    return simulate(setting, requests[len(history) :], history=history)
 
 
 def satisfied(fates: Sequence[Fate], units: int, who: str) -> float:
@@ -132,6 +101,8 @@ def of_the_others(fates: Sequence[Fate]) -> float:
     )
 
 
+@pytest.mark.soak
+@pytest.mark.timeout(900)
 def test_twenty_accounts_of_one_community_cost_the_other_three_next_to_nothing() -> None:
     assert cost_of_the_spread("fair", between=True) <= 0.01
 
@@ -142,5 +113,7 @@ def test_nor_do_they_over_a_week() -> None:
     assert cost_of_the_spread("fair", between=True, days=7) <= 0.01
 
 
+@pytest.mark.soak
+@pytest.mark.timeout(900)
 def test_control_first_come_costs_them_much() -> None:
     assert cost_of_the_spread("fcfs", between=False) > 0.05

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import sys
 from collections.abc import Callable, Coroutine
@@ -23,6 +24,16 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+
+class Finite(click.FloatRange):
+    """A range that has no place for "nan", which no comparison keeps out."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        number = float(super().convert(value, param, ctx))
+        if math.isnan(number):
+            self.fail(f"{value!r} is not a number.", param, ctx)
+        return number
 
 
 def one_line_errors(command: Callable[P, None]) -> Callable[P, None]:
@@ -129,9 +140,9 @@ def chat(name: str | None) -> None:
 @click.option("--hold/--no-hold", default=True, show_default=True, help="What the share refuses waits for room.")
 @click.option("--promise", default=0, show_default=True, type=click.IntRange(0), help="Units promised after an answer.")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="For made traffic and failures.")
-@click.option("--failures", default=0.0, show_default=True, type=click.FloatRange(0, 1), help="Part that fails.")
-@click.option("--patience", default=120.0, show_default=True, type=click.FloatRange(0), help="Most seconds in line.")
-@click.option("--service-seconds", default=7.4, show_default=True, type=click.FloatRange(0), help="For an answer.")
+@click.option("--failures", default=0.0, show_default=True, type=Finite(0, 1), help="Part that fails.")
+@click.option("--patience", default=120.0, show_default=True, type=Finite(0, 86_400), help="Most seconds in line.")
+@click.option("--service-seconds", default=7.4, show_default=True, type=Finite(0, 86_400), help="For an answer.")
 @click.option("--from", "first", type=click.DateTime(["%Y-%m-%d"]), help="First day; earlier ones are history only.")
 @click.option("--to", "last", type=click.DateTime(["%Y-%m-%d"]), help="Last day.")
 @click.option("--events", type=click.File("w", lazy=False), help="Write every event to this file, one JSON a line.")

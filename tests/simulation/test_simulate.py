@@ -319,6 +319,8 @@ def test_days_before_from_are_history_only(tmp_path: Path, trace: Path) -> None:
         (["--made", "poisson", "--rpd", "0"], "--rpd"),
         (["--made", "poisson", "--from", "tomorrow"], "--from"),
         (["--made", "poisson", "--from", "2050-01-01"], "no requests on these days"),
+        (["--made", "poisson", "--failures", "nan"], "not a number"),
+        (["--made", "poisson", "--service-seconds", "1e9"], "not in the range"),
     ],
 )
 def test_what_makes_no_sense_is_a_usage_error(arguments: list[str], says: str) -> None:

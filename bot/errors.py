@@ -92,6 +92,7 @@ FailureReason: TypeAlias = Literal[
     "reasoning_only",
     "length",
     "bad_request",
+    "pasted_key",
 ]
 """Finer than an `AnswerCode`, for words that say more. Where a reason has none of its own the code's stand."""
 

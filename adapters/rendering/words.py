@@ -280,6 +280,11 @@ _REASONS: Mapping[FailureReason, _Reason] = {
         why="That is a fault of Potluck's, not yours.",
         advice="Try again in other words; if it stays, tell whoever runs this Potluck.",
     ),
+    "pasted_key": _Reason(
+        what="That message holds an OpenRouter key, so it was neither kept nor sent on.",
+        why="Others may have seen it here.",
+        advice="Delete it in your key settings at OpenRouter now, then link your account in private instead.",
+    ),
 }
 
 _SHUT: Mapping[str, _Reason] = {

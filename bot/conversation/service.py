@@ -18,7 +18,7 @@ from bot.conversation.exchange import Exchange
 from bot.conversation.held import HeldQuestions
 from bot.conversation.holding import Holding
 from bot.conversation.transcripts import Transcripts
-from bot.errors import InternalError, Refused, ReplyError, Stopped
+from bot.errors import AnswerFailed, InternalError, Refused, ReplyError, Stopped
 from bot.messages import (
     CommunityId,
     ConversationId,
@@ -34,6 +34,7 @@ from bot.messages import (
     Share,
     TicketId,
 )
+from bot.pasted_keys import holds_key
 from bot.ports import PoolView, Turn
 from bot.quota.scheduler import Scheduler
 from bot.quota.terms import Terms, TermsStore
@@ -79,6 +80,7 @@ class ConversationService:
         self._handling.add(message.id)
         self._metrics.messages.labels(platform=message.author.platform).inc()
         try:
+            _refuse_a_key(message)
             exchange = self._gather(message, self._answering.route(message))
         except ReplyError as error:
             self._handling.discard(message.id)
@@ -251,3 +253,13 @@ class ConversationService:
         share = self._scheduler.share(message.author, message.community)
         may_hold = error.code == "daily_share_spent" and not message.hold and self._holding.may_hold(message.author)
         return Failed(error=error, share=share, partial=bool(exchange and exchange.text), may_hold=may_hold)
+
+
+def _refuse_a_key(message: IncomingMessage) -> None:
+    """A key that somebody wrote into a message goes no further: from here on the text is kept, sent and looked at.
+
+    Raises:
+        AnswerFailed: there is one.
+    """
+    if any(holds_key(part) for part in (message.text, message.author_name, message.conversation, message.model or "")):
+        raise AnswerFailed("bad_key", reason="pasted_key")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import secrets
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -18,7 +19,9 @@ from bot.conversation.service import ConversationService
 from bot.errors import FailureKind, PotluckError, StorageError
 from bot.openrouter.account import Account
 from bot.openrouter.client import OpenRouter
+from bot.openrouter.linking import site
 from bot.openrouter.models import Models
+from bot.own_keys import OwnKeys
 from bot.quota.ledger import Caps, PoolId
 from bot.quota.line import FairLine, FirstCome
 from bot.quota.scheduler import Scheduler
@@ -30,6 +33,7 @@ from bot.settings import Settings
 from bot.storage.catalogue import SqlCatalogues
 from bot.storage.database import Database
 from bot.storage.held import SqlHeldQuestions
+from bot.storage.keys import SqlKeys
 from bot.storage.ledger import SqlLedger
 from bot.storage.migration import migrate
 from bot.storage.terms import SqlTerms
@@ -66,6 +70,7 @@ class Service:
     conversations: ConversationService
     account: Account
     models: Models
+    own_keys: OwnKeys
     metrics: Metrics
     upstream: str
     """The base URL requests go to."""
@@ -130,6 +135,16 @@ async def service(
             client=client, scheduler=scheduler, models=models, clock=clock, learn_rpd=settings.pool_rpd is None
         )
         await _first_look(account, models)
+        vault = secret.vault()
+        own_keys = OwnKeys(
+            kept=SqlKeys(database, clock, vault),
+            vault=vault,
+            client=client,
+            page=site(upstream),
+            clock=clock,
+            entropy=secrets.token_bytes,
+        )
+        await own_keys.open()
         shelf = Shelf(models=models, chain=Chain.of(settings.free_models), clock=clock)
         transcripts = SqlTranscripts(database, clock)
         conversations = ConversationService(
@@ -168,6 +183,7 @@ async def service(
             conversations=conversations,
             account=account,
             models=models,
+            own_keys=own_keys,
             metrics=metrics,
             upstream=upstream,
             recovered=recovered,

@@ -14,6 +14,7 @@ import aiohttp
 from adapters.web.server import Readiness, WebAdapter
 from bot.openrouter.sandbox import SandboxSettings
 from tests.fakes.deployment import Deployment, deployment
+from tests.fakes.linking import Member as Linker
 from tests.fakes.virtual import VirtualClock
 
 
@@ -39,6 +40,10 @@ class Browser:
         async with self._session.delete(f"{self._url}/api/tickets/{ticket}") as answer:
             return answer.status
 
+    def member(self, name: str) -> Linker:
+        """One who links an account of their own from here."""
+        return Linker(name=name, url=self._url, session=self._session)
+
     async def get(self, path: str) -> Any:
         async with self._session.get(f"{self._url}{path}") as answer:
             assert answer.status == 200
@@ -62,6 +67,7 @@ async def browsing(
             token=None,
             health=health,
             metrics=potluck.running.metrics.page,
+            own_keys=potluck.running.own_keys,
         )
         url = await web.start()
         serving = asyncio.create_task(web.run())

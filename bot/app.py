@@ -15,6 +15,7 @@ from filelock import FileLock, Timeout
 from bot.clock import DAY, Clock, Instant, day_of
 from bot.conversation.answering import Answering
 from bot.conversation.lessons import Lessons
+from bot.conversation.own_lane import OwnLane
 from bot.conversation.service import ConversationService
 from bot.errors import FailureKind, PotluckError, StorageError
 from bot.openrouter.account import Account
@@ -153,6 +154,16 @@ async def service(
                 model=client,
                 shelf=shelf,
                 lessons=Lessons(scheduler=scheduler, shelf=shelf, account=account, clock=clock),
+                transcripts=transcripts,
+                clock=clock,
+                pseudonym=secret.pseudonym(),
+                metrics=metrics,
+            ),
+            own_lane=OwnLane(
+                accounts=own_keys,
+                ledger=ledger,
+                scheduler=scheduler,
+                shelf=shelf,
                 transcripts=transcripts,
                 clock=clock,
                 pseudonym=secret.pseudonym(),

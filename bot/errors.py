@@ -94,6 +94,11 @@ FailureReason: TypeAlias = Literal[
     "length",
     "bad_request",
     "pasted_key",
+    "own_key_refused",
+    "own_key_day",
+    "own_key_minute",
+    "own_key_credit",
+    "own_key_privacy",
 ]
 """Finer than an `AnswerCode`, for words that say more. Where a reason has none of its own the code's stand."""
 

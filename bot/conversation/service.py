@@ -17,6 +17,7 @@ from bot.conversation.context import tokens
 from bot.conversation.exchange import Exchange
 from bot.conversation.held import HeldQuestions
 from bot.conversation.holding import Holding
+from bot.conversation.own_lane import OwnLane
 from bot.conversation.transcripts import Transcripts
 from bot.errors import AnswerFailed, InternalError, Refused, ReplyError, Stopped
 from bot.messages import (
@@ -52,6 +53,7 @@ class ConversationService:
         self,
         *,
         answering: Answering,
+        own_lane: OwnLane,
         scheduler: Scheduler,
         transcripts: Transcripts,
         held: HeldQuestions,
@@ -61,6 +63,7 @@ class ConversationService:
         sandbox: bool,
     ) -> None:
         self._answering, self._scheduler, self._transcripts = answering, scheduler, transcripts
+        self._own_lane = own_lane
         self._terms, self._metrics, self._sandbox = terms, metrics, sandbox
         self._exchanges: dict[tuple[ConversationId, Member], list[Exchange]] = {}
         """Per conversation and member: the one under way, and the one that gathers what comes meanwhile."""
@@ -81,7 +84,8 @@ class ConversationService:
         self._metrics.messages.labels(platform=message.author.platform).inc()
         try:
             _refuse_a_key(message)
-            exchange = self._gather(message, self._answering.route(message))
+            own = self._own_lane.takes(message.author)
+            exchange = self._gather(message, (self._own_lane if own else self._answering).route(message))
         except ReplyError as error:
             self._handling.discard(message.id)
             yield self._failed(message, error)
@@ -231,7 +235,10 @@ class ConversationService:
         first = exchange.first
         ending: Ending | None
         try:
-            ending = await self._answering.answer(exchange, again=held)
+            if self._own_lane.takes(first.author):
+                ending = await self._own_lane.answer(exchange)
+            else:
+                ending = await self._answering.answer(exchange, again=held)
         except asyncio.CancelledError:
             ending = self._failed(first, Stopped(), exchange)
         except ReplyError as error:

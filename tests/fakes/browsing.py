@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -44,6 +44,11 @@ class Browser:
         """One who links an account of their own from here."""
         return Linker(name=name, url=self._url, session=self._session)
 
+    async def metrics(self) -> str:
+        """The metrics page."""
+        async with self._session.get(f"{self._url}/metrics") as answer:
+            return await answer.text()
+
     async def get(self, path: str) -> Any:
         async with self._session.get(f"{self._url}{path}") as answer:
             assert answer.status == 200
@@ -52,8 +57,14 @@ class Browser:
 
 @asynccontextmanager
 async def browsing(
-    folder: Path, clock: VirtualClock, *, sandbox: SandboxSettings | None = None, **env: str
+    folder: Path,
+    clock: VirtualClock,
+    *,
+    sandbox: SandboxSettings | None = None,
+    traced: Sequence[aiohttp.TraceConfig] = (),
+    **env: str,
 ) -> AsyncIterator[tuple[Browser, Deployment]]:
+    """`traced` sees every request of the browser's."""
     async with deployment(folder, clock, sandbox=sandbox, env=env) as potluck:
 
         async def health() -> Readiness:
@@ -72,7 +83,7 @@ async def browsing(
         url = await web.start()
         serving = asyncio.create_task(web.run())
         try:
-            async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout()) as session:
+            async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(), trace_configs=list(traced)) as session:
                 yield Browser(session, url), potluck
         finally:
             serving.cancel()

@@ -8,6 +8,7 @@ repeated: a request is one unit of everybody's allowance, and whether to spend a
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import suppress
 from copy import copy
@@ -16,6 +17,7 @@ from datetime import UTC
 from decimal import Decimal
 from email.utils import parsedate_to_datetime
 from typing import TypeVar
+from urllib.parse import quote
 
 import aiohttp
 import httpx
@@ -27,7 +29,7 @@ from bot.errors import FailureKind, UpstreamFailure
 from bot.openrouter import wire
 from bot.openrouter.errors import Failures
 from bot.openrouter.stream import AnswerDecoder
-from bot.openrouter.wire import KeyInfo, ModelInfo
+from bot.openrouter.wire import Generation, KeyInfo, ModelInfo
 from bot.ports import ChatRequest, ModelEvent, ModelThinking
 
 T = TypeVar("T")
@@ -123,7 +125,7 @@ class OpenRouter:
         self._max_connections = max_connections
         self._clock = clock
         self._failures = Failures(clock=clock, secret=api_key)
-        self._tls = httpx.create_ssl_context(trust_env=False)
+        self._tls = _tls(self._base)
         self._headers = {
             "Authorization": f"Bearer {api_key}",
             "Accept-Encoding": "identity",
@@ -234,6 +236,21 @@ class OpenRouter:
         other._headers = self._headers | {"Authorization": f"Bearer {key}"}
         return other
 
+    async def generation(self, generation: str) -> Generation | None:
+        """What became of an answer and what it cost, as `key` otherwise.
+
+        None: OpenRouter does not know it, which is usual for some minutes after it ended.
+
+        Args:
+            generation: the id that an end or a failure named; not empty.
+        """
+        try:
+            return await self._get(f"/generation?id={quote(generation, safe='')}", wire.generation)
+        except UpstreamFailure as failure:
+            if failure.status == 404 and failure.kind is FailureKind.NO_ENDPOINTS:
+                return None
+            raise
+
     async def close(self) -> None:
         """Close every connection. For when no stream is under way: one that is would notice only by its deadline."""
         await self._http.aclose()
@@ -323,6 +340,13 @@ def _one_word(api_key: str) -> str:
     if not (api_key and api_key.isascii() and api_key.isprintable() and " " not in api_key):
         raise ValueError("an API key is one word of printable ASCII")
     return api_key
+
+
+def _tls(base_url: str) -> ssl.SSLContext:
+    """What is needed to speak TLS with an address. Loading whom to trust takes a tenth of a second."""
+    if base_url.lower().startswith("http:"):
+        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # never used; and it trusts nobody
+    return httpx.create_ssl_context(trust_env=False)
 
 
 def _ahead(response: httpx.Response, at: float) -> float | None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import aiohttp
@@ -18,11 +19,35 @@ from tests.fakes.linking import Member as Linker
 from tests.fakes.virtual import VirtualClock
 
 
+class Answers:
+    """All that a browser was answered, headers too."""
+
+    def __init__(self) -> None:
+        self._heard: list[str] = []
+        self.trace = aiohttp.TraceConfig()
+        self.trace.on_response_chunk_received.append(self._chunk)
+        self.trace.on_request_end.append(self._head)
+
+    async def _chunk(
+        self, session: aiohttp.ClientSession, context: SimpleNamespace, seen: aiohttp.TraceResponseChunkReceivedParams
+    ) -> None:
+        self._heard.append(seen.chunk.decode(errors="replace"))
+
+    async def _head(
+        self, session: aiohttp.ClientSession, context: SimpleNamespace, seen: aiohttp.TraceRequestEndParams
+    ) -> None:
+        self._heard.append(str(seen.response.headers))
+
+    @property
+    def text(self) -> str:
+        return "\n".join(self._heard)
+
+
 class Browser:
     """Asks over HTTP and reads the events."""
 
-    def __init__(self, session: aiohttp.ClientSession, url: str) -> None:
-        self._session, self._url = session, url
+    def __init__(self, session: aiohttp.ClientSession, url: str, answers: Answers) -> None:
+        self._session, self._url, self.answers = session, url, answers
 
     async def ask(self, member: str, text: str = "hello", *, until: str = "", **more: Any) -> list[tuple[str, Any]]:
         """The events of one reply; with `until`, the tab is closed after the first event of that name."""
@@ -61,10 +86,8 @@ async def browsing(
     clock: VirtualClock,
     *,
     sandbox: SandboxSettings | None = None,
-    traced: Sequence[aiohttp.TraceConfig] = (),
     **env: str,
 ) -> AsyncIterator[tuple[Browser, Deployment]]:
-    """`traced` sees every request of the browser's."""
     async with deployment(folder, clock, sandbox=sandbox, env=env) as potluck:
 
         async def health() -> Readiness:
@@ -82,9 +105,10 @@ async def browsing(
         )
         url = await web.start()
         serving = asyncio.create_task(web.run())
+        heard = Answers()
         try:
-            async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(), trace_configs=list(traced)) as session:
-                yield Browser(session, url), potluck
+            async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(), trace_configs=[heard.trace]) as session:
+                yield Browser(session, url, heard), potluck
         finally:
             serving.cancel()
             await asyncio.wait([serving])

@@ -10,9 +10,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from types import SimpleNamespace
 
-import aiohttp
 import pytest
 from cryptography.fernet import Fernet
 from sqlalchemy import select
@@ -45,30 +43,6 @@ def pieces(key: str) -> Iterator[str]:
 
 def held_in(place: str, key: str) -> bool:
     return any(piece in place for piece in pieces(key))
-
-
-class Answers:
-    """All that the browser was answered, headers too."""
-
-    def __init__(self) -> None:
-        self.heard: list[str] = []
-        self.trace = aiohttp.TraceConfig()
-        self.trace.on_response_chunk_received.append(self._chunk)
-        self.trace.on_request_end.append(self._head)
-
-    async def _chunk(
-        self, session: aiohttp.ClientSession, context: SimpleNamespace, seen: aiohttp.TraceResponseChunkReceivedParams
-    ) -> None:
-        self.heard.append(seen.chunk.decode(errors="replace"))
-
-    async def _head(
-        self, session: aiohttp.ClientSession, context: SimpleNamespace, seen: aiohttp.TraceRequestEndParams
-    ) -> None:
-        self.heard.append(str(seen.response.headers))
-
-    @property
-    def text(self) -> str:
-        return "\n".join(self.heard)
 
 
 def files(folder: Path) -> str:
@@ -136,25 +110,26 @@ async def test_keys_appear_nowhere(tmp_path: Path, clock: VirtualClock, caplog: 
     sandbox = SandboxSettings(faults=Faults(rules=(FaultRule(fault="key_limit_402", account="cys"),)))
     potlucks = tmp_path / "potluck"
     potlucks.mkdir()
-    answers = Answers()
     env = {"openrouter_api_key": POOL, "log_level": "DEBUG"}
-    async with browsing(potlucks, clock, sandbox=sandbox, traced=[answers.trace], secret_key=OLD, **env) as (
+    async with browsing(potlucks, clock, sandbox=sandbox, secret_key=OLD, **env) as (
         browser,
         potluck,
     ):
         keys = await everything(browser, potluck)
         metrics = await browser.metrics()
+        answers = browser.answers.text
         shown = repr(potluck.running) + repr(vars(potluck.running.own_keys))
         while_it_runs = files(potlucks)
         sealed = await potluck.running.database.read(lambda core: core.scalars(select(own_keys.c.sealed)).all())
     said = rotated(potlucks, NEW, OLD)
     assert "3 keys are encrypted" in said
-    async with browsing(potlucks, clock, sandbox=sandbox, traced=[answers.trace], secret_key=f"{NEW},{OLD}", **env) as (
+    async with browsing(potlucks, clock, sandbox=sandbox, secret_key=f"{NEW},{OLD}", **env) as (
         browser,
         potluck,
     ):
         assert {*await kept(potluck)} <= {*keys}
         assert (await browser.member("ann").own_key())[1]["works"]
+        answers += browser.answers.text
         copy = tmp_path / "copy"
         copy.mkdir()
         with (
@@ -172,7 +147,7 @@ async def test_keys_appear_nowhere(tmp_path: Path, clock: VirtualClock, caplog: 
         "the database while it runs": while_it_runs,
         "the database": files(potlucks),
         "a copy of it": files(copy),
-        "answers": answers.text,
+        "answers": answers,
     }
     found = [(place, number) for place, text in places.items() for number, key in enumerate(keys) if held_in(text, key)]
     assert found == []
@@ -181,5 +156,5 @@ async def test_keys_appear_nowhere(tmp_path: Path, clock: VirtualClock, caplog: 
     assert held_in(f"x{POOL[20:40]}x", POOL)
     assert all(one in places["the database while it runs"] for one in sealed)
     assert not any(one in places["a copy of it"] for one in sealed), "sealed anew"
-    assert keys[-1][-4:] in answers.text
+    assert keys[-1][-4:] in answers
     assert Member("web", "ben").key in places["a copy of it"]

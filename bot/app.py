@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import secrets
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -14,11 +15,14 @@ from filelock import FileLock, Timeout
 from bot.clock import DAY, Clock, Instant, day_of
 from bot.conversation.answering import Answering
 from bot.conversation.lessons import Lessons
+from bot.conversation.own_lane import OwnLane
 from bot.conversation.service import ConversationService
 from bot.errors import FailureKind, PotluckError, StorageError
 from bot.openrouter.account import Account
 from bot.openrouter.client import OpenRouter
+from bot.openrouter.linking import site
 from bot.openrouter.models import Models
+from bot.own_keys import OwnKeys
 from bot.quota.ledger import Caps, PoolId
 from bot.quota.line import FairLine, FirstCome
 from bot.quota.scheduler import Scheduler
@@ -30,6 +34,7 @@ from bot.settings import Settings
 from bot.storage.catalogue import SqlCatalogues
 from bot.storage.database import Database
 from bot.storage.held import SqlHeldQuestions
+from bot.storage.keys import SqlKeys
 from bot.storage.ledger import SqlLedger
 from bot.storage.migration import migrate
 from bot.storage.terms import SqlTerms
@@ -66,6 +71,7 @@ class Service:
     conversations: ConversationService
     account: Account
     models: Models
+    own_keys: OwnKeys
     metrics: Metrics
     upstream: str
     """The base URL requests go to."""
@@ -130,6 +136,16 @@ async def service(
             client=client, scheduler=scheduler, models=models, clock=clock, learn_rpd=settings.pool_rpd is None
         )
         await _first_look(account, models)
+        vault = secret.vault()
+        own_keys = OwnKeys(
+            kept=SqlKeys(database, clock, vault),
+            vault=vault,
+            client=client,
+            page=site(upstream),
+            clock=clock,
+            entropy=secrets.token_bytes,
+        )
+        await own_keys.open()
         shelf = Shelf(models=models, chain=Chain.of(settings.free_models), clock=clock)
         transcripts = SqlTranscripts(database, clock)
         conversations = ConversationService(
@@ -138,6 +154,16 @@ async def service(
                 model=client,
                 shelf=shelf,
                 lessons=Lessons(scheduler=scheduler, shelf=shelf, account=account, clock=clock),
+                transcripts=transcripts,
+                clock=clock,
+                pseudonym=secret.pseudonym(),
+                metrics=metrics,
+            ),
+            own_lane=OwnLane(
+                accounts=own_keys,
+                ledger=ledger,
+                scheduler=scheduler,
+                shelf=shelf,
                 transcripts=transcripts,
                 clock=clock,
                 pseudonym=secret.pseudonym(),
@@ -168,6 +194,7 @@ async def service(
             conversations=conversations,
             account=account,
             models=models,
+            own_keys=own_keys,
             metrics=metrics,
             upstream=upstream,
             recovered=recovered,

@@ -3,6 +3,7 @@
 PotluckError
 ├── SettingsError              a variable is missing or wrong: names it, its fault and the fix
 ├── StorageError               the database cannot be used as it is
+├── LinkError                  an account of a member's could not be linked: `fault` says why
 ├── ReplyError                 ends one message; `code` is what the outside sees, `resets_at` when it works again
 │   ├── Refused                a rule of ours: nothing was sent, nothing was charged
 │   ├── AnswerFailed           OpenRouter or the model
@@ -92,6 +93,12 @@ FailureReason: TypeAlias = Literal[
     "reasoning_only",
     "length",
     "bad_request",
+    "pasted_key",
+    "own_key_refused",
+    "own_key_day",
+    "own_key_minute",
+    "own_key_credit",
+    "own_key_privacy",
 ]
 """Finer than an `AnswerCode`, for words that say more. Where a reason has none of its own the code's stand."""
 
@@ -139,6 +146,18 @@ class InternalError(ReplyError):
 
     def __init__(self) -> None:
         super().__init__("internal")
+
+
+LinkFault: TypeAlias = Literal["no_link", "wrong_code", "not_a_code", "not_a_key", "key_refused", "unreachable"]
+"""Why an account could not be linked."""
+
+
+class LinkError(PotluckError):
+    """An account was not linked, and nothing was kept of what was brought."""
+
+    def __init__(self, fault: LinkFault) -> None:
+        super().__init__(fault)
+        self.fault: LinkFault = fault
 
 
 class FailureKind(StrEnum):

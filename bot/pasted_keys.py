@@ -12,6 +12,11 @@ _KEY = re.compile(r"sk-or-(?:v\d+-)?[0-9a-z]{24,}", re.IGNORECASE)
 ends (`sk-or-v1-au7...890`) and a placeholder in words are none."""
 
 
+def is_key(text: str) -> bool:
+    """True: it looks like a key, and is nothing else."""
+    return _KEY.fullmatch(text) is not None
+
+
 def holds_key(text: str) -> bool:
     """True: something in it could be a key."""
     return _KEY.search(_DASHES.sub("-", _UNSEEN.sub("", text))) is not None

@@ -6,6 +6,8 @@ from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, TypeAlias
 
+from pydantic import SecretStr
+
 from bot.clock import Instant
 from bot.messages import (
     CommunityId,
@@ -193,6 +195,53 @@ class Conversations(Protocol):
 
     async def give_up(self, ticket: TicketId) -> bool:
         """Drop a held question. False: there is none under this ticket."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyShown:
+    """What may be shown of a key that is kept."""
+
+    last_four: str
+    """Empty: the key is too short to show any of it, or cannot be read."""
+    linked_at: Instant
+    works: bool = True
+    """False: OpenRouter refused it when it was last used, or it cannot be read any more."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkOpened:
+    """Where a member says yes, and until when the code shown there is taken."""
+
+    link: str
+    expires_at: Instant
+
+
+class KeyLinks(Protocol):
+    """Linking a member's own OpenRouter account: `bot.own_keys.OwnKeys` is the one. For private places only."""
+
+    async def start(self, member: Member) -> LinkOpened:
+        """A new link, in place of the one that was open."""
+        ...
+
+    async def finish(self, member: Member, pasted: str) -> KeyShown:
+        """Exchange the pasted code for a key, check it and keep it. A link serves for one code.
+
+        Raises:
+            LinkError: nothing was kept, and what was kept before still is.
+        """
+        ...
+
+    async def paste(self, member: Member, pasted: SecretStr) -> KeyShown:
+        """Check a key and keep it. Raises as `finish`."""
+        ...
+
+    async def shown(self, member: Member) -> KeyShown | None:
+        """What is linked; None: nothing."""
+        ...
+
+    async def remove(self, member: Member) -> bool:
+        """Forget the member's key and open link at once. False: there was no key."""
         ...
 
 

@@ -280,6 +280,33 @@ _REASONS: Mapping[FailureReason, _Reason] = {
         why="That is a fault of Potluck's, not yours.",
         advice="Try again in other words; if it stays, tell whoever runs this Potluck.",
     ),
+    "pasted_key": _Reason(
+        what="That message holds an OpenRouter key, so it was neither kept nor sent on.",
+        why="Others may have seen it here.",
+        advice="Delete it in your key settings at OpenRouter now, then link your account in private instead.",
+    ),
+    "own_key_refused": _Reason(
+        what="OpenRouter no longer accepts the key of your own account.",
+        why="It was deleted, has run out, or cannot be read here any more.",
+        advice="Remove it to go back to the pool, or link your account again.",
+    ),
+    "own_key_day": _Reason(
+        what="Your own account has used up its free requests of the day.",
+        advice="Wait until then, or remove your key to go back to the pool.",
+    ),
+    "own_key_minute": _Reason(
+        what="Your own account has used up its free requests of the minute.",
+        advice="Try again in a minute.",
+    ),
+    "own_key_credit": _Reason(
+        what="Your own account has no credit left for this, or its key has reached its limit.",
+        why="It is your account at OpenRouter that says so, not the pool.",
+        advice="Add credit or raise the limit there, or remove your key to go back to the pool.",
+    ),
+    "own_key_privacy": _Reason(
+        what="The privacy settings of your own account shut out the models this needs.",
+        advice="Change them at OpenRouter, or remove your key to go back to the pool.",
+    ),
 }
 
 _SHUT: Mapping[str, _Reason] = {

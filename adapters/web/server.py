@@ -12,10 +12,11 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from adapters.web.chat import Chat
 from adapters.web.inbound import BODY_MAX
+from adapters.web.own_key import OwnKeyPages
 from adapters.web.pool import PoolFeed
 from adapters.web.security import COOKIE, SESSION_SECONDS, Guard, add_headers, is_loopback
 from bot.clock import Clock
-from bot.ports import Conversations
+from bot.ports import Conversations, KeyLinks
 
 HERE = Path(__file__).parent
 CLOSE_SECONDS = 2.0
@@ -34,7 +35,7 @@ class WebAdapter:
     """Potluck in a browser. Satisfies `bot.ports.Adapter`.
 
     `sandbox_members` are the names the page seats side by side while the sandbox stands in for OpenRouter, so
-    that sharing can be seen.
+    that sharing can be seen. Without `own_keys` nobody can link an account of their own.
     """
 
     name = "web"
@@ -52,6 +53,7 @@ class WebAdapter:
         sandbox_members: Sequence[str] = ("Ann", "Ben", "Cy"),
         retain_messages_days: int = 30,
         retain_counts_days: int = 60,
+        own_keys: KeyLinks | None = None,
     ) -> None:
         if token is None and not is_loopback(host):
             raise ValueError("without a token the page may listen on this machine only")
@@ -61,6 +63,7 @@ class WebAdapter:
         self._days = {"messages": retain_messages_days, "counts": retain_counts_days}
         self._guard = Guard(token=token, clock=clock)
         self._chat = Chat(conversations=conversations, clock=clock)
+        self._own_key = None if own_keys is None else OwnKeyPages(own_keys)
         self._pool = PoolFeed(conversations=conversations, clock=clock)
         self._templates = Environment(
             loader=FileSystemLoader(HERE / "templates"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
@@ -75,7 +78,8 @@ class WebAdapter:
         """
         app = web.Application(client_max_size=BODY_MAX, middlewares=[self._guard.middleware])
         app.on_response_prepare.append(add_headers)
-        app.add_routes([*self._routes(), *self._chat.routes(), *self._pool.routes()])
+        own_key = () if self._own_key is None else self._own_key.routes()
+        app.add_routes([*self._routes(), *self._chat.routes(), *self._pool.routes(), *own_key])
         # A client that goes away cancels its handler: that is what stops its answer.
         runner = web.AppRunner(app, handler_cancellation=True, access_log=None, shutdown_timeout=CLOSE_SECONDS)
         await runner.setup()
@@ -121,7 +125,9 @@ class WebAdapter:
 
     async def _index(self, request: web.Request) -> web.Response:
         sandbox = self._conversations.pool().sandbox
-        return self._page("index.html", sandbox=sandbox, members=self._seats if sandbox else ())
+        return self._page(
+            "index.html", sandbox=sandbox, members=self._seats if sandbox else (), own_keys=self._own_key is not None
+        )
 
     async def _privacy(self, request: web.Request) -> web.Response:
         return self._page("privacy.html", sandbox=self._conversations.pool().sandbox, days=self._days)

@@ -13,10 +13,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
-from typing import TypeVar, assert_never
+from typing import assert_never
 
 from bot.clock import Clock
 from bot.conversation.context import Asking, Context, QuestionTooLongError, build, needed
@@ -36,8 +36,7 @@ from bot.routing.router import Needs, Route
 from bot.routing.shelf import Shelf
 from bot.telemetry.logs import logger
 from bot.telemetry.metrics import Metrics
-
-T = TypeVar("T")
+from bot.to_the_end import to_the_end
 
 log = logger(__name__)
 
@@ -251,7 +250,7 @@ class Answering:
         except ReplyError:  # what was asked for rests now
             return None
         claim = self._claim(exchange, route)
-        other = await _to_the_end(self._scheduler.retry(lease, _failed(failure), claim))
+        other = await to_the_end(self._scheduler.retry(lease, _failed(failure), claim))
         if other is None:
             return None
         self._second_attempts.spend()
@@ -299,22 +298,6 @@ class Answering:
         except Exception as error:
             # The answer has been shown. The lease stays open, and counts as spent when the service next starts.
             log.error("a lease could not be settled", extra={"action": "settle", "error": repr(error)})
-
-
-async def _to_the_end(work: Coroutine[None, None, T]) -> T:
-    """The result, also if the caller is cancelled meanwhile: then its next wait ends as cancelled.
-
-    For what changes hands. A lease that is given while nobody takes it would stay open for good.
-    """
-    working, cancelled = asyncio.ensure_future(work), False
-    while not working.done():
-        try:
-            await asyncio.shield(working)
-        except asyncio.CancelledError:
-            cancelled = True
-    if cancelled and (me := asyncio.current_task()) is not None:
-        me.cancel()
-    return working.result()
 
 
 def _failed(failure: UpstreamFailure) -> Outcome:

@@ -103,6 +103,23 @@ def reply_error(failure: UpstreamFailure, *, day_resets_at: Instant) -> ReplyErr
     return AnswerFailed(meaning.code, resets_at=failure.retry_at, reason=reason)
 
 
+def own_error(failure: UpstreamFailure, *, day_resets_at: Instant) -> ReplyError:
+    """The same where the account is the member's own, so that what is wrong with it is the member's to see to."""
+    match failure.kind:
+        case FailureKind.BAD_KEY:
+            return AnswerFailed("bad_key", reason="own_key_refused")
+        case FailureKind.ACCOUNT_DAILY:
+            return AnswerFailed("upstream_busy", resets_at=failure.retry_at or day_resets_at, reason="own_key_day")
+        case FailureKind.ACCOUNT_MINUTE:
+            return AnswerFailed("upstream_busy", resets_at=failure.retry_at, reason="own_key_minute")
+        case FailureKind.NEGATIVE_BALANCE | FailureKind.KEY_LIMIT:
+            return AnswerFailed("out_of_credit", reason="own_key_credit")
+        case FailureKind.NO_ENDPOINTS if failure.route == "data_policy":
+            return AnswerFailed("no_route", reason="own_key_privacy")
+        case _:
+            return reply_error(failure, day_resets_at=day_resets_at)
+
+
 def for_the_operator(failure: UpstreamFailure) -> str:
     """A line for the log."""
     return _DATA_POLICY if failure.route == "data_policy" else _MEANINGS[failure.kind].operator

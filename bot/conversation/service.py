@@ -17,8 +17,9 @@ from bot.conversation.context import tokens
 from bot.conversation.exchange import Exchange
 from bot.conversation.held import HeldQuestions
 from bot.conversation.holding import Holding
+from bot.conversation.own_lane import OwnLane
 from bot.conversation.transcripts import Transcripts
-from bot.errors import InternalError, Refused, ReplyError, Stopped
+from bot.errors import AnswerFailed, InternalError, Refused, ReplyError, Stopped
 from bot.messages import (
     CommunityId,
     ConversationId,
@@ -34,6 +35,7 @@ from bot.messages import (
     Share,
     TicketId,
 )
+from bot.pasted_keys import holds_key
 from bot.ports import PoolView, Turn
 from bot.quota.scheduler import Scheduler
 from bot.quota.terms import Terms, TermsStore
@@ -51,6 +53,7 @@ class ConversationService:
         self,
         *,
         answering: Answering,
+        own_lane: OwnLane,
         scheduler: Scheduler,
         transcripts: Transcripts,
         held: HeldQuestions,
@@ -60,6 +63,7 @@ class ConversationService:
         sandbox: bool,
     ) -> None:
         self._answering, self._scheduler, self._transcripts = answering, scheduler, transcripts
+        self._own_lane = own_lane
         self._terms, self._metrics, self._sandbox = terms, metrics, sandbox
         self._exchanges: dict[tuple[ConversationId, Member], list[Exchange]] = {}
         """Per conversation and member: the one under way, and the one that gathers what comes meanwhile."""
@@ -79,7 +83,9 @@ class ConversationService:
         self._handling.add(message.id)
         self._metrics.messages.labels(platform=message.author.platform).inc()
         try:
-            exchange = self._gather(message, self._answering.route(message))
+            _refuse_a_key(message)
+            own = self._own_lane.takes(message.author)
+            exchange = self._gather(message, (self._own_lane if own else self._answering).route(message))
         except ReplyError as error:
             self._handling.discard(message.id)
             yield self._failed(message, error)
@@ -229,7 +235,10 @@ class ConversationService:
         first = exchange.first
         ending: Ending | None
         try:
-            ending = await self._answering.answer(exchange, again=held)
+            if self._own_lane.takes(first.author):
+                ending = await self._own_lane.answer(exchange)
+            else:
+                ending = await self._answering.answer(exchange, again=held)
         except asyncio.CancelledError:
             ending = self._failed(first, Stopped(), exchange)
         except ReplyError as error:
@@ -251,3 +260,13 @@ class ConversationService:
         share = self._scheduler.share(message.author, message.community)
         may_hold = error.code == "daily_share_spent" and not message.hold and self._holding.may_hold(message.author)
         return Failed(error=error, share=share, partial=bool(exchange and exchange.text), may_hold=may_hold)
+
+
+def _refuse_a_key(message: IncomingMessage) -> None:
+    """A key that somebody wrote into a message goes no further: from here on the text is kept, sent and looked at.
+
+    Raises:
+        AnswerFailed: there is one.
+    """
+    if any(holds_key(part) for part in (message.text, message.author_name, message.conversation, message.model or "")):
+        raise AnswerFailed("bad_key", reason="pasted_key")

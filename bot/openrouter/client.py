@@ -11,6 +11,7 @@ import asyncio
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import suppress
+from copy import copy
 from dataclasses import dataclass
 from datetime import UTC
 from decimal import Decimal
@@ -21,6 +22,7 @@ from urllib.parse import quote
 import aiohttp
 import httpx
 from httpx_aiohttp import AiohttpTransport
+from pydantic import SecretStr
 
 from bot.clock import Clock
 from bot.errors import FailureKind, UpstreamFailure
@@ -112,8 +114,7 @@ class OpenRouter:
         referer: str | None = None,
         title: str = "Potluck",
     ) -> None:
-        if not (api_key and api_key.isascii() and api_key.isprintable() and " " not in api_key):
-            raise ValueError("an API key is one word of printable ASCII")
+        _one_word(api_key)
         self.ahead: float | None = None
         """Seconds by which this machine's clock is ahead of OpenRouter's, by the last answer to `key` or `models`;
         None: it named no time. It names whole seconds, and was on its way: half a second and half of that are unsure.
@@ -211,6 +212,30 @@ class OpenRouter:
         """The models that this key's account may use as its privacy and guardrail settings are, as `key` otherwise."""
         return await self._get("/models/user", wire.model_list)
 
+    async def exchange_code(self, code: str, verifier: str) -> SecretStr:
+        """The key of a member who said yes to a link (`bot.openrouter.linking`). Sends no key along.
+
+        Raises:
+            UpstreamFailure: as `key`. With a status of 400 to 404 the code was wrong, used or too old.
+        """
+        wanted = {"code": code, "code_verifier": verifier, "code_challenge_method": "S256"}
+        headers = {name: value for name, value in self._headers.items() if name != "Authorization"}
+        headers["Content-Type"] = "application/json"
+        request = httpx.Request("POST", self._base + "/auth/keys", headers=headers, content=wire.encoded(wanted))
+        return await self._told(request, wire.exchanged_key)
+
+    def with_key(self, api_key: SecretStr) -> OpenRouter:
+        """The same API by another key, over the same connections: it ends with this one, and is not to be closed.
+
+        Raises:
+            ValueError: as for a new one.
+        """
+        other = copy(self)
+        key = _one_word(api_key.get_secret_value())
+        other._failures = Failures(clock=self._clock, secret=key)
+        other._headers = self._headers | {"Authorization": f"Bearer {key}"}
+        return other
+
     async def generation(self, generation: str) -> Generation | None:
         """What became of an answer and what it cost, as `key` otherwise.
 
@@ -280,7 +305,9 @@ class OpenRouter:
         return self._failures.of_answer(response.status_code, response.headers, body[:ERROR_MAX])
 
     async def _get(self, path: str, read: Callable[[object], T]) -> T:
-        request = httpx.Request("GET", self._base + path, headers=self._headers)
+        return await self._told(httpx.Request("GET", self._base + path, headers=self._headers), read)
+
+    async def _told(self, request: httpx.Request, read: Callable[[object], T]) -> T:
         try:
             async with asyncio.timeout(self._deadlines.idle):
                 asked_at = self._clock.now()
@@ -307,6 +334,12 @@ class OpenRouter:
             except wire.Unreadable:
                 failure = self._failures.of_answer(200, response.headers, bytes(body[:ERROR_MAX]))
         raise failure
+
+
+def _one_word(api_key: str) -> str:
+    if not (api_key and api_key.isascii() and api_key.isprintable() and " " not in api_key):
+        raise ValueError("an API key is one word of printable ASCII")
+    return api_key
 
 
 def _tls(base_url: str) -> ssl.SSLContext:

@@ -12,8 +12,9 @@ import re
 from urllib.parse import urlencode
 
 SITE = "https://openrouter.ai/auth"
-LINK_SECONDS = 1200.0
-"""How long a link waits for its code: ten minutes to open it, and the ten the code is good for."""
+LINK_SECONDS = 600.0
+"""How long a link waits for its code, which itself is good for as long."""
+_API = "/api/v1"
 _CODE = re.compile(r"[A-Za-z0-9._~-]{6,256}")
 
 
@@ -33,9 +34,15 @@ def challenge(of: str) -> str:
     return _text(hashlib.sha256(of.encode()).digest())
 
 
-def link(of: str) -> str:
+def site(base_url: str) -> str:
+    """The page's address, for an API at `base_url`: beside it, where it is laid out as OpenRouter's."""
+    base = base_url.rstrip("/")
+    return f"{base.removesuffix(_API)}/auth" if base.endswith(_API) else SITE
+
+
+def link(of: str, *, page: str = SITE) -> str:
     """The page where the member says yes, for a verifier."""
-    return f"{SITE}?{urlencode({'code_challenge': challenge(of), 'code_challenge_method': 'S256'})}"
+    return f"{page}?{urlencode({'code_challenge': challenge(of), 'code_challenge_method': 'S256'})}"
 
 
 def code(pasted: str) -> str | None:

@@ -14,6 +14,8 @@ from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from types import MappingProxyType
 
+from pydantic import SecretStr
+
 from bot.clock import Instant
 from bot.messages import ModelId, Usage
 from bot.ports import ChatRequest
@@ -27,6 +29,8 @@ USD_MAX = Decimal(1_000_000)
 USD_MIN = Decimal("1e-12")
 """What a smaller cost counts as: still no zero, and a number that can be written out."""
 
+KEY_MAX = 512
+"""Characters of a key. One is 73."""
 BALANCE_MAX = Decimal(1_000_000_000)
 """USD. What an account has or owes is no more; a larger number could not be calculated with."""
 
@@ -182,6 +186,18 @@ class KeyInfo:
     """What the key may still spend; None also where the key has no cap."""
     is_free_tier: bool | None
     """The account has never bought credits."""
+
+
+def exchanged_key(document: object) -> SecretStr:
+    """The answer of `POST /auth/keys`.
+
+    Raises:
+        Unreadable: it holds no key.
+    """
+    key = text(mapping(document).get("key"))
+    if not (0 < len(key) <= KEY_MAX and key.isascii() and key.isprintable() and " " not in key):
+        raise Unreadable
+    return SecretStr(key)
 
 
 def key_info(document: object) -> KeyInfo:

@@ -4,6 +4,9 @@ Before a request is sent it is reserved, in one transaction, under the minute's 
 settled exactly once. What was sent is spent, whatever came of it; what was never sent is released. A lease found
 open at start was cut by a crash and counts as spent.
 
+A lease of another lane than the free one is opened aside: the same book and the same promise that a message is
+handled once, but no unit of the pool's minute and day, none of the member's, and no event of the day.
+
 `bot.storage.ledger` keeps it in SQL, `bot.quota.memory` in memory for simulations; one contract suite holds both.
 """
 
@@ -76,6 +79,11 @@ class Lease:
     attempt: int = 1
     """The first of its turn or the second."""
 
+    @property
+    def aside(self) -> bool:
+        """It took nothing from the pool."""
+        return self.lane != "free"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MinuteFull:
@@ -95,6 +103,7 @@ class AlreadyHandled:
 
 
 Reserved: TypeAlias = Lease | MinuteFull | DaySpent | AlreadyHandled
+Aside: TypeAlias = Lease | AlreadyHandled
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,11 +141,26 @@ class NoAttemptLeftError(Exception):
     """A third attempt was asked for: a fault of the program."""
 
 
+class NotAsideError(Exception):
+    """A lease of the free lane was to be opened without a unit: a fault of the program."""
+
+
 class Ledger(Protocol):
     """See the module. Every method is one transaction."""
 
     async def reserve(self, claim: Claim, caps: Caps, events: Sequence[DayEvent] = ()) -> Reserved:
         """Take one unit of the minute, the day and the member, and keep the events; or none of them."""
+        ...
+
+    async def open_aside(self, claim: Claim) -> Aside:
+        """A lease that takes nothing from the pool, for a lane that does not draw on it.
+
+        It is settled and released as any other; nothing of the pool's or the member's day comes of that either, and it
+        has no second attempt.
+
+        Raises:
+            NotAsideError: the claim is for the free lane.
+        """
         ...
 
     async def settle(self, lease: Lease, outcome: Outcome, events: Sequence[DayEvent] = ()) -> None:
@@ -157,7 +181,7 @@ class Ledger(Protocol):
 
         Raises:
             LeaseNotOpenError: it is closed already.
-            NoAttemptLeftError: it is a second attempt itself.
+            NoAttemptLeftError: it is a second attempt itself, or was opened aside.
         """
         ...
 
@@ -194,6 +218,7 @@ class Ledger(Protocol):
     async def recover(self) -> int:
         """Close the leases a crash left open: the pool's units stay spent, the members' are given back.
 
-        Returns how many there were. Call it before anything else, once.
+        What was opened aside took none, so none comes back. Returns how many there were. Call it before anything else,
+        once.
         """
         ...

@@ -12,6 +12,7 @@ from bot.quota.events import DayEvent, asked, cut_off
 from bot.quota.history import Ask
 from bot.quota.ledger import (
     AlreadyHandled,
+    Aside,
     Caps,
     Claim,
     DaySpent,
@@ -20,6 +21,7 @@ from bot.quota.ledger import (
     LeaseNotOpenError,
     MinuteFull,
     NoAttemptLeftError,
+    NotAsideError,
     Outcome,
     PoolId,
     Reserved,
@@ -58,8 +60,27 @@ class MemoryLedger:
         day = day_of(now)
         if denied := self._denied(pool, now, caps):
             return denied
-        if any(message in self._handled for message in claim.question.messages):
+        lease = self._first(claim, now)
+        if lease is None:
             return AlreadyHandled()
+        self._start(lease, claim)
+        pool.taken[day, claim.member] += 1
+        self._keep(claim.pool, events)
+        return lease
+
+    async def open_aside(self, claim: Claim) -> Aside:
+        if claim.lane == "free":
+            raise NotAsideError
+        lease = self._first(claim, self._clock.now())
+        if lease is None:
+            return AlreadyHandled()
+        self._open[lease.id] = (lease, claim)
+        return lease
+
+    def _first(self, claim: Claim, now: Instant) -> Lease | None:
+        """The first lease of a new turn; None: one of its messages has had one."""
+        if any(message in self._handled for message in claim.question.messages):
+            return None
         self._number += 1
         lease = Lease(
             id=LeaseId(self._number),
@@ -67,22 +88,19 @@ class MemoryLedger:
             member=claim.member,
             community=claim.question.community,
             turn=TurnId(self._number),
-            day=day,
+            day=day_of(now),
             reserved_at=now,
             lane=claim.lane,
             model=claim.model,
         )
-        self._start(lease, claim)
-        pool.taken[day, claim.member] += 1
         self._handled |= dict.fromkeys(claim.question.messages, lease.id)
-        self._keep(claim.pool, events)
         return lease
 
     async def retry(
         self, lease: Lease, outcome: Outcome, claim: Claim, caps: Caps, events: Sequence[DayEvent] = ()
     ) -> Lease | MinuteFull | DaySpent:
-        if lease.attempt != 1:
-            raise NoAttemptLeftError(f"lease {lease.id} was the second attempt")
+        if lease.attempt != 1 or lease.aside:
+            raise NoAttemptLeftError(f"lease {lease.id} has no second attempt")
         now = self._clock.now()
         if day_of(now) != lease.day:
             return DaySpent()
@@ -119,9 +137,10 @@ class MemoryLedger:
     async def release(self, lease: Lease, events: Sequence[DayEvent] = ()) -> None:
         claim = self._close(lease)
         self._keep(lease.pool, events)
-        pool = self._pools[lease.pool]
-        pool.window.drop(lease.reserved_at, lease.member)
-        pool.used[lease.day] -= 1
+        if not lease.aside:
+            pool = self._pools[lease.pool]
+            pool.window.drop(lease.reserved_at, lease.member)
+            pool.used[lease.day] -= 1
         self._give_back(lease)
         if lease.attempt == 1:
             for message in claim.question.messages:
@@ -157,8 +176,9 @@ class MemoryLedger:
         cut = list(self._open.values())
         for lease, claim in cut:
             self._close(lease)
-            self._give_back(lease)
-            self._keep(lease.pool, cut_off(lease.member, claim.question.community, lease.reserved_at))
+            if not lease.aside:
+                self._give_back(lease)
+                self._keep(lease.pool, cut_off(lease.member, claim.question.community, lease.reserved_at))
         return len(cut)
 
     def _close(self, lease: Lease) -> Claim:
@@ -167,5 +187,7 @@ class MemoryLedger:
         return self._open.pop(lease.id)[1]
 
     def _give_back(self, lease: Lease) -> None:
+        if lease.aside:
+            return
         taken = self._pools[lease.pool].taken
         taken[lease.day, lease.member] = max(0, taken[lease.day, lease.member] - 1)

@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from pydantic import SecretStr
 from sqlalchemy import Connection, delete, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
-from bot.clock import Clock, Instant
+from bot.clock import Clock
 from bot.messages import CommunityId, Member
+from bot.ports import KeyShown
 from bot.storage.database import Database
 from bot.storage.ledger import instant, microseconds
 from bot.storage.tables import own_keys
-from bot.vault import Vault, last_four
+from bot.vault import Vault, VaultError, last_four
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KeyShown:
-    """What may be shown of a key that is kept."""
-
-    last_four: str
-    linked_at: Instant
+_MEMBER = "member "
 
 
 class SqlKeys:
@@ -50,11 +43,22 @@ class SqlKeys:
         return None if sealed is None else self._vault.open(name, sealed)
 
     async def show(self, owner: Member | CommunityId) -> KeyShown | None:
-        """What may be shown of it. Raises as `get`."""
-        key = await self.get(owner)
-        wanted = select(own_keys.c.linked_at).where(own_keys.c.owner == _name(owner))
-        at = await self._database.read(lambda connection: connection.scalar(wanted))
-        return None if key is None or at is None else KeyShown(last_four=last_four(key), linked_at=instant(at))
+        """What may be shown of it; of one that does not open, only that it is there."""
+        wanted = select(own_keys.c.sealed, own_keys.c.linked_at).where(own_keys.c.owner == _name(owner))
+        row = await self._database.read(lambda connection: connection.execute(wanted).first())
+        if row is None:
+            return None
+        try:
+            shown = last_four(self._vault.open(_name(owner), row.sealed))
+        except VaultError:
+            return KeyShown(last_four="", linked_at=instant(row.linked_at), works=False)
+        return KeyShown(last_four=shown, linked_at=instant(row.linked_at))
+
+    async def members(self) -> set[Member]:
+        """Who has one."""
+        wanted = select(own_keys.c.owner).where(own_keys.c.owner.startswith(_MEMBER))
+        names = await self._database.read(lambda connection: connection.scalars(wanted).all())
+        return {Member.parse(name.removeprefix(_MEMBER)) for name in names}
 
     async def remove(self, owner: Member | CommunityId) -> bool:
         """Forget it at once; needs no key of `SECRET_KEY`. False: there was none."""
@@ -79,4 +83,4 @@ class SqlKeys:
 
 
 def _name(owner: Member | CommunityId) -> str:
-    return f"member {owner.key}" if isinstance(owner, Member) else f"community {owner}"
+    return f"{_MEMBER}{owner.key}" if isinstance(owner, Member) else f"community {owner}"

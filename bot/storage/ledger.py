@@ -28,6 +28,7 @@ from bot.quota.history import Ask
 from bot.quota.ledger import (
     WINDOW,
     AlreadyHandled,
+    Aside,
     Caps,
     Claim,
     DaySpent,
@@ -36,6 +37,7 @@ from bot.quota.ledger import (
     LeaseNotOpenError,
     MinuteFull,
     NoAttemptLeftError,
+    NotAsideError,
     Outcome,
     PoolId,
     Reserved,
@@ -145,8 +147,12 @@ _GIVE_MEMBER_BACK = Prepared(
 class _NotReserved(Exception):
     """Undoes the transaction and carries the reason out of it."""
 
-    def __init__(self, reason: Reserved) -> None:
+    def __init__(self, reason: MinuteFull | DaySpent) -> None:
         self.reason = reason
+
+
+class HandledError(Exception):
+    """One of a claim's messages has had its lease. Undoes the transaction."""
 
 
 class SqlLedger:
@@ -169,56 +175,26 @@ class SqlLedger:
             return await self._database.write(unit)
         except _NotReserved as refusal:
             return refusal.reason
+        except HandledError:
+            return AlreadyHandled()
 
     def _reserve(self, connection: Connection, claim: Claim, caps: Caps) -> Lease:
         now = self._clock.now()
-        at, day, member, question = microseconds(now), day_of(now), claim.member.key, claim.question
         number = _take_unit(connection, claim.pool, now, caps)
-        _CHARGE_MEMBER(connection, pool=claim.pool, day=day, member=member)
-        turn = _ADD_TURN(
-            connection,
-            message=question.messages[0],
-            conversation=question.conversation,
-            community=question.community,
-            member=member,
-            author_name=question.author_name,
-            question=question.text,
-            asked_at=microseconds(question.asked_at),
-        )
-        assert turn is not None
-        for message in question.messages:
-            if _ADD_HANDLED(connection, message=message, turn=turn[0], handled_at=at) is None:
-                raise _NotReserved(AlreadyHandled())
-        lease = _ADD_LEASE(
-            connection,
-            pool=claim.pool,
-            number=number,
-            day=day,
-            member=member,
-            turn=turn[0],
-            attempt=1,
-            lane=claim.lane,
-            model=claim.model,
-            reserved_at=at,
-        )
-        assert lease is not None
-        return Lease(
-            id=LeaseId(lease[0]),
-            pool=claim.pool,
-            member=claim.member,
-            community=question.community,
-            turn=TurnId(turn[0]),
-            day=day,
-            reserved_at=now,
-            lane=claim.lane,
-            model=claim.model,
-        )
+        _CHARGE_MEMBER(connection, pool=claim.pool, day=day_of(now), member=claim.member.key)
+        return _first(connection, claim, now, number)
+
+    async def open_aside(self, claim: Claim) -> Aside:
+        try:
+            return await self._database.write(lambda connection: open_aside(connection, claim, self._clock.now()))
+        except HandledError:
+            return AlreadyHandled()
 
     async def retry(
         self, lease: Lease, outcome: Outcome, claim: Claim, caps: Caps, events: Sequence[DayEvent] = ()
     ) -> Lease | MinuteFull | DaySpent:
-        if lease.attempt != 1:
-            raise NoAttemptLeftError(f"lease {lease.id} was the second attempt")
+        if lease.attempt != 1 or lease.aside:
+            raise NoAttemptLeftError(f"lease {lease.id} has no second attempt")
 
         def unit(connection: Connection) -> Lease:
             second = self._retry(connection, lease, outcome, claim, caps)
@@ -228,9 +204,7 @@ class SqlLedger:
         try:
             return await self._database.write(unit)
         except _NotReserved as refusal:
-            if isinstance(refusal.reason, MinuteFull | DaySpent):
-                return refusal.reason
-            raise
+            return refusal.reason
 
     def _retry(self, connection: Connection, lease: Lease, outcome: Outcome, claim: Claim, caps: Caps) -> Lease:
         now = self._clock.now()
@@ -255,67 +229,17 @@ class SqlLedger:
 
     async def settle(self, lease: Lease, outcome: Outcome, events: Sequence[DayEvent] = ()) -> None:
         def unit(connection: Connection) -> None:
-            self._settle(connection, lease, outcome)
+            settle(connection, lease, outcome, self._clock.now())
             _keep(connection, lease.pool, events)
 
         await self._database.write(unit)
-
-    def _settle(self, connection: Connection, lease: Lease, outcome: Outcome) -> None:
-        at = microseconds(self._clock.now())
-        _close(connection, lease, outcome, at)
-        _END_TURN(
-            connection,
-            turn_id=lease.turn,
-            answer=outcome.answer,
-            whole=int(outcome.whole),
-            model=outcome.model,
-            prompt_tokens=outcome.usage.prompt_tokens,
-            completion_tokens=outcome.usage.completion_tokens,
-            ended_at=at,
-        )
-        if outcome.give_back:
-            self._give_back(connection, lease)
-
-    def _give_back(self, connection: Connection, lease: Lease) -> None:
-        _GIVE_MEMBER_BACK(connection, in_pool=lease.pool, on_day=lease.day, of_member=lease.member.key)
 
     async def release(self, lease: Lease, events: Sequence[DayEvent] = ()) -> None:
         def unit(connection: Connection) -> None:
-            self._release(connection, lease)
+            release(connection, lease, self._clock.now())
             _keep(connection, lease.pool, events)
 
         await self._database.write(unit)
-
-    def _release(self, connection: Connection, lease: Lease) -> None:
-        at = microseconds(self._clock.now())
-        closed = _CLOSE(
-            connection,
-            lease=lease.id,
-            settled_at=at,
-            outcome="released",
-            generation=None,
-            cost_usd=None,
-            turn=None,
-        )
-        if closed is None:
-            raise LeaseNotOpenError(f"lease {lease.id} is closed already")
-        connection.execute(update(pools).where(pools.c.id == lease.pool).values(started=pools.c.started - 1))
-        connection.execute(
-            update(pool_days)
-            .where(pool_days.c.pool == lease.pool, pool_days.c.day == lease.day)
-            .values(used=pool_days.c.used - 1)
-        )
-        self._give_back(connection, lease)
-        if lease.attempt == 1:
-            connection.execute(delete(handled_messages).where(handled_messages.c.turn == lease.turn))
-            connection.execute(delete(turns).where(turns.c.id == lease.turn))
-        else:
-            connection.execute(update(turns).where(turns.c.id == lease.turn).values(ended_at=at))
-        # Nothing started: the later starts move up by one, so that the minute does not count a gap.
-        number = select(leases.c.number).where(leases.c.id == lease.id).scalar_subquery()
-        later = leases.c.number > number
-        connection.execute(update(leases).where(leases.c.pool == lease.pool, later).values(number=leases.c.number - 1))
-        connection.execute(update(leases).where(leases.c.id == lease.id).values(number=None))
 
     async def note(self, pool: PoolId, events: Sequence[DayEvent]) -> None:
         await self._database.write(lambda connection: _keep(connection, pool, events))
@@ -400,17 +324,140 @@ class SqlLedger:
                 update(leases)
                 .where(leases.c.settled_at.is_(None))
                 .values(settled_at=at, outcome="crashed")
-                .returning(leases.c.pool, leases.c.day, leases.c.member, leases.c.turn, leases.c.reserved_at)
+                .returning(
+                    leases.c.pool, leases.c.day, leases.c.member, leases.c.turn, leases.c.reserved_at, leases.c.lane
+                )
             ).all()
             for row in cut:
-                _GIVE_MEMBER_BACK(connection, in_pool=row.pool, on_day=row.day, of_member=row.member)
                 connection.execute(update(turns).where(turns.c.id == row.turn).values(ended_at=at))
+                if row.lane != "free":
+                    continue
+                _GIVE_MEMBER_BACK(connection, in_pool=row.pool, on_day=row.day, of_member=row.member)
                 community = connection.scalar(select(turns.c.community).where(turns.c.id == row.turn)) or ""
                 member, reserved_at = Member.parse(row.member), instant(row.reserved_at)
                 _keep(connection, row.pool, cut_off(member, CommunityId(community), reserved_at))
             return len(cut)
 
         return await self._database.write(unit)
+
+
+def open_aside(connection: Connection, claim: Claim, now: Instant) -> Lease:
+    """As `SqlLedger.open_aside`, within the caller's unit of work, which must not outlive the exception.
+
+    Raises:
+        HandledError: one of the messages has had its lease.
+    """
+    if claim.lane == "free":
+        raise NotAsideError
+    # Without a number: the minute's window counts by it.
+    return _first(connection, claim, now, None)
+
+
+def settle(connection: Connection, lease: Lease, outcome: Outcome, now: Instant) -> None:
+    """As `SqlLedger.settle`, within the caller's unit of work."""
+    at = microseconds(now)
+    _close(connection, lease, outcome, at)
+    _END_TURN(
+        connection,
+        turn_id=lease.turn,
+        answer=outcome.answer,
+        whole=int(outcome.whole),
+        model=outcome.model,
+        prompt_tokens=outcome.usage.prompt_tokens,
+        completion_tokens=outcome.usage.completion_tokens,
+        ended_at=at,
+    )
+    if outcome.give_back and not lease.aside:
+        _give_back(connection, lease)
+
+
+def release(connection: Connection, lease: Lease, now: Instant) -> None:
+    """As `SqlLedger.release`, within the caller's unit of work."""
+    at = microseconds(now)
+    closed = _CLOSE(
+        connection,
+        lease=lease.id,
+        settled_at=at,
+        outcome="released",
+        generation=None,
+        cost_usd=None,
+        turn=None,
+    )
+    if closed is None:
+        raise LeaseNotOpenError(f"lease {lease.id} is closed already")
+    if lease.attempt == 1:
+        connection.execute(delete(handled_messages).where(handled_messages.c.turn == lease.turn))
+        connection.execute(delete(turns).where(turns.c.id == lease.turn))
+    else:
+        connection.execute(update(turns).where(turns.c.id == lease.turn).values(ended_at=at))
+    if not lease.aside:
+        _give_unit_back(connection, lease)
+
+
+def _give_unit_back(connection: Connection, lease: Lease) -> None:
+    connection.execute(update(pools).where(pools.c.id == lease.pool).values(started=pools.c.started - 1))
+    connection.execute(
+        update(pool_days)
+        .where(pool_days.c.pool == lease.pool, pool_days.c.day == lease.day)
+        .values(used=pool_days.c.used - 1)
+    )
+    _give_back(connection, lease)
+    # Nothing started: the later starts move up by one, so that the minute does not count a gap.
+    number = select(leases.c.number).where(leases.c.id == lease.id).scalar_subquery()
+    later = leases.c.number > number
+    connection.execute(update(leases).where(leases.c.pool == lease.pool, later).values(number=leases.c.number - 1))
+    connection.execute(update(leases).where(leases.c.id == lease.id).values(number=None))
+
+
+def _give_back(connection: Connection, lease: Lease) -> None:
+    _GIVE_MEMBER_BACK(connection, in_pool=lease.pool, on_day=lease.day, of_member=lease.member.key)
+
+
+def _first(connection: Connection, claim: Claim, now: Instant, number: int | None) -> Lease:
+    """The first lease of a new turn.
+
+    Raises:
+        HandledError: one of its messages has had one.
+    """
+    at, day, member, question = microseconds(now), day_of(now), claim.member.key, claim.question
+    turn = _ADD_TURN(
+        connection,
+        message=question.messages[0],
+        conversation=question.conversation,
+        community=question.community,
+        member=member,
+        author_name=question.author_name,
+        question=question.text,
+        asked_at=microseconds(question.asked_at),
+    )
+    assert turn is not None
+    for message in question.messages:
+        if _ADD_HANDLED(connection, message=message, turn=turn[0], handled_at=at) is None:
+            raise HandledError
+    lease = _ADD_LEASE(
+        connection,
+        pool=claim.pool,
+        number=number,
+        day=day,
+        member=member,
+        turn=turn[0],
+        attempt=1,
+        lane=claim.lane,
+        model=claim.model,
+        reserved_at=at,
+    )
+    assert lease is not None
+    return Lease(
+        id=LeaseId(lease[0]),
+        pool=claim.pool,
+        member=claim.member,
+        community=question.community,
+        turn=TurnId(turn[0]),
+        day=day,
+        reserved_at=now,
+        lane=claim.lane,
+        model=claim.model,
+    )
 
 
 def _take_unit(connection: Connection, pool: PoolId, now: Instant, caps: Caps) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import socket
@@ -147,6 +148,43 @@ async def test_it_is_accessible_and_nothing_hangs_over_the_edge(tmp_path: Path, 
         wide, shown = await page.evaluate("[document.documentElement.scrollWidth, window.innerWidth]")
         assert wide <= shown
         assert complaints == []
+
+
+@pytest.mark.parametrize(("dark", "phone"), [(False, False), (True, True)])
+async def test_a_member_links_an_account_and_takes_it_away(tmp_path: Path, dark: bool, phone: bool) -> None:
+    async with page_of(tmp_path, dark=dark, phone=phone) as opened:
+        page, dialog = opened.page, opened.page.locator("#own-key")
+        await seat(page, "Ann").get_by_role("button", name="Your own OpenRouter account").click()
+        await expect(dialog).to_contain_text("of Ann’s own")
+        await dialog.get_by_role("button", name="Get a link").click()
+        async with page.expect_popup() as opening:
+            await dialog.get_by_role("link", name="Open OpenRouter").click()
+        there = await opening.value
+        shown = re.search(r"auth_code_[0-9a-f]+", await there.content())
+        assert shown is not None
+        await there.close()
+        results = await Axe().run(page)
+        assert [
+            found["id"] for found in results.response["violations"] if found["impact"] in ("serious", "critical")
+        ] == []
+        await dialog.get_by_label("Code that OpenRouter shows").fill(shown[0])
+        await dialog.get_by_role("button", name="Link by code").click()
+        await expect(dialog).to_contain_text("The key ends in")
+        await expect(dialog.get_by_role("status")).to_contain_text("Linked.")
+        await expect(dialog.get_by_role("button", name="Remove the key")).to_be_focused()
+        await page.keyboard.press("Escape")
+        await expect(dialog).to_be_hidden()
+
+        await seat(page, "Ann").get_by_role("button", name="Your own OpenRouter account").click()
+        await expect(dialog).to_contain_text("The key ends in")
+        await dialog.get_by_role("button", name="Remove the key").click()
+        await expect(dialog.get_by_role("status")).to_contain_text("Removed.")
+        await dialog.get_by_text("Paste a key instead").click()
+        await dialog.get_by_label("Key", exact=True).fill("no key at all")
+        await dialog.get_by_role("button", name="Link by key").click()
+        await expect(dialog.get_by_role("status")).to_contain_text("That is not an OpenRouter key.")
+        # A request that is refused is what the browser complains of.
+        assert [said for said in opened.complaints if "status of 400" not in said] == []
 
 
 async def test_it_loses_the_server_and_finds_it_again(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import aiohttp
@@ -14,14 +15,39 @@ import aiohttp
 from adapters.web.server import Readiness, WebAdapter
 from bot.openrouter.sandbox import SandboxSettings
 from tests.fakes.deployment import Deployment, deployment
+from tests.fakes.linking import Member as Linker
 from tests.fakes.virtual import VirtualClock
+
+
+class Answers:
+    """All that a browser was answered, headers too."""
+
+    def __init__(self) -> None:
+        self._heard: list[str] = []
+        self.trace = aiohttp.TraceConfig()
+        self.trace.on_response_chunk_received.append(self._chunk)
+        self.trace.on_request_end.append(self._head)
+
+    async def _chunk(
+        self, session: aiohttp.ClientSession, context: SimpleNamespace, seen: aiohttp.TraceResponseChunkReceivedParams
+    ) -> None:
+        self._heard.append(seen.chunk.decode(errors="replace"))
+
+    async def _head(
+        self, session: aiohttp.ClientSession, context: SimpleNamespace, seen: aiohttp.TraceRequestEndParams
+    ) -> None:
+        self._heard.append(str(seen.response.headers))
+
+    @property
+    def text(self) -> str:
+        return "\n".join(self._heard)
 
 
 class Browser:
     """Asks over HTTP and reads the events."""
 
-    def __init__(self, session: aiohttp.ClientSession, url: str) -> None:
-        self._session, self._url = session, url
+    def __init__(self, session: aiohttp.ClientSession, url: str, answers: Answers) -> None:
+        self._session, self._url, self.answers = session, url, answers
 
     async def ask(self, member: str, text: str = "hello", *, until: str = "", **more: Any) -> list[tuple[str, Any]]:
         """The events of one reply; with `until`, the tab is closed after the first event of that name."""
@@ -39,6 +65,15 @@ class Browser:
         async with self._session.delete(f"{self._url}/api/tickets/{ticket}") as answer:
             return answer.status
 
+    def member(self, name: str) -> Linker:
+        """One who links an account of their own from here."""
+        return Linker(name=name, url=self._url, session=self._session)
+
+    async def metrics(self) -> str:
+        """The metrics page."""
+        async with self._session.get(f"{self._url}/metrics") as answer:
+            return await answer.text()
+
     async def get(self, path: str) -> Any:
         async with self._session.get(f"{self._url}{path}") as answer:
             assert answer.status == 200
@@ -47,7 +82,11 @@ class Browser:
 
 @asynccontextmanager
 async def browsing(
-    folder: Path, clock: VirtualClock, *, sandbox: SandboxSettings | None = None, **env: str
+    folder: Path,
+    clock: VirtualClock,
+    *,
+    sandbox: SandboxSettings | None = None,
+    **env: str,
 ) -> AsyncIterator[tuple[Browser, Deployment]]:
     async with deployment(folder, clock, sandbox=sandbox, env=env) as potluck:
 
@@ -62,12 +101,14 @@ async def browsing(
             token=None,
             health=health,
             metrics=potluck.running.metrics.page,
+            own_keys=potluck.running.own_keys,
         )
         url = await web.start()
         serving = asyncio.create_task(web.run())
+        heard = Answers()
         try:
-            async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout()) as session:
-                yield Browser(session, url), potluck
+            async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(), trace_configs=[heard.trace]) as session:
+                yield Browser(session, url, heard), potluck
         finally:
             serving.cancel()
             await asyncio.wait([serving])

@@ -24,6 +24,7 @@ from bot.quota.events import DayEvent, EventKind
 from bot.quota.history import Ask
 from bot.quota.ledger import (
     AlreadyHandled,
+    Aside,
     Caps,
     Claim,
     DaySpent,
@@ -143,6 +144,10 @@ class Wire:
         if isinstance(second, Lease):
             self.closed.append(lease.id)
         return second
+
+    async def open_aside(self, claim: Claim) -> Aside:
+        no: Aside = AlreadyHandled()
+        return await self._over(lambda: self._ledger.open_aside(claim), no)
 
     async def settle(self, lease: Lease, outcome: Outcome, events: Sequence[DayEvent] = ()) -> None:
         await self._close(lease, lambda: self._ledger.settle(lease, outcome, events))

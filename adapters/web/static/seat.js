@@ -49,6 +49,8 @@ export class Seat {
     this.input.placeholder = `Ask as ${place.name}`;
     this.leaveButton = at("[data-at=leave]");
     this.leaveButton.addEventListener("click", () => table.leave(this));
+    // Only where accounts can be linked: the dialog it works on is not there otherwise.
+    at("[data-at=own-key]")?.addEventListener("click", async () => (await import("./own-key.js")).open(this));
     at("[data-at=again]").addEventListener("click", () => this.startOver());
     this.#wireComposer(at("form"));
     this.#wireScrolling();

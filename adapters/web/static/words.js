@@ -32,6 +32,9 @@ export function share({ used, level, left_now, left_sure }, { brief = false } = 
 
 const lanes = { free: "free", paid: "paid", own_key: "your own key" };
 
+/** What an answer took from whoever pays for it; the smallest sums are not rounded away. */
+export const cost = (usd) => (Number(usd) ? `${usd} USD` : "cost nothing");
+
 export function source(model, lane) {
   return `${model.replace(/:free$/, "")} · ${lanes[lane] ?? lane}`;
 }

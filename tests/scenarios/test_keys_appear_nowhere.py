@@ -1,0 +1,160 @@
+"""After everything that can be done with keys, they stand nowhere in clear: each place is searched for each of them."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from cryptography.fernet import Fernet
+from sqlalchemy import select
+
+from bot.messages import Member
+from bot.openrouter.sandbox import FaultRule, Faults, SandboxSettings
+from bot.storage.keys import SqlKeys
+from bot.storage.tables import own_keys
+from tests.fakes.browsing import Browser, browsing
+from tests.fakes.deployment import Deployment
+from tests.fakes.linking import key_of
+from tests.fakes.virtual import VirtualClock
+
+pytestmark = pytest.mark.virtual
+
+POOL = "sk-or-v1-" + "0f1e2d3c4a596877" * 4
+REFUSED = "sk-or-v1-" + "bad0cafe" * 8
+"""The sandbox knows no key with `bad` in it."""
+IN_A_MESSAGE = "sk-or-v1-" + "98ac76e054f1320d" * 4
+OLD, NEW = Fernet.generate_key().decode(), Fernet.generate_key().decode()
+PIECE = 12
+"""So many characters of a key on end are too many; the last four may be shown."""
+
+
+def pieces(key: str) -> Iterator[str]:
+    """Every run of a key's own digits that would give some of it away."""
+    digits = key.removeprefix("sk-or-v1-")
+    return (digits[at : at + PIECE] for at in range(len(digits) - PIECE + 1))
+
+
+def held_in(place: str, key: str) -> bool:
+    return any(piece in place for piece in pieces(key))
+
+
+def files(folder: Path) -> str:
+    """Every file's bytes, and every value of every table: a long one is spread over pages."""
+    found = [file.read_bytes().decode("latin-1") for file in folder.iterdir() if file.is_file()]
+    with closing(sqlite3.connect(folder / "potluck.db")) as connection:
+        tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        for table in tables:
+            found += [repr(row) for row in connection.execute(f'SELECT * FROM "{table}"')]
+    return "\n".join(found)
+
+
+def rotated(folder: Path, *masters: str) -> str:
+    """What `potluck admin rotate-secrets` says, at its most talkative."""
+    env = {
+        **os.environ,
+        "DATABASE_URL": f"sqlite+aiosqlite:///{folder / 'potluck.db'}",
+        "SECRET_KEY": ",".join(masters),
+        "LOG_LEVEL": "DEBUG",
+        "OPENROUTER_API_KEY": POOL,
+    }
+    command = [sys.executable, "-m", "bot", "admin", "rotate-secrets"]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, check=True)
+    return done.stdout + done.stderr
+
+
+async def kept(potluck: Deployment) -> list[str]:
+    """The keys, opened as the service opens them."""
+    keys = SqlKeys(potluck.running.database, potluck.clock, potluck.running.secret.vault())
+    opened = [await keys.get(member) for member in sorted(await keys.members(), key=lambda member: member.key)]
+    return [key.get_secret_value() for key in opened if key is not None]
+
+
+async def everything(browser: Browser, potluck: Deployment) -> list[str]:
+    """Link by code and by paste, be refused, ask, fail in each way, paste a key into a message, remove. The keys."""
+    ann, ben, cy, dan = (browser.member(name) for name in ("ann", "ben", "cy", "dan"))
+    await ann.link("anns")
+    pasted = {name: (await key_of(potluck, f"{name}s")).get_secret_value() for name in ("ben", "cy", "dan")}
+    for member in (ben, cy, dan):
+        assert (await member.own_key("POST", "/paste", key=pasted[member.name]))[0] == 200
+    assert (await browser.member("eve").own_key("POST", "/paste", key=REFUSED))[1]["error"] == "key_refused"
+    assert (await browser.member("eve").own_key("POST", "/finish", code=REFUSED))[1]["error"] == "no_link"
+    keys = [POOL, REFUSED, IN_A_MESSAGE, *await kept(potluck)]
+    assert {*pasted.values()} < {*keys}
+
+    assert (await browser.ask("ann"))[-1][0] == "finished"
+    assert (await browser.ask("ben", "sandbox:echo what do you know of me?"))[-1][0] == "finished"
+    assert (await browser.ask("cy"))[-1][1]["error"] == "out_of_credit"
+    potluck.sandbox.revoke(pasted["dan"])
+    assert (await browser.ask("dan"))[-1][1]["error"] == "bad_key"
+    assert (await browser.ask("eve", f"use {IN_A_MESSAGE} please", hold=True))[-1][1]["error"] == "bad_key"
+    assert (await browser.ask("eve", "hello"))[-1][0] == "finished"
+
+    told = [(await member.own_key())[1] for member in (ann, ben, cy, dan)]
+    assert [one["works"] for one in told] == [True, True, True, False]
+    assert [one["last_four"] for one in told[1:]] == [key[-4:] for key in pasted.values()]
+    assert (await dan.own_key("DELETE"))[1] == {"removed": True}
+    for path in ("/api/pool", "/api/turns?member=ben&conversation=c1", "/api/explanation?member=ben", "/readyz"):
+        await browser.get(path)
+    return keys
+
+
+async def test_keys_appear_nowhere(tmp_path: Path, clock: VirtualClock, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    sandbox = SandboxSettings(faults=Faults(rules=(FaultRule(fault="key_limit_402", account="cys"),)))
+    potlucks = tmp_path / "potluck"
+    potlucks.mkdir()
+    env = {"openrouter_api_key": POOL, "log_level": "DEBUG"}
+    async with browsing(potlucks, clock, sandbox=sandbox, secret_key=OLD, **env) as (
+        browser,
+        potluck,
+    ):
+        keys = await everything(browser, potluck)
+        metrics = await browser.metrics()
+        answers = browser.answers.text
+        shown = repr(potluck.running) + repr(vars(potluck.running.own_keys))
+        while_it_runs = files(potlucks)
+        sealed = await potluck.running.database.read(lambda core: core.scalars(select(own_keys.c.sealed)).all())
+    said = rotated(potlucks, NEW, OLD)
+    assert "3 keys are encrypted" in said
+    async with browsing(potlucks, clock, sandbox=sandbox, secret_key=f"{NEW},{OLD}", **env) as (
+        browser,
+        potluck,
+    ):
+        assert {*await kept(potluck)} <= {*keys}
+        assert (await browser.member("ann").own_key())[1]["works"]
+        answers += browser.answers.text
+        copy = tmp_path / "copy"
+        copy.mkdir()
+        with (
+            closing(sqlite3.connect(potlucks / "potluck.db")) as source,
+            closing(sqlite3.connect(copy / "potluck.db")) as target,
+        ):
+            source.backup(target)
+
+    places = {
+        "logs": caplog.text + "".join(record.exc_text or "" for record in caplog.records),
+        "log records": "\n".join(repr(vars(record)) for record in caplog.records),
+        "metrics": metrics,
+        "what the program's objects say of themselves": shown,
+        "rotate-secrets": said,
+        "the database while it runs": while_it_runs,
+        "the database": files(potlucks),
+        "a copy of it": files(copy),
+        "answers": answers,
+    }
+    found = [(place, number) for place, text in places.items() for number, key in enumerate(keys) if held_in(text, key)]
+    assert found == []
+    # The control: what is looked for is found where it is allowed to be, and every place has something in it.
+    assert all(places.values())
+    assert held_in(f"x{POOL[20:40]}x", POOL)
+    assert all(one in places["the database while it runs"] for one in sealed)
+    assert not any(one in places["a copy of it"] for one in sealed), "sealed anew"
+    assert keys[-1][-4:] in answers
+    assert Member("web", "ben").key in places["a copy of it"]

@@ -276,12 +276,13 @@ async def test_what_is_given_up_just_as_the_day_ends_stops_no_other(
         for _ in range(turns):
             await asyncio.sleep(0)
         await conversations.give_up(second.ticket)
-        assert (await _followed(potluck, first.ticket)).error == "hold_expired"
-        assert (await _followed(potluck, second.ticket)).error in ("stopped", "hold_expired")
-        await asyncio.sleep(600)
-        await _refused(potluck, "ann")
-        tomorrows = await _hold(potluck, "ann")
-        assert isinstance((await _followed(potluck, tomorrows.ticket)).ending, Finished), "it is still looked at"
+        async with asyncio.timeout(DAY):
+            assert (await _followed(potluck, first.ticket)).error == "hold_expired"
+            assert (await _followed(potluck, second.ticket)).error in ("stopped", "hold_expired")
+            await asyncio.sleep(600)
+            await _refused(potluck, "ann")
+            tomorrows = await _hold(potluck, "ann")
+            assert isinstance((await _followed(potluck, tomorrows.ticket)).ending, Finished), "it is still looked at"
         await potluck.quiet()
 
 

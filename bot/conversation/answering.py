@@ -22,6 +22,7 @@ from bot.clock import Clock
 from bot.conversation.context import Asking, Context, QuestionTooLongError, build, needed
 from bot.conversation.exchange import Exchange
 from bot.conversation.failures import for_the_operator, gives_back, reply_error, worth_another
+from bot.conversation.finishing import to_the_end
 from bot.conversation.guarding import Guarding, ModelGoneError
 from bot.conversation.lessons import Lessons
 from bot.conversation.reading import read
@@ -36,7 +37,6 @@ from bot.routing.router import Needs, Route
 from bot.routing.shelf import Shelf
 from bot.telemetry.logs import logger
 from bot.telemetry.metrics import Metrics
-from bot.to_the_end import to_the_end
 
 log = logger(__name__)
 

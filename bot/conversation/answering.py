@@ -1,6 +1,6 @@
 """From a question to its ending.
 
-1. What no model could take is refused at once.
+1. What names a model that costs is `bot.conversation.paying`'s. What no model could take is refused at once.
 2. The question waits in line. When its turn comes its route is chosen, as the models stand then, and a unit reserved.
 3. What of the conversation fits the route goes along.
 4. The guard reads the very body that is to leave. What it stops was not sent; what could have cost shuts the pool.
@@ -13,17 +13,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
-from typing import TypeVar, assert_never
+from typing import assert_never
 
 from bot.clock import Clock
 from bot.conversation.context import Asking, Context, QuestionTooLongError, build, needed
 from bot.conversation.exchange import Exchange
 from bot.conversation.failures import for_the_operator, gives_back, reply_error, worth_another
+from bot.conversation.finishing import to_the_end
 from bot.conversation.guarding import Guarding, ModelGoneError
 from bot.conversation.lessons import Lessons
+from bot.conversation.paying import Paying
 from bot.conversation.reading import read
 from bot.conversation.second_attempts import SecondAttempts
 from bot.conversation.transcripts import Transcripts
@@ -36,8 +38,6 @@ from bot.routing.router import Needs, Route
 from bot.routing.shelf import Shelf
 from bot.telemetry.logs import logger
 from bot.telemetry.metrics import Metrics
-
-T = TypeVar("T")
 
 log = logger(__name__)
 
@@ -67,6 +67,8 @@ class Answering:
         model: ChatModel,
         shelf: Shelf,
         lessons: Lessons,
+        guarding: Guarding,
+        paying: Paying,
         transcripts: Transcripts,
         clock: Clock,
         pseudonym: Callable[[str], str],
@@ -75,11 +77,13 @@ class Answering:
         self._scheduler, self._model, self._shelf, self._lessons = scheduler, model, shelf, lessons
         self._transcripts, self._clock, self._pseudonym, self._metrics = transcripts, clock, pseudonym, metrics
         self._second_attempts = SecondAttempts(clock)
-        self._guarding = Guarding(scheduler=scheduler, shelf=shelf, metrics=metrics)
+        self._guarding, self._paying = guarding, paying
 
     def route(self, message: IncomingMessage) -> Route:
         """Where a message would go if it was sent now, whatever its length. Raises as the router does."""
-        return self._shelf.choose(message.model, Needs())
+        return (
+            self._paying.route(message) if self._paying.wished(message) else self._shelf.choose(message.model, Needs())
+        )
 
     async def answer(self, exchange: Exchange, *, again: bool = False) -> Finished | None:
         """Answer, telling the exchange as it goes. None: one of its messages was handled before.
@@ -93,8 +97,15 @@ class Answering:
         opening = await self._transcripts.open(first.conversation, first.id, first.author, limit=_TURNS)
         if opening.handled:
             return None
+        if self._paying.wished(first):
+            return await self._paying.answer(exchange)
         self._choose(exchange)  # what no model could take is refused before it waits
-        chance = await self._turn(exchange, opening.turns, again=again)
+        try:
+            chance = await self._turn(exchange, opening.turns, again=again)
+        except Refused as refused:
+            if refused.code != "pool_spent" or again:
+                raise
+            return await self._paying.instead(exchange, refused)
         while chance is not None:
             came = await self._attempt(exchange, chance, newcomer=opening.newcomer)
             match came:
@@ -251,7 +262,7 @@ class Answering:
         except ReplyError:  # what was asked for rests now
             return None
         claim = self._claim(exchange, route)
-        other = await _to_the_end(self._scheduler.retry(lease, _failed(failure), claim))
+        other = await to_the_end(self._scheduler.retry(lease, _failed(failure), claim))
         if other is None:
             return None
         self._second_attempts.spend()
@@ -299,22 +310,6 @@ class Answering:
         except Exception as error:
             # The answer has been shown. The lease stays open, and counts as spent when the service next starts.
             log.error("a lease could not be settled", extra={"action": "settle", "error": repr(error)})
-
-
-async def _to_the_end(work: Coroutine[None, None, T]) -> T:
-    """The result, also if the caller is cancelled meanwhile: then its next wait ends as cancelled.
-
-    For what changes hands. A lease that is given while nobody takes it would stay open for good.
-    """
-    working, cancelled = asyncio.ensure_future(work), False
-    while not working.done():
-        try:
-            await asyncio.shield(working)
-        except asyncio.CancelledError:
-            cancelled = True
-    if cancelled and (me := asyncio.current_task()) is not None:
-        me.cancel()
-    return working.result()
 
 
 def _failed(failure: UpstreamFailure) -> Outcome:

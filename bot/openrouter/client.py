@@ -15,6 +15,7 @@ from datetime import UTC
 from decimal import Decimal
 from email.utils import parsedate_to_datetime
 from typing import TypeVar
+from urllib.parse import quote
 
 import aiohttp
 import httpx
@@ -145,8 +146,9 @@ class OpenRouter:
         *,
         on_sent: Callable[[], None],
         check: Callable[[Mapping[str, object]], None] | None = None,
+        on_generation: Callable[[str], None] | None = None,
     ) -> AsyncGenerator[ModelEvent]:
-        """See `ChatModel.stream`. `on_sent` must not raise.
+        """See `ChatModel.stream`. `on_sent` and `on_generation` must not raise.
 
         UNREACHABLE means that nothing was sent; every other failure comes after `on_sent`.
         """
@@ -164,9 +166,12 @@ class OpenRouter:
         try:
             if not _is_event_stream(response):
                 raise await self._failure(response)
+            told = ""
             pieces = response.aiter_raw()
             thought_at = loop.time() - THINKING_EVERY
             while not decoder.done:
+                if on_generation is not None and decoder.generation != told:
+                    on_generation(told := decoder.generation)
                 if decoder.finished:
                     ends_at = min(ends_at, loop.time() + LAST_WORDS)
                 until = min(ends_at, loop.time() + self._deadlines.idle, ends_at if decoder.begun else first_at)
@@ -200,6 +205,10 @@ class OpenRouter:
     async def balance(self) -> Decimal:
         """USD left on the account, as `key` otherwise. Many keys may not ask it."""
         return await self._get("/credits", wire.balance)
+
+    async def generation(self, id: str) -> Decimal:
+        """USD that an answer cost, as `key` otherwise. It is unknown there for minutes after the answer ended."""
+        return await self._get(f"/generation?id={quote(id, safe='')}", wire.generation_cost)
 
     async def models(self) -> list[ModelInfo]:
         """Every model there is, as `key` otherwise."""

@@ -126,6 +126,10 @@ def chat_document(request: ChatRequest) -> Mapping[str, object]:
     }
     if request.fallbacks:
         document["models"] = list(request.fallbacks)
+    if request.max_completion_tokens is not None:
+        document["max_completion_tokens"] = request.max_completion_tokens
+    if request.max_price is not None:
+        document["provider"] = {"max_price": dict(request.max_price)}
     return document
 
 
@@ -148,7 +152,7 @@ def usage(value: object) -> Usage:
         prompt_tokens=count(fields.get("prompt_tokens")) or 0,
         completion_tokens=count(fields.get("completion_tokens")) or 0,
         reasoning_tokens=count(details.get("reasoning_tokens")) or 0,
-        cost_usd=min(max(cost, USD_MIN), USD_MAX) if cost > 0 else Decimal(0),
+        cost_usd=_usd(cost),
     )
 
 
@@ -202,6 +206,22 @@ def balance(document: object) -> Decimal:
     if bought is None or used is None:
         raise Unreadable
     return bought - used
+
+
+def generation_cost(document: object) -> Decimal:
+    """USD an answer cost, by the answer of `GET /generation`.
+
+    Raises:
+        Unreadable: it has another shape, or no cost yet.
+    """
+    cost = number(mapping(mapping(document).get("data")).get("total_cost"))
+    if cost is None or cost < 0:
+        raise Unreadable
+    return _usd(cost)
+
+
+def _usd(cost: Decimal) -> Decimal:
+    return min(max(cost, USD_MIN), USD_MAX) if cost > 0 else Decimal(0)
 
 
 def model_list(document: object) -> list[ModelInfo]:

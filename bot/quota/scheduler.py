@@ -258,6 +258,16 @@ class Scheduler:
                 self._line.weigh(member, own.weight)
         self._starts.pump()
 
+    def bar(self, member: Member) -> None:
+        """Let pass who is not kept out, on whatever lane.
+
+        Raises:
+            Refused: `member_blocked`.
+        """
+        own = self._terms.member(member.key)
+        if own.block is not None and own.blocked(self._clock.now()):
+            raise Refused("member_blocked", resets_at=own.block.until)
+
     # --- a ticket's way ----------------------------------------------------------------------------------
 
     async def admit(
@@ -333,9 +343,8 @@ class Scheduler:
         Raises:
             Refused: it may not go.
         """
+        self.bar(member)
         own, now = self._terms.member(member.key), self._clock.now()
-        if own.block is not None and own.blocked(now):
-            raise Refused("member_blocked", resets_at=own.block.until)
         if len(self._line) >= _LINE_LIMIT or self._line.count(member) >= _MEMBER_LIMIT:
             raise Refused("line_full", limit=_LINE_LIMIT if len(self._line) >= _LINE_LIMIT else _MEMBER_LIMIT)
         ticket = Ticket(

@@ -271,7 +271,7 @@ async def test_two_hundred_at_once_stop_at_the_budget(tmp_path: Path, clock: Vir
         rounds = await asyncio.gather(*(ask_until_answered(potluck, f"m{n}", 24) for n in range(200)))
         last = [heard[-1] for heard in rounds]
         bill = potluck.sandbox.billed()
-        assert Decimal("0.90") < bill <= 1, "all but what one more question could have cost"
+        assert Decimal("0.80") < bill <= 1, "it was used, and not passed"
         answered = [one for one in last if isinstance(one.ending, Finished)]
         assert len(answered) == len(potluck.sandbox.log)
         assert {refusal(one).code for one in last if one not in answered} == {"budget_spent"}

@@ -32,6 +32,11 @@ export function share({ used, level, left_now, left_sure }, { brief = false } = 
 
 const lanes = { free: "free", paid: "paid", own_key: "your own key" };
 
+/** What a paid answer cost, where that is known already. */
+export function cost(lane, usd) {
+  return lane === "paid" && Number(usd) > 0 ? ` · $${Number(usd).toPrecision(2)}` : "";
+}
+
 export function source(model, lane) {
   return `${model.replace(/:free$/, "")} · ${lanes[lane] ?? lane}`;
 }

@@ -3,7 +3,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
 
-.PHONY: run setup setup-dev test check format bench soak
+.PHONY: run setup setup-dev test check format bench soak fuzz
 .DELETE_ON_ERROR:
 
 run: $(BIN)/.installed
@@ -26,8 +26,14 @@ format: $(BIN)/.installed-dev
 soak: $(BIN)/.installed-dev
 	@POTLUCK_SOAK=1 $(BIN)/pytest -p no:randomly --timeout 3600 -m soak -s $(ARGS)
 
+# By coverage, for SECONDS; it needs atheris, which has no wheel for every Python and so is nobody's dependency.
+SECONDS ?= 180
+fuzz: $(BIN)/.installed-dev
+	@$(BIN)/python -c 'import atheris' 2>/dev/null || { echo "make fuzz needs atheris: $(BIN)/pip install atheris"; exit 1; }
+	@$(BIN)/python -m tests.fuzz.openrouter -max_total_time=$(SECONDS) $(ARGS)
+
 bench: $(BIN)/.installed-bench
-	@for b in overhead; do $(BIN)/python -m benchmarks.$$b $(ARGS) || exit 1; done
+	@for b in overhead decision; do $(BIN)/python -m benchmarks.$$b $(ARGS) || exit 1; done
 
 $(BIN)/python:
 	@test -n "$(PYTHON)" || { echo "Potluck needs Python 3.11 or newer: install it, or name it with make PYTHON=/path/to/python3"; exit 1; }

@@ -221,7 +221,7 @@ class Answering:
                 extra={"action": "upstream", "kind": failure.kind.value, "status": failure.status},
             )
             self._metrics.attempts.labels(outcome=failure.kind.value).inc()
-            self._lessons.take(failure, route)
+            self._lessons.take(failure, route, day=lease.day)
             if sent and chance.after is None and worth_another(failure, shown=shown):
                 other = await self._another(exchange, lease, failure)
                 if other is not None:

@@ -40,14 +40,14 @@ class Lessons:
     def __init__(self, *, scheduler: Scheduler, shelf: Shelf, account: AccountWatch, clock: Clock) -> None:
         self._scheduler, self._shelf, self._account, self._clock = scheduler, shelf, account, clock
 
-    def take(self, failure: UpstreamFailure, route: Route) -> None:
-        """A request along this route failed so."""
+    def take(self, failure: UpstreamFailure, route: Route, *, day: int) -> None:
+        """A request of a day's failed so along this route."""
         now = self._clock.now()
         if route.lane != "free" and failure.kind not in _OF_THE_KEY:
             return  # what a model that costs has no room for says nothing of the free ones
         match failure.kind:
             case FailureKind.ACCOUNT_DAILY:
-                self._scheduler.spend_rest()
+                self._scheduler.spend_rest(day)
                 self._account.limited()
             case FailureKind.ACCOUNT_MINUTE:
                 self._scheduler.pause(failure.retry_at or Instant(now + MINUTE))

@@ -318,7 +318,7 @@ class Paying:
                 extra={"action": "upstream", "kind": failure.kind.value, "status": failure.status, "lane": "paid"},
             )
             self._metrics.attempts.labels(outcome=failure.kind.value).inc()
-            self._lessons.take(failure, route)
+            self._lessons.take(failure, route, day=purchase.lease.day)
             raise reply_error(failure, day_resets_at=self._scheduler.resets_at) from failure
         except asyncio.CancelledError:
             outcome = Outcome(result="stopped", generation=generation)

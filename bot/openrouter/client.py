@@ -8,6 +8,7 @@ repeated: a request is one unit of everybody's allowance, and whether to spend a
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -26,7 +27,7 @@ from bot.errors import FailureKind, UpstreamFailure
 from bot.openrouter import wire
 from bot.openrouter.errors import Failures
 from bot.openrouter.stream import AnswerDecoder
-from bot.openrouter.wire import KeyInfo, ModelInfo
+from bot.openrouter.wire import Generation, KeyInfo, ModelInfo
 from bot.ports import ChatRequest, ModelEvent, ModelThinking
 
 T = TypeVar("T")
@@ -123,7 +124,7 @@ class OpenRouter:
         self._max_connections = max_connections
         self._clock = clock
         self._failures = Failures(clock=clock, secret=api_key)
-        self._tls = httpx.create_ssl_context(trust_env=False)
+        self._tls = _tls(self._base)
         self._headers = {
             "Authorization": f"Bearer {api_key}",
             "Accept-Encoding": "identity",
@@ -206,10 +207,6 @@ class OpenRouter:
         """USD left on the account, as `key` otherwise. Many keys may not ask it."""
         return await self._get("/credits", wire.balance)
 
-    async def generation(self, id: str) -> Decimal:
-        """USD that an answer cost, as `key` otherwise. It is unknown there for minutes after the answer ended."""
-        return await self._get(f"/generation?id={quote(id, safe='')}", wire.generation_cost)
-
     async def models(self) -> list[ModelInfo]:
         """Every model there is, as `key` otherwise."""
         return await self._get("/models", wire.model_list)
@@ -217,6 +214,21 @@ class OpenRouter:
     async def user_models(self) -> list[ModelInfo]:
         """The models that this key's account may use as its privacy and guardrail settings are, as `key` otherwise."""
         return await self._get("/models/user", wire.model_list)
+
+    async def generation(self, generation: str) -> Generation | None:
+        """What became of an answer and what it cost, as `key` otherwise.
+
+        None: OpenRouter does not know it, which is usual for some minutes after it ended.
+
+        Args:
+            generation: the id that an end or a failure named; not empty.
+        """
+        try:
+            return await self._get(f"/generation?id={quote(generation, safe='')}", wire.generation)
+        except UpstreamFailure as failure:
+            if failure.status == 404 and failure.kind is FailureKind.NO_ENDPOINTS:
+                return None
+            raise
 
     async def close(self) -> None:
         """Close every connection. For when no stream is under way: one that is would notice only by its deadline."""
@@ -299,6 +311,13 @@ class OpenRouter:
             except wire.Unreadable:
                 failure = self._failures.of_answer(200, response.headers, bytes(body[:ERROR_MAX]))
         raise failure
+
+
+def _tls(base_url: str) -> ssl.SSLContext:
+    """What is needed to speak TLS with an address. Loading whom to trust takes a tenth of a second."""
+    if base_url.lower().startswith("http:"):
+        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # never used; and it trusts nobody
+    return httpx.create_ssl_context(trust_env=False)
 
 
 def _ahead(response: httpx.Response, at: float) -> float | None:

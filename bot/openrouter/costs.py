@@ -62,13 +62,15 @@ class Costs:
     async def _ask(self, unknown: Unknown) -> None:
         assert unknown.generation is not None
         try:
-            cost = pico(await self._client.generation(unknown.generation))
+            told = await self._client.generation(unknown.generation)
         except UpstreamFailure as failure:
-            log.debug("a cost is not known yet", extra={"action": "cost", "kind": failure.kind.value})
+            log.debug("a cost could not be asked for", extra={"action": "cost", "kind": failure.kind.value})
+            told = None
+        if told is None:
             wait = min(SELDOM, AGAIN * 2 ** min(unknown.looks, 10))
             await self._money.unknown(unknown.charge, unknown.generation, Instant(self._clock.now() + wait))
         else:
-            await self._settle(unknown, cost)
+            await self._settle(unknown, pico(told.usage.cost_usd))
 
     async def _settle(self, unknown: Unknown, cost: Pico) -> None:
         with suppress(ChargeNotOpenError):  # given up in between

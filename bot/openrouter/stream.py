@@ -16,6 +16,8 @@ from bot.openrouter.errors import Failures
 from bot.ports import ModelEnd, ModelText, ModelThinking
 
 LINE_MAX = 1024 * 1024
+LINES_MAX = 500_000
+"""Of a whole stream, two an event: five minutes of eight hundred events a second. Each takes time to be read."""
 STREAM_MAX = 32 * 1024 * 1024
 TEXT_MAX = 400_000
 """Characters of visible text; what the largest models write at once is a third of it."""
@@ -37,6 +39,7 @@ class EventReader:
 
     def __init__(self) -> None:
         self._total = 0
+        self._count = 0
         self._line = bytearray()
         self._data: list[bytes] = []
         self._size = 0
@@ -47,7 +50,7 @@ class EventReader:
         """The events that end in this piece.
 
         Raises:
-            UpstreamFailure: ENDLESS, a line, an event or the whole is larger than it may be.
+            UpstreamFailure: ENDLESS, a line, an event or the whole is longer than it may be.
         """
         room = STREAM_MAX - self._total
         self._total += len(piece)
@@ -72,6 +75,9 @@ class EventReader:
                 raise UpstreamFailure(FailureKind.ENDLESS, detail="a line without end")
             if line[-1] not in b"\r\n":
                 return
+            self._count += 1
+            if self._count > LINES_MAX:
+                raise UpstreamFailure(FailureKind.ENDLESS, detail="more lines than an answer may have")
             whole = bytes(self._line).rstrip(b"\r\n")
             self._line.clear()
             if self._first:

@@ -27,6 +27,9 @@ USD_MAX = Decimal(1_000_000)
 USD_MIN = Decimal("1e-12")
 """What a smaller cost counts as: still no zero, and a number that can be written out."""
 
+BALANCE_MAX = Decimal(1_000_000_000)
+"""USD. What an account has or owes is no more; a larger number could not be calculated with."""
+
 _NAME_MAX, _LIST_MAX = 200, 64
 """Characters of a name in the catalogue, and how many of a list are kept. Honest ones are far from either."""
 _NO_SURCHARGES = frozenset({"prompt", "completion", "request", "image", "web_search", "discount"})
@@ -101,6 +104,14 @@ def count(value: object) -> int | None:
     return None if parsed is None else int(min(max(parsed, Decimal(0)), Decimal(COUNT_MAX)))
 
 
+def money(value: object) -> Decimal | None:
+    """USD, also below zero, clamped to `BALANCE_MAX` either way; None for what is no number."""
+    parsed = number(value)
+    if parsed is None or parsed.copy_abs() < USD_MIN:  # abs() would round, and overflow
+        return None if parsed is None else Decimal(0)
+    return min(max(parsed, -BALANCE_MAX), BALANCE_MAX)
+
+
 def moment(value: object) -> Instant | None:
     """An ISO 8601 date or time, UTC where it names no zone; None for anything else."""
     if not isinstance(value, str):
@@ -147,13 +158,16 @@ def usage(value: object) -> Usage:
     """The usage object of a chunk, 2025 and 2026 shapes. Zero where it says nothing that makes sense."""
     fields = mapping(value)
     details = mapping(fields.get("completion_tokens_details"))
-    cost = number(fields.get("cost")) or Decimal(0)
     return Usage(
         prompt_tokens=count(fields.get("prompt_tokens")) or 0,
         completion_tokens=count(fields.get("completion_tokens")) or 0,
         reasoning_tokens=count(details.get("reasoning_tokens")) or 0,
-        cost_usd=_usd(cost),
+        cost_usd=_cost(number(fields.get("cost")) or Decimal(0)),
     )
+
+
+def _cost(cost: Decimal) -> Decimal:
+    return min(max(cost, USD_MIN), USD_MAX) if cost > 0 else Decimal(0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,8 +203,8 @@ def key_info(document: object) -> KeyInfo:
         free_used=count(free.get("used")),
         free_limit=count(free.get("limit")),
         free_remaining=count(free.get("remaining")),
-        limit_usd=number(data.get("limit")),
-        limit_remaining_usd=number(data.get("limit_remaining")),
+        limit_usd=money(data.get("limit")),
+        limit_remaining_usd=money(data.get("limit_remaining")),
         is_free_tier=tier if isinstance(tier, bool) else None,
     )
 
@@ -202,26 +216,48 @@ def balance(document: object) -> Decimal:
         Unreadable: it has another shape.
     """
     data = mapping(mapping(document).get("data"))
-    bought, used = number(data.get("total_credits")), number(data.get("total_usage"))
+    bought, used = money(data.get("total_credits")), money(data.get("total_usage"))
     if bought is None or used is None:
         raise Unreadable
     return bought - used
 
 
-def generation_cost(document: object) -> Decimal:
-    """USD an answer cost, by the answer of `GET /generation`.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Generation:
+    """What became of one answer, by `GET /generation`, which knows of those that were cut off, too."""
+
+    model: ModelId
+    usage: Usage
+    """Its cost is what the account was charged, and always told."""
+    cancelled: bool | None
+    """The connection was closed before its end; None: it does not say."""
+    finish_reason: str
+    """Empty: it does not say."""
+
+
+def generation(document: object) -> Generation:
+    """The answer of `GET /generation`.
 
     Raises:
-        Unreadable: it has another shape, or no cost yet.
+        Unreadable: it has another shape, or does not tell the cost.
     """
-    cost = number(mapping(mapping(document).get("data")).get("total_cost"))
-    if cost is None or cost < 0:
+    data = mapping(mapping(document).get("data"))
+    cost = number(data.get("total_cost"))
+    cost = number(data.get("usage")) if cost is None else cost
+    if cost is None:
         raise Unreadable
-    return _usd(cost)
-
-
-def _usd(cost: Decimal) -> Decimal:
-    return min(max(cost, USD_MIN), USD_MAX) if cost > 0 else Decimal(0)
+    cancelled = data.get("cancelled")
+    return Generation(
+        model=ModelId(encodable(text(data.get("model")))[:_NAME_MAX]),
+        usage=Usage(
+            prompt_tokens=count(data.get("tokens_prompt")) or 0,
+            completion_tokens=count(data.get("tokens_completion")) or 0,
+            reasoning_tokens=count(data.get("native_tokens_reasoning")) or 0,
+            cost_usd=_cost(cost),
+        ),
+        cancelled=cancelled if isinstance(cancelled, bool) else None,
+        finish_reason=encodable(text(data.get("finish_reason")))[:_NAME_MAX],
+    )
 
 
 def model_list(document: object) -> list[ModelInfo]:

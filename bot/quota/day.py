@@ -182,6 +182,10 @@ class FairDay:
         self.rpd = self.rpd if rpd is None else rpd
         self._version += 1
 
+    def prepare(self) -> None:
+        """Work out the tables that every decision of the day uses."""
+        self._rooms.prepare()
+
     # --- what follows from them --------------------------------------------------------------------------
 
     def left_in_all(self) -> int:
@@ -285,9 +289,17 @@ class FairDay:
         left = self.left(moment)
         key = (room, second, left, self._version)
         if self._known is None or self._known[0] != key:
-            levels = self._rooms.levels(room, second, left / self.cost, version=self._version, since=self._since)
+            levels = self._rooms.levels(room, second, self._answers(left), version=self._version, since=self._since)
             self._known = key, levels
         return self._known[1]
+
+    def _answers(self, left: int) -> float:
+        """Questions that can still be answered besides those under way, which are expected to cost as much as others.
+
+        Were they counted as one unit each, a question let through would leave more for everyone else than before.
+        """
+        under_way = self.pending + self.sent - self._settled
+        return (left + under_way) / self.cost - under_way
 
     def _tick(self, moment: Instant) -> float:
         return min(max(0.0, (moment - self._begins) // TICK * TICK), DAY)

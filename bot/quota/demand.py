@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from hashlib import blake2b
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 
 from bot.quota.history import HABITS, LEVELS, Array, Outlook, habit
 
@@ -114,11 +113,15 @@ class Crowd:
         else:
             self._sure_beyond += sign
 
+    def reach(self, width: int) -> int:
+        """Up to which of a member's own units the curves up to a level of `width` look."""
+        return max(width, *(_own(width, weight) for weight in self._groups), 0)
+
     def slopes(self, outlook: Outlook, width: int) -> Array:
         """[day, x] for x = 0…width, then unbounded: what those here will still take, the steps apart."""
         curve = np.zeros((len(outlook.days), width + 2))
         for weight, group in self._groups.items():
-            reach = min(WIDEST, math.ceil(width * weight))
+            reach = _own(width, weight)
             wants = outlook.returning[:, :, : reach + 2]
             unbounded, first = outlook.returning[:, :, -1], wants[:, :, 1]
             # A refused member's next unit is a step of its own: from there on, what comes after it.
@@ -127,7 +130,8 @@ class Crowd:
             starts = group.starts.reshape(-1, _ENDLESS + 1)
             own = np.empty((len(curve), reach + 2))
             own[:, :-1] = rows @ _shifts(starts, reach)
-            own[:, :-1] += np.concatenate(((0.0,), np.cumsum(np.cumsum(group.floods[:reach]))))
+            if group.flood:
+                own[:, 1:-1] += group.floods[:reach].cumsum().cumsum()
             own[:, -1] = np.concatenate((unbounded, np.maximum(unbounded - first, 0)), axis=1) @ starts.sum(axis=1)
             own[:, -1] += group.flood
             curve += own if weight == 1 else _stretched(own, weight, width)
@@ -153,11 +157,21 @@ class Crowd:
         return np.concatenate((starts.ravel(), steps[:HABITS], (sure,)))
 
 
+def _own(width: int, weight: float) -> int:
+    """The units a member of a weight may have taken at a level of `width`."""
+    return min(WIDEST, math.ceil(width * weight))
+
+
 def _shifts(starts: Array, reach: int) -> Array:
     """[row · y, x] how many members of a row stand x - y units up: turns one member's wants into all members'."""
     padded = np.zeros((len(starts), 2 * reach + 1))
     padded[:, reach:] = starts[:, : reach + 1]
-    return sliding_window_view(padded, reach + 1, axis=1)[:, ::-1].reshape(-1, reach + 1)
+    row, one = padded.strides
+    # Each y begins one place before the y below it, in the same row.
+    shifted: Array = np.ndarray(
+        (len(starts), reach + 1, reach + 1), buffer=padded, offset=reach * one, strides=(row, -one, one)
+    )
+    return shifted.reshape(-1, reach + 1)
 
 
 def _stretched(curve: Array, weight: float, width: int) -> Array:

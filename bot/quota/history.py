@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +24,7 @@ from bot.clock import DAY
 
 Array: TypeAlias = npt.NDArray[np.float64]
 Table: TypeAlias = npt.NDArray[np.float32]
+_Number = TypeVar("_Number", np.float32, np.float64)
 
 SLOTS = 96
 SLOT = DAY / SLOTS
@@ -138,6 +139,12 @@ def _widened(table: Table) -> Table:
     return wide
 
 
+def _up_to(table: npt.NDArray[_Number], reach: int) -> npt.NDArray[_Number]:
+    """A table for all levels, as far as the level after `reach`."""
+    narrow: npt.NDArray[_Number] = np.concatenate((table[..., : reach + 2], table[..., -1:]), axis=-1)
+    return narrow
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outlook:
     """How the rest of today may go, one row for each day it may go like."""
@@ -170,6 +177,8 @@ class _Stacked:
 
 _EdgeRows: TypeAlias = tuple[Array, Array, Array]
 """[day] seen, [day, x] newcomers, [day, habit, x] returning."""
+_Quarter: TypeAlias = list[tuple[Array, Array]]
+"""The rows of the edge where a quarter of an hour begins, and by how much they grow until it ends."""
 
 
 class History:
@@ -187,8 +196,9 @@ class History:
         self.days = tuple(table.day for table in self._tables)
         self.thin = len(self.days) < _FEW_DAYS
         """So few days that the invented one counts too."""
-        self._rows: dict[int, _EdgeRows] = {}
-        """By edge, those about the last moment asked for."""
+        self._quarters: dict[tuple[int, int], _Quarter] = {}
+        """By edge and level, those about the last moment asked for."""
+        self._latest: tuple[tuple[float, int, int], Outlook] | None = None
         if self.days:
             self._likeness = np.array([_likeness(day, past) for past in self.days])
 
@@ -232,21 +242,34 @@ class History:
         """[edge, habit, x] what a member already here still wants, over all days."""
         return self._all.mean
 
-    def outlook(self, second: float, seen: int) -> Outlook:
-        """The rest of the day as it looks at `second`, when `seen` members have asked today."""
+    @property
+    def outlooks(self) -> int:
+        """How many days an outlook has, the invented one included."""
+        return len(self.days) + self.thin
+
+    def outlook(self, second: float, seen: int, reach: int = LEVELS - 1) -> Outlook:
+        """The rest of the day as it looks at `second`, when `seen` members have asked today.
+
+        The tables go up to the level after `reach`, and then comes "unbounded": as much as an answer needs.
+        """
+        key = (second, seen, reach)
+        if self._latest is None or self._latest[0] != key:
+            self._latest = key, self._outlook(second, seen, reach)
+        return self._latest[1]
+
+    def _outlook(self, second: float, seen: int, reach: int) -> Outlook:
         if not self.days:
-            newcomers, returning = _invented(second, seen)
+            newcomers, returning = _invented(second, seen, reach)
             return Outlook(days=(None,), weights=np.ones(1), newcomers=newcomers, returning=returning)
         edge, part = between_edges(second)
-        rows = zip(self._edge_rows(edge), self._edge_rows(edge + 1), strict=True)
-        then, newcomers, returning = (near + part * (far - near) for near, far in rows)
+        then, newcomers, returning = (near + part * growth for near, growth in self._quarter(edge, reach))
         scale = size(seen, then)
         weights = self._likeness * np.exp(-(np.log(scale) ** 2) / (2 * _SPREAD**2))
         weights /= weights.sum()
         newcomers *= credible(scale)[:, np.newaxis]
         days: tuple[int | None, ...] = self.days
         if self.thin:
-            invented = _invented(second, seen)
+            invented = _invented(second, seen, reach)
             newcomers, returning = np.concatenate((newcomers, invented[0])), np.concatenate((returning, invented[1]))
             share = _INVENTED_WEIGHT / (len(days) + _INVENTED_WEIGHT)
             weights = np.append(weights * (1 - share), share)
@@ -267,19 +290,25 @@ class History:
         course: Array = 1 - to_come.astype(float) / to_come[0]
         return course
 
-    def _edge_rows(self, edge: int) -> _EdgeRows:
-        """What holds at one edge of a quarter of an hour, in full width. As the day goes on it is asked for often."""
-        if edge not in self._rows:
-            self._rows = {known: rows for known, rows in self._rows.items() if abs(known - edge) <= 1}
-            self._rows[edge] = self._widened_rows(edge)
-        return self._rows[edge]
+    def _quarter(self, edge: int, reach: int) -> _Quarter:
+        """What holds in the quarter of an hour after an edge. As the day goes on it is asked for often."""
+        if (edge, reach) not in self._quarters:
+            self._quarters = {at: known for at, known in self._quarters.items() if abs(at[0] - edge) <= 1}
+            ends = zip(self._edge_rows(edge, reach), self._edge_rows(edge + 1, reach), strict=True)
+            self._quarters[edge, reach] = [(near, far - near) for near, far in ends]
+        return self._quarters[edge, reach]
 
-    def _widened_rows(self, edge: int) -> _EdgeRows:
+    def _edge_rows(self, edge: int, reach: int) -> _EdgeRows:
+        """What holds at one edge of a quarter of an hour."""
         all_ = self._all
         prior = _DAY_PRIOR * _widened(all_.mean[edge])
         returning = (_widened(all_.sums[edge]) + prior) / (all_.counts[edge, ..., np.newaxis] + _DAY_PRIOR)
         newcomers = _widened(all_.newcomers[edge])
-        return all_.seen[edge].astype(float), newcomers.astype(float), returning.astype(float)
+        return (
+            all_.seen[edge].astype(float),
+            _up_to(newcomers, reach).astype(float),
+            _up_to(returning, reach).astype(float),
+        )
 
 
 class Past:
@@ -313,7 +342,8 @@ def size(seen: float | Array, then: Array) -> Array:
 
 def credible(sizes: Array) -> Array:
     """The same as far as newcomers are scaled by it."""
-    return np.clip(sizes, 0.25, 4)
+    scale: Array = np.minimum(np.maximum(sizes, 0.25), 4)  # np.clip takes three times as long
+    return scale
 
 
 def _likeness(day: int, past: int) -> float:
@@ -333,10 +363,13 @@ def _after_first(newcomers: Table) -> Table:
     return after
 
 
-def _invented(second: float, seen: int) -> tuple[Array, Array]:
+_INVENTED: Array = (1 - _INVENTED_STAY ** np.append(np.arange(LEVELS + 1.0), np.inf)) / (1 - _INVENTED_STAY)
+"""[x] what a member of the invented day asks under level x."""
+
+
+def _invented(second: float, seen: int, reach: int) -> tuple[Array, Array]:
     """A day made up where history is thin: arrivals go on as so far, each member with four questions."""
-    levels = np.append(np.arange(LEVELS + 1.0), np.inf)
-    wants = (1 - _INVENTED_STAY**levels) / (1 - _INVENTED_STAY)
+    wants = _up_to(_INVENTED, reach)
     arrivals, stay = invented_course(second, seen)
     return (arrivals * wants)[np.newaxis], np.tile(stay * wants, (1, HABITS, 1))
 

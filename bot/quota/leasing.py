@@ -23,8 +23,8 @@ class Leasing:
     def __init__(self, *, book: Book, starts: Starts) -> None:
         self._book, self._starts = book, starts
         self._sent_at: dict[LeaseId, Instant] = {}
-        self._superseded: set[LeaseId] = set()
-        """Settled already, by a second attempt whose caller went away before it heard of it."""
+        self._undone: dict[LeaseId, asyncio.Task[bool]] = {}
+        """Second attempts whose caller went away before it heard of them; each tells whether the first was settled."""
         self.last_at: Instant | None = None
         """When a request last left or ended."""
 
@@ -83,9 +83,17 @@ class Leasing:
 
     async def settle(self, lease: Lease, outcome: Outcome) -> None:
         """Close a lease whose request was sent. Runs to its end even if the caller is cancelled."""
-        if lease.id in self._superseded:
-            self._superseded.discard(lease.id)
-            return
+        undone = self._undone.pop(lease.id, None)
+        if undone is not None:
+            await asyncio.shield(self._book.in_background(self._settle_unless(undone, lease, outcome)))
+        else:
+            await self._settle(lease, outcome)
+
+    async def _settle_unless(self, undone: asyncio.Task[bool], lease: Lease, outcome: Outcome) -> None:
+        if not await undone:
+            await self._settle(lease, outcome)
+
+    async def _settle(self, lease: Lease, outcome: Outcome) -> None:
         began = self._sent_at.pop(lease.id)
         self.last_at = self._book.now
         answered = outcome.result == "answered"
@@ -132,11 +140,15 @@ class Leasing:
         try:
             return await asyncio.shield(retrying)
         except asyncio.CancelledError:
-            second = await retrying
-            if second is not None:
-                self._superseded.add(lease.id)
-                await self.release(second)
+            self._undone[lease.id] = book.in_background(self._undo_retry(retrying))
             raise
+
+    async def _undo_retry(self, retrying: asyncio.Task[Lease | None]) -> bool:
+        """Nothing more was sent. True: the first attempt has been settled."""
+        second = await retrying
+        if second is not None:
+            await self.release(second)
+        return second is not None
 
     async def _retry(self, lease: Lease, outcome: Outcome, claim: Claim, now: Instant) -> Lease | None:
         book, starts = self._book, self._starts
@@ -144,11 +156,13 @@ class Leasing:
         events = [book.event(kind, lease.member, lease.community) for kind in kinds]
         starts.window.start(now, lease.member)
         starts.reserving += 1
+        book.today.retrying(1)  # nobody may be promised or let through on this unit meanwhile
         try:
             second = await book.ledger.retry(lease, outcome, claim, self.caps, events)
         finally:
             starts.window.drop(now, lease.member)
             starts.reserving -= 1
+            book.today.retrying(-1)
         match second:
             case MinuteFull(until=until):
                 starts.gate.not_before(until)

@@ -126,6 +126,8 @@ class Standing:
     """Where a pool stands, for a scheduler that starts or a day that begins."""
 
     used: int
+    elsewhere: int
+    """Units of the day that the account says are gone beyond those."""
     taken: Mapping[Member, int]
     recent: Sequence[tuple[Instant, Member]]
     """When the leases of the last `WINDOW` seconds were reserved and for whom, oldest first."""
@@ -195,6 +197,10 @@ class Ledger(Protocol):
 
     async def note(self, pool: PoolId, events: Sequence[DayEvent]) -> None:
         """Keep events that come with no lease."""
+        ...
+
+    async def count_elsewhere(self, pool: PoolId, day: int, units: int) -> None:
+        """Keep how many units of a day the account says are gone beyond ours."""
         ...
 
     async def events(self, pool: PoolId, day: int) -> Sequence[DayEvent]:

@@ -7,9 +7,11 @@ a generous one for a member's first unit of the day, a careful one for more.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from bot.quota.demand import LOTS, WIDEST, Crowd
 from bot.quota.history import Array, Outlook
@@ -61,27 +63,29 @@ class DayAnswer:
 class Forecast:
     """All the days' answers at one moment, from the lowest level to the highest."""
 
-    days: tuple[int | None, ...]
     levels: Array
     weights: Array
     _cumulated: Array
+    _order: npt.NDArray[np.intp]
+    _days: tuple[int | None, ...]
+    """As the outlook has them: brought into order only for who looks at them."""
 
     @classmethod
     def of(cls, outlook: Outlook, levels: Array) -> Forecast:
-        order = np.argsort(levels, kind="stable")
+        order = levels.argsort(kind="stable")
         weights = outlook.weights[order]
-        return cls(tuple(outlook.days[at] for at in order), levels[order], weights, np.cumsum(weights))
+        return cls(levels[order], weights, weights.cumsum(), order, outlook.days)
 
     def level(self, quantile: float) -> float:
         """The lowest level at which the days that allow no more have at least the weight `quantile`."""
-        at = int(np.searchsorted(self._cumulated, quantile - 1e-9))
+        at = int(self._cumulated.searchsorted(quantile - 1e-9))
         return float(self.levels[min(at, len(self.levels) - 1)])
 
     @property
     def answers(self) -> tuple[DayAnswer, ...]:
         return tuple(
-            DayAnswer(day=day, weight=float(weight), level=float(level))
-            for day, weight, level in zip(self.days, self.weights, self.levels, strict=True)
+            DayAnswer(day=self._days[at], weight=float(weight), level=float(level))
+            for at, weight, level in zip(self._order, self.weights, self.levels, strict=True)
         )
 
 
@@ -89,10 +93,14 @@ _WIDTHS = (16, 64, WIDEST)
 """Levels looked at first, and on if the answer may lie beyond: it hardly ever does."""
 
 
-def forecast(crowd: Crowd, outlook: Outlook, left: Array) -> Forecast:
-    """Ask every day of the outlook for its level, when `left` [day] requests can still be answered."""
+def forecast(crowd: Crowd, outlook_to: Callable[[int], Outlook], left: Array) -> Forecast:
+    """Ask every day of an outlook for its level, when `left` [day] requests can still be answered.
+
+    The outlook is asked for as far as the answer may lie.
+    """
     left = np.maximum(left, 0.0)
     for width in _WIDTHS:
+        outlook = outlook_to(crowd.reach(width))
         levels = spending(curves(crowd, outlook, width), left)
         if not np.any(levels == width):
             break
@@ -130,21 +138,32 @@ def spending(of: Curves, left: Array) -> Array:
 
     Infinite where even unbounded demand fits; the last level where it is not within the curves.
     """
-    days, width = np.arange(len(left)), of.slopes.shape[1] - 1
-    whole = of.slopes.copy()
-    whole[:, 1:] += of.heights @ np.cumsum(of.steps, axis=1)
-    low = np.clip((whole <= left[:, np.newaxis]).sum(axis=1) - 1, 0, width - 1)
+    days = np.arange(len(left))
+    stepped, bound = bool(of.steps.any()), left[:, np.newaxis]
+    whole = of.slopes
+    if stepped:
+        whole = whole.copy()
+        whole[:, 1:] += of.heights @ of.steps.cumsum(axis=1)
+    low = _last_within(whole, bound)
     # Between two whole levels the slope is straight; the steps come in their parts.
     base, rise = whole[days, low], of.slopes[days, low + 1] - of.slopes[days, low]
-    taken = np.cumsum(np.einsum("kr,rkp->kp", of.heights, of.parts[:, low]), axis=1)
     fine = np.empty((len(left), LOTS + 1))
     fine[:, 0] = base
-    fine[:, 1:] = base[:, np.newaxis] + rise[:, np.newaxis] * _PARTS + taken
-    part = np.clip((fine <= left[:, np.newaxis]).sum(axis=1) - 1, 0, LOTS - 1)
+    fine[:, 1:] = base[:, np.newaxis] + rise[:, np.newaxis] * _PARTS
+    if stepped:
+        fine[:, 1:] += np.einsum("kr,rkp->kp", of.heights, of.parts[:, low]).cumsum(axis=1)
+    part = _last_within(fine, bound)
     below, above = fine[days, part], fine[days, part + 1]
     within = np.divide(left - below, above - below, out=np.ones_like(left), where=above > below)
-    level = low + (part + np.clip(within, 0, 1)) / LOTS
+    level = low + (part + np.minimum(np.maximum(within, 0), 1)) / LOTS
     return np.where(of.unbounded <= left, np.inf, level)
+
+
+def _last_within(curve: Array, bound: Array) -> npt.NDArray[np.intp]:
+    """[day] up to where a rising curve [day, x] takes no more than `bound` [day, 1]; never its last x."""
+    within = np.add.reduce(curve <= bound, axis=1, dtype=np.intp)
+    last: npt.NDArray[np.intp] = np.minimum(np.maximum(within - 1, 0), curve.shape[1] - 2)
+    return last
 
 
 _PARTS = np.arange(1, LOTS + 1) / LOTS

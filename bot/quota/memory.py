@@ -37,6 +37,7 @@ class _Pool:
 
     window: Window = field(default_factory=lambda: Window(0))
     used: Counter[int] = field(default_factory=Counter)
+    elsewhere: Counter[int] = field(default_factory=Counter)
     taken: Counter[tuple[int, Member]] = field(default_factory=Counter)
     events: defaultdict[int, list[DayEvent]] = field(default_factory=lambda: defaultdict(list))
 
@@ -148,6 +149,9 @@ class MemoryLedger:
     async def note(self, pool: PoolId, events: Sequence[DayEvent]) -> None:
         self._keep(pool, events)
 
+    async def count_elsewhere(self, pool: PoolId, day: int, units: int) -> None:
+        self._pools[pool].elsewhere[day] = units
+
     async def events(self, pool: PoolId, day: int) -> Sequence[DayEvent]:
         return list(self._pools[pool].events[day])
 
@@ -163,6 +167,7 @@ class MemoryLedger:
         now, book = self._clock.now(), self._pools[pool]
         return Standing(
             used=book.used[day],
+            elsewhere=book.elsewhere[day],
             taken={member: taken for (on, member), taken in book.taken.items() if on == day},
             recent=book.window.starts(now),
         )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -37,8 +38,9 @@ class Room:
         self.history = history
         self._totals = (-1, np.empty(0))
 
-    def outlook(self, second: float) -> Outlook:
-        return self.history.outlook(second, self.members)
+    def outlook(self, second: float, reach: int) -> Outlook:
+        """See `History.outlook`."""
+        return self.history.outlook(second, self.members, reach)
 
     def totals(self) -> Array:
         """`Crowd.totals`, kept while nothing changes here."""
@@ -98,6 +100,11 @@ class Rooms:
         for community in past.communities if between_communities else ("",):
             self.of(community)
 
+    def prepare(self) -> None:
+        """Have each history's tables stacked, which otherwise the first decision would wait for."""
+        for room in self._rooms.values():
+            room.outlook(0.0, 1)
+
     def weigh(self, weights: Mapping[str, float]) -> None:
         """How much each community counts, 1 where it is not named."""
         self._weights = weights
@@ -133,9 +140,8 @@ class Rooms:
         return climb.now
 
     def _levels(self, room: Room, second: float, left: float) -> Levels:
-        outlook = room.outlook(second)
-        share = self._share(room, second, left) if self._between else np.full(len(outlook.days), left)
-        answers = forecast(room.crowd, outlook, share)
+        share = self._share(room, second, left) if self._between else np.full(room.history.outlooks, left)
+        answers = forecast(room.crowd, partial(room.outlook, second), share)
         return Levels(
             first=answers.level(self._caution.first),
             more=self._caution.next_units(answers),

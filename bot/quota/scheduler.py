@@ -87,6 +87,12 @@ class Scheduler:
         self._terms = NO_TERMS
         self._yesterday = 0
         """Units that were gone when the day before ended."""
+        self._report: int | None = None
+        """The account's newest count of today. It never falls within a day."""
+        self._last_report: int | None = None
+        """Its last one of the day before, where that was heard."""
+        self._kept_elsewhere: dict[int, int] = {}
+        """What the ledger knows of it, by day."""
         self.shut_for: Shut | None = None
         """Why nobody is let through until further notice."""
 
@@ -95,9 +101,10 @@ class Scheduler:
         today = day_of(self._clock.now())
         self._terms = terms
         past = await self._ledger.asks(self.pool, first=today - DAYS, last=today - 1)
-        await self._today.open(past, await self._ledger.events(self.pool, today), terms)
         self._yesterday = (await self._ledger.standing(self.pool, today - 1)).used
         standing = await self._ledger.standing(self.pool, today)
+        events = await self._ledger.events(self.pool, today)
+        await self._today.open(past, events, terms, elsewhere=standing.elsewhere)
         for at, member in standing.recent:
             self._starts.window.start(at, member)
         self._await_reset()
@@ -212,13 +219,17 @@ class Scheduler:
         """
         self._turn_day()
         now = self._clock.now()
-        if self._gate.early(now):
-            if used >= max(1, self._yesterday):
+        if self._gate.early(now) and self._report is None:
+            # Ours may be ahead of the account's: only its own count can show that it has begun anew.
+            if used >= (self._last_report or 1):
                 return
             self._gate.reset_seen()
+            self._last_report = None
+        self._report = used
         last = self._leasing.last_at
         quiet = not self._starts.busy and (last is None or now - last > _SETTLED)
         self._today.reported(used, quiet=quiet)
+        self._keep_count()
         self._starts.pump()
 
     def pause(self, until: Instant) -> None:
@@ -226,11 +237,16 @@ class Scheduler:
         self._gate.pause(until)
         self._starts.pump()
 
-    def spend_rest(self) -> None:
-        """The day is over by the account's word, whatever we counted: whoever waits is told, nobody is sent."""
+    def spend_rest(self, day: int) -> None:
+        """A day is spent by the account's word, whatever we counted: whoever waits is told, nobody is sent.
+
+        A word about a day that is over says nothing of this one.
+        """
         self._turn_day()
-        self._today.spend_rest()
-        self._starts.pump()
+        if day == self._today.day:
+            self._today.spend_rest()
+            self._keep_count()
+            self._starts.pump()
 
     # --- what admins decide ------------------------------------------------------------------------------
 
@@ -301,11 +317,12 @@ class Scheduler:
                     if ticket.place:
                         yield Place(place=ticket.place, estimate_at=ticket.estimate_at)
                     await self._news(ticket, news)
+                day = self._today.day
                 reserved = await self._leasing.reserve(ticket, claim())
                 if isinstance(reserved, Lease | AlreadyHandled):
                     yield reserved
                     return
-                self._wait_on(ticket, reserved)
+                self._wait_on(ticket, reserved, day)
         finally:
             self._leave(ticket)
 
@@ -380,14 +397,14 @@ class Scheduler:
                 raise Refused("wait_too_long", resets_at=estimate, limit=round(self._max_wait)) from None
         news.clear()
 
-    def _wait_on(self, ticket: Ticket, denied: MinuteFull | DaySpent) -> None:
+    def _wait_on(self, ticket: Ticket, denied: MinuteFull | DaySpent, day: int) -> None:
         """The ledger knows better than we did: learn from it and wait on, in front."""
         self._starts.ungrant(ticket)
         match denied:
             case MinuteFull(until=until):
                 self._gate.not_before(until)
             case DaySpent():
-                self.spend_rest()
+                self.spend_rest(day)
             case _:
                 assert_never(denied)
         self._line.join(ticket, front=True)
@@ -407,7 +424,15 @@ class Scheduler:
         before = self._today.used
         if self._book.turn():
             self._yesterday = before
+            self._last_report, self._report = self._report, None
             self._await_reset()
+
+    def _keep_count(self) -> None:
+        """A restart must not find units that are gone."""
+        gone = self._today.gone_elsewhere
+        if gone != self._kept_elsewhere.get(self._today.day, 0):
+            self._kept_elsewhere = {self._today.day: gone}
+            self._book.in_background(self._ledger.count_elsewhere(self.pool, self._today.day, gone))
 
     def _await_reset(self) -> None:
         if self._watched and self._yesterday:

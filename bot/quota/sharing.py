@@ -34,6 +34,10 @@ class Sharing(Protocol):
         """Units our own leases took."""
         ...
 
+    def prepare(self) -> None:
+        """Work out what every decision of the day uses, so that the first does not take longer."""
+        ...
+
     def apply(self, event: DayEvent) -> None:
         """Take an event into account."""
         ...
@@ -88,6 +92,9 @@ class FirstComeSharing:
         self.day, self.used = day, 0
         self._rpd, self._elsewhere, self._pending = rpd, 0, 0
         self._taken: Counter[Member] = Counter()
+
+    def prepare(self) -> None:
+        """There is nothing to work out."""
 
     def apply(self, event: DayEvent) -> None:
         match event.kind:
@@ -148,6 +155,9 @@ class FairSharing:
     @property
     def used(self) -> int:
         return self._fair.sent
+
+    def prepare(self) -> None:
+        self._fair.prepare()
 
     def apply(self, event: DayEvent) -> None:
         fair, member = self._fair, event.member.key

@@ -9,11 +9,13 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable
+from itertools import chain, islice
 
 from bot.clock import Instant
 from bot.errors import Refused
 from bot.messages import Member
 from bot.quota.book import Book
+from bot.quota.foresight import foresee
 from bot.quota.gate import Gate
 from bot.quota.ledger import WINDOW
 from bot.quota.line import Line, Ticket
@@ -23,6 +25,10 @@ _ANSWER_SECONDS = 8.0
 """How long an answer takes until we have seen some."""
 _NEWS_SECONDS = 2.0
 """An estimate that moved by less is no news."""
+_OVERDUE = 0.25
+"""Part of an answer's time that one is thought to take yet, if it should have been there long ago."""
+_FORESEEN = 60
+"""Tickets for which the line is played forward whenever it moves: about three minutes of it."""
 
 
 class Starts:
@@ -111,15 +117,32 @@ class Starts:
         return lambda member: self.busy[member] <= 0 and self.window.own(member) < most
 
     def _tell_places(self, now: Instant) -> None:
-        ahead: Counter[Member] = Counter()
-        openings = self.window.openings(self.gate.opens(now))
-        for place, (ticket, opening) in enumerate(zip(self.line, openings, strict=False), start=1):
-            own = ahead[ticket.member] + self.busy[ticket.member]
-            ahead[ticket.member] += 1
-            estimate = Instant(max(opening, now + own * self._answer_seconds))
+        opens = self.gate.opens(now)
+        foreseen = foresee(
+            [ticket.member for ticket in islice(self.line, _FORESEEN)],
+            opens=opens,
+            rpm=self.window.rpm,
+            starts=self.window.starts(now),
+            free_at=self._free_at(now),
+            answer_seconds=self._answer_seconds,
+            allowance=self.line.allowance,
+        )
+        # Further behind, the minute alone says when: many of those before them will be somebody else by then.
+        beyond = (
+            Instant(max(opening, foreseen[-1])) for opening in islice(self.window.openings(opens), _FORESEEN, None)
+        )
+        for place, (ticket, estimate) in enumerate(zip(self.line, chain(foreseen, beyond), strict=False), start=1):
             if ticket.place != place or abs((ticket.estimate_at or 0) - estimate) >= _NEWS_SECONDS:
                 ticket.place, ticket.estimate_at = place, estimate
                 ticket.wake()
+
+    def _free_at(self, now: Instant) -> dict[Member, Instant]:
+        """When the request of each member that is under way should be answered."""
+        soon = Instant(now + _OVERDUE * self._answer_seconds)
+        began = dict.fromkeys(self.busy, Instant(0)) | {
+            member: at for at, member in self.window.starts(now) if member in self.busy
+        }
+        return {member: Instant(max(at + self._answer_seconds, soon)) for member, at in began.items()}
 
     def _come_back(self, now: Instant) -> None:
         """Look again when the gate opens or the oldest start leaves the window; an answer that ends does it too."""

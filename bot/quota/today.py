@@ -14,6 +14,9 @@ from bot.quota.events import DayEvent, EventKind
 from bot.quota.history import DAYS, Ask
 from bot.quota.sharing import Days, Sharing
 from bot.quota.terms import NO_TERMS, Terms
+from bot.telemetry.logs import logger
+
+log = logger(__name__)
 
 _READINGS = 3
 """Readings in a row that say less was used elsewhere, before it is believed: the account's count lags."""
@@ -32,20 +35,23 @@ class Today:
         """Its questions: tomorrow they are history."""
         self._fewer: list[int] = []
         self._spent = False
+        self._retrying = 0
         self.sharing: Sharing = days.begin(0, rpd)
         self._learning: asyncio.Task[None] | None = None
         self._meanwhile: list[DayEvent] = []
 
-    async def open(self, past: Mapping[int, Sequence[Ask]], events: Sequence[DayEvent], terms: Terms) -> None:
+    async def open(
+        self, past: Mapping[int, Sequence[Ask]], events: Sequence[DayEvent], terms: Terms, *, elsewhere: int = 0
+    ) -> None:
         """Begin today, with the questions of the days before and with what has happened so far."""
         today = day_of(self._clock.now())
         self._terms = terms
-        await asyncio.to_thread(
-            self._remember, {day: past.get(day, ()) for day in range(min(past, default=today), today)}
-        )
-        self._begin(today)
+        days = {day: past.get(day, ()) for day in range(min(past, default=today), today)}
+        self._begin(today, await asyncio.to_thread(self._learned, days, today))
         for event in events:
             self.apply(event)
+        self.elsewhere = elsewhere
+        self._recount()
 
     @property
     def used(self) -> int:
@@ -110,8 +116,13 @@ class Today:
         self._spent = True
         self._recount()
 
+    def retrying(self, change: int) -> None:
+        """So many more second attempts are about to take a unit, or no longer are."""
+        self._retrying += change
+        self._recount()
+
     def _recount(self) -> None:
-        self.sharing.recount(elsewhere=self.gone_elsewhere, rpd=self.rpd)
+        self.sharing.recount(elsewhere=self.gone_elsewhere + self._retrying, rpd=self.rpd)
 
     # --- midnight ----------------------------------------------------------------------------------------
 
@@ -135,22 +146,34 @@ class Today:
     async def _learn(self, before: asyncio.Task[None] | None, past: Mapping[int, Sequence[Ask]], today: int) -> None:
         if before is not None:
             await before
-        await asyncio.to_thread(self._remember, past)
+        try:
+            sharing = await asyncio.to_thread(self._learned, past, today)
+        except Exception as error:  # the day goes on by what the days before taught
+            log.error("a day could not be learned from", extra={"action": "learn", "error": repr(error)})
+            sharing = None
         if today != self.sharing.day:
             return  # another day has come, and has its own task
         self._learning = None
-        self._begin(today)
-        for event in self._meanwhile:
-            self.apply(event)
+        if sharing is not None:
+            self._begin(today, sharing)
+            for event in self._meanwhile:
+                self.apply(event)
+            self._recount()
         self._meanwhile = []
-        self._recount()
+
+    def _learned(self, past: Mapping[int, Sequence[Ask]], today: int) -> Sharing:
+        """A day that begins with what the days before teach. For a thread: it takes a while with many members."""
+        self._remember(past)
+        sharing = self._days.begin(today, self.rpd)
+        sharing.prepare()
+        return sharing
 
     def _remember(self, past: Mapping[int, Sequence[Ask]]) -> None:
         for day, asks in past.items():
             self._days.remember(day, asks)
 
-    def _begin(self, today: int) -> None:
+    def _begin(self, today: int, sharing: Sharing | None = None) -> None:
         if today != self.sharing.day:
             self.elsewhere, self._fewer, self._spent = 0, [], False
-        self.sharing, self._asks = self._days.begin(today, self.rpd), []
+        self.sharing, self._asks = sharing or self._days.begin(today, self.rpd), []
         self.sharing.lay_down(self._terms)

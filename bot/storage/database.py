@@ -12,10 +12,11 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Generic, TypeVar
+from weakref import WeakKeyDictionary
 
 import aiosqlite
 from sqlalchemy import ClauseElement, Connection, create_engine
@@ -190,9 +191,16 @@ def _transaction(core: Connection, begin: str) -> Iterator[None]:
         raise
 
 
+_RAW: WeakKeyDictionary[Connection, sqlite3.Connection] = WeakKeyDictionary()
+"""What lies below a connection: the way down is asked for with every statement, and is long."""
+
+
 def _raw(core: Connection) -> sqlite3.Connection:
-    raw = core.connection.driver_connection
-    assert isinstance(raw, sqlite3.Connection)
+    raw = _RAW.get(core)
+    if raw is None:
+        raw = core.connection.driver_connection
+        assert isinstance(raw, sqlite3.Connection)
+        _RAW[core] = raw
     return raw
 
 
@@ -224,7 +232,7 @@ class Prepared:
 
     def __init__(self, statement: ClauseElement) -> None:
         compiled = statement.compile(dialect=sqlite.dialect(paramstyle="named"))
-        self._fixed: Mapping[str, Any] = compiled.params
+        self._fixed: dict[str, Any] = dict(compiled.params)
         self._sql = str(compiled)
 
     def __call__(self, connection: Connection, **values: Any) -> tuple[Any, ...] | None:
@@ -234,5 +242,9 @@ class Prepared:
 
     def all(self, connection: Connection, **values: Any) -> list[tuple[Any, ...]]:
         """Execute; every row."""
-        rows: list[tuple[Any, ...]] = _raw(connection).execute(self._sql, {**self._fixed, **values}).fetchall()
+        rows: list[tuple[Any, ...]] = _raw(connection).execute(self._sql, self._fixed | values).fetchall()
         return rows
+
+    def each(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Execute once for each of the rows."""
+        _raw(connection).executemany(self._sql, [{**self._fixed, **row} for row in rows])

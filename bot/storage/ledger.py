@@ -244,6 +244,11 @@ class SqlLedger:
     async def note(self, pool: PoolId, events: Sequence[DayEvent]) -> None:
         await self._database.write(lambda connection: _keep(connection, pool, events))
 
+    async def count_elsewhere(self, pool: PoolId, day: int, units: int) -> None:
+        row = upsert(pool_days).values(pool=pool, day=day, used=0, elsewhere=units)
+        change = row.on_conflict_do_update(index_elements=["pool", "day"], set_={"elsewhere": units})
+        await self._database.write(lambda connection: connection.execute(change) and None)
+
     async def events(self, pool: PoolId, day: int) -> Sequence[DayEvent]:
         wanted = select(day_events).where(day_events.c.pool == pool, day_events.c.day == day).order_by(day_events.c.id)
 
@@ -288,7 +293,8 @@ class SqlLedger:
         now = microseconds(self._clock.now())
 
         def unit(connection: Connection) -> Standing:
-            used = connection.scalar(select(pool_days.c.used).where(pool_days.c.pool == pool, pool_days.c.day == day))
+            counted = select(pool_days.c.used, pool_days.c.elsewhere)
+            row = connection.execute(counted.where(pool_days.c.pool == pool, pool_days.c.day == day)).one_or_none()
             taken = connection.execute(
                 select(member_days.c.member, member_days.c.taken).where(
                     member_days.c.pool == pool, member_days.c.day == day
@@ -302,7 +308,8 @@ class SqlLedger:
                 .order_by(leases.c.number)
             )
             return Standing(
-                used=used or 0,
+                used=row.used if row else 0,
+                elsewhere=row.elsewhere if row else 0,
                 taken={Member.parse(row.member): row.taken for row in taken},
                 recent=[(instant(row.reserved_at), Member.parse(row.member)) for row in recent],
             )
@@ -486,14 +493,16 @@ def _close(connection: Connection, lease: Lease, outcome: Outcome, at: int) -> N
 
 
 def _keep(connection: Connection, pool: PoolId, events: Sequence[DayEvent]) -> None:
-    for event in events:
-        _ADD_EVENT(
-            connection,
-            pool=pool,
-            day=day_of(event.at),
-            at=microseconds(event.at),
-            kind=event.kind.value,
-            member=event.member.key,
-            community=event.community,
-            units=event.units,
-        )
+    rows = [
+        {
+            "pool": pool,
+            "day": day_of(event.at),
+            "at": microseconds(event.at),
+            "kind": event.kind.value,
+            "member": event.member.key,
+            "community": event.community,
+            "units": event.units,
+        }
+        for event in events
+    ]
+    _ADD_EVENT.each(connection, rows)

@@ -32,6 +32,7 @@ pool_days = Table(
     Column("pool", Text, primary_key=True),
     Column("day", Integer, primary_key=True),
     Column("used", Integer, nullable=False, doc="Units of the day that are gone or under way."),
+    Column("elsewhere", Integer, nullable=False, server_default=text("0"), doc="Gone beyond those, by the account."),
 )
 
 member_days = Table(

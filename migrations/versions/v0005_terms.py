@@ -1,4 +1,4 @@
-"""What admins lay down for a pool; how many units an event is about."""
+"""What admins lay down for a pool; how many units an event is about, and how many were used elsewhere."""
 
 from __future__ import annotations
 
@@ -19,3 +19,4 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("pool", name=op.f("pk_pool_terms")),
     )
     op.add_column("day_events", sa.Column("units", sa.Integer(), nullable=False, server_default=sa.text("0")))
+    op.add_column("pool_days", sa.Column("elsewhere", sa.Integer(), nullable=False, server_default=sa.text("0")))

@@ -249,7 +249,7 @@ async def test_a_pipe_gets_the_answer_alone(tmp_path: Path) -> None:
 async def test_a_pipe_that_gets_no_answer_fails_and_says_why(tmp_path: Path) -> None:
     code, out, err = await _piped(tmp_path, b"sandbox:moderation\n")
     assert (code, out) == (1, "")
-    assert "The model's provider declined this question." in err
+    assert "A safety check declined this question." in err
 
 
 @pytest.mark.parametrize("text", [b"", b" \n\n"])

@@ -402,3 +402,13 @@ async def test_the_free_lane_is_never_opened_aside_and_what_is_has_no_second_att
         await ledger.open_aside(claim())
     with pytest.raises(NoAttemptLeftError):
         await ledger.retry(await opened(ledger), FAILED, claim(), WIDE)
+
+
+async def test_units_used_elsewhere_are_kept_beside_our_own(ledger: AnyLedger, clock: VirtualClock) -> None:
+    today = day_of(clock.now())
+    await ledger.count_elsewhere(POOL, today, 9)
+    await lease(ledger)
+    await ledger.count_elsewhere(POOL, today, 4)
+    await ledger.count_elsewhere(POOL, today - 1, 1)
+    standing = await ledger.standing(POOL, today)
+    assert (standing.used, standing.elsewhere) == (1, 4)

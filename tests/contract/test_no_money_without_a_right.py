@@ -15,7 +15,7 @@ from typing import Literal, TypeAlias
 
 import pytest
 
-from bot.clock import Instant
+from bot.clock import Instant, day_of
 from bot.conversation.answering import Answering
 from bot.conversation.exchange import Exchange
 from bot.conversation.guarding import Guarding
@@ -208,7 +208,7 @@ async def everything(
     )
     await scheduler.open()
     if pool == "spent":
-        scheduler.spend_rest()
+        scheduler.spend_rest(day_of(clock.now()))
     elif pool == "shut":
         scheduler.shut("admin")
     catalogue = Catalogue.of(wire.model_list(listing()), fetched_at=clock.now(), personal=True)

@@ -7,6 +7,7 @@ It starts from the table of shapes. Whatever breaks a property is left in a file
 from __future__ import annotations
 
 import importlib
+import json
 import sys
 import tempfile
 from pathlib import Path
@@ -15,9 +16,26 @@ from typing import Any
 STATUSES = (200, 302, 400, 401, 402, 403, 404, 408, 429, 500, 503, 529)
 
 
+ACCOUNT: tuple[Any, ...] = (
+    {"limit": 1, "limit_remaining": "0.5", "is_free_tier": True, "free_model_daily_requests": {"limit": 50, "used": 1}},
+    {"total_credits": 5, "total_usage": "5.25"},
+    {"model": "acme/large", "total_cost": 0.1, "usage": 0.1, "cancelled": True, "tokens_prompt": 9},
+    [
+        {
+            "id": "acme/small:free",
+            "pricing": {"prompt": "0", "completion": "0", "overrides": [{"min_prompt_tokens": 9, "prompt": "1e-9"}]},
+            "architecture": {"input_modalities": ["text"], "output_modalities": ["text"]},
+            "top_provider": {"context_length": 9, "max_completion_tokens": None},
+            "expiration_date": "2026-09-22",
+        }
+    ],
+)
+"""What `/key`, `/credits`, `/generation` and `/models` say, within `data`."""
+
+
 def main() -> None:
     atheris: Any = importlib.import_module("atheris")
-    with atheris.instrument_imports(include=["bot.openrouter", "json", "email._parseaddr"]):
+    with atheris.instrument_imports(include=["bot.openrouter", "bot.routing.judges", "json", "email._parseaddr"]):
         wire = importlib.import_module("bot.openrouter.wire")
         properties = importlib.import_module("tests.fuzz.properties")
 
@@ -49,7 +67,7 @@ def main() -> None:
 
 
 def seeds() -> list[bytes]:
-    """The table of shapes, in the form `once` takes."""
+    """The table of shapes, and what is said of the account, in the form `once` takes."""
     from bot.clock import Instant
     from tests.fakes.openrouter_shapes import SHAPES
 
@@ -62,7 +80,7 @@ def seeds() -> list[bytes]:
             found.append(b"\x01" + bytes([STATUSES.index(shape.status) if shape.status in STATUSES else 2]))
             found[-1] += b"Mon, 21 Sep 2026 14:14:20 GMT\n" + shape.written(now)
             found.append(b"\x03\x00" + shape.written(now))
-    return found
+    return found + [b"\x02\x00" + json.dumps({"data": data}).encode() for data in ACCOUNT]
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Any
 
 from bot.clock import Instant
-from bot.errors import UpstreamFailure
+from bot.errors import FailureKind, UpstreamFailure
 from bot.messages import ModelId
 from bot.openrouter import wire
 from bot.openrouter.errors import DETAIL_MAX, Failures
@@ -46,7 +46,7 @@ def heard(pieces: Iterable[bytes]) -> list[Any]:
         said.append(decoder.end())
     except UpstreamFailure as failure:
         check_failure(failure)
-        said.append((failure.kind, failure.status, failure.retry_at, failure.limit, failure.detail))
+        said.append((failure.kind, failure.status, failure.retry_at, failure.limit, failure.route, failure.detail))
     return said
 
 
@@ -87,6 +87,7 @@ def check_failure(failure: UpstreamFailure) -> None:
     assert failure.retry_at is None or NOW <= failure.retry_at <= NOW + FARTHEST
     assert failure.limit is None or 0 < failure.limit <= wire.COUNT_MAX
     assert failure.status is None or 0 <= failure.status <= wire.COUNT_MAX
+    assert (failure.route is None) is (failure.kind is not FailureKind.NO_ENDPOINTS)
     assert len(failure.detail) <= DETAIL_MAX
     assert SECRET not in failure.detail
     failure.detail.encode()
@@ -101,7 +102,7 @@ def check_error(error: object) -> None:
 
 
 def check_documents(body: bytes) -> None:
-    """What `/key` and `/models` answer is read, or refused in one way."""
-    for read in (wire.key_info, wire.model_list):
+    """What `/key`, `/credits`, `/generation` and `/models` answer is read, or refused in one way."""
+    for read in (wire.key_info, wire.balance, wire.generation, wire.model_list):
         with suppress(wire.Unreadable):
             read(wire.parse(body))

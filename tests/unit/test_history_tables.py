@@ -95,6 +95,20 @@ def test_wants_grow_with_the_level_ever_more_slowly(days: list[list[Ask]], secon
         assert (table[..., -1] >= table[..., -2] - 1e-6).all()
 
 
+@given(st.lists(asks, max_size=9), st.floats(0, DAY - 1), st.integers(0, 50), st.integers(1, LEVELS - 1))
+def test_an_outlook_of_few_levels_says_the_very_same_of_them(
+    days: list[list[Ask]], second: float, seen: int, reach: int
+) -> None:
+    tables = [tabulate(TODAY - age, questions) for age, questions in enumerate(reversed(days), 1)][::-1]
+    whole, part = (History(tables, TODAY).outlook(second, seen, upto) for upto in (LEVELS - 1, reach))
+    assert part.days == whole.days
+    assert (part.weights == whole.weights).all()
+    for short, long in ((part.newcomers, whole.newcomers), (part.returning, whole.returning)):
+        # To the last bit: a verdict hangs on it, and a restart comes to the same one.
+        assert (short[..., :-1] == long[..., : reach + 2]).all()
+        assert (short[..., -1] == long[..., -1]).all()
+
+
 def test_the_usual_weekday_counts_most_and_the_weekend_is_its_own_kind() -> None:
     tables = [tabulate(TODAY - age, [Ask(3600.0, "red", "ann")]) for age in range(14, 0, -1)]
     weights = dict(zip(range(TODAY - 14, TODAY), History(tables, TODAY).outlook(0.0, 0).weights, strict=True))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 
@@ -14,11 +14,13 @@ from hypothesis import strategies as st
 from bot.clock import Instant, day_of, day_start
 from bot.errors import Refused
 from bot.messages import CommunityId, ConversationId, Member, MessageId, ModelId
-from bot.quota.ledger import Caps, Claim, Lease, Outcome, PoolId, Question
+from bot.quota import history
+from bot.quota.events import DayEvent
+from bot.quota.ledger import Caps, Claim, DaySpent, Lease, MinuteFull, Outcome, PoolId, Question
 from bot.quota.line import FairLine, FirstCome, Line, Ticket
 from bot.quota.memory import MemoryLedger
 from bot.quota.scheduler import Place, Scheduler
-from bot.quota.sharing import FirstComeDays
+from bot.quota.sharing import Days, FirstComeDays
 from bot.quota.terms import Block, MemberTerms, Terms
 from tests.fakes.deployment import most_in_any
 from tests.fakes.virtual import VirtualClock, VirtualLoop
@@ -54,24 +56,38 @@ class World:
     """Asks through one scheduler, and writes down what happened."""
 
     def __init__(
-        self, loop: VirtualLoop, caps: Caps, max_wait: float = 900, line: Line | None = None, *, watched: bool = False
+        self,
+        loop: VirtualLoop,
+        caps: Caps,
+        max_wait: float = 900,
+        line: Line | None = None,
+        *,
+        watched: bool = False,
+        ledger: type[MemoryLedger] = MemoryLedger,
+        days: Days | None = None,
     ) -> None:
         self.clock = VirtualClock(loop)
-        self.ledger = MemoryLedger(self.clock)
-        self.scheduler = Scheduler(
-            pool=POOL,
-            caps=caps,
-            line=FirstCome() if line is None else line,
-            days=FirstComeDays(),
-            ledger=self.ledger,
-            clock=self.clock,
-            max_wait=max_wait,
-            watched=watched,
-        )
+        self.ledger = ledger(self.clock)
+        self._line, self._days = FirstCome() if line is None else line, days or FirstComeDays()
+        self._caps, self._max_wait, self._watched = caps, max_wait, watched
+        self.scheduler = self.another()
         self.started: list[tuple[float, int]] = []
         self.under_way: dict[int, int] = {}
         self.most_under_way = 0
         self.ends: list[str] = []
+
+    def another(self) -> Scheduler:
+        """One more over the same ledger, as a restart makes it."""
+        return Scheduler(
+            pool=POOL,
+            caps=self._caps,
+            line=self._line,
+            days=self._days,
+            ledger=self.ledger,
+            clock=self.clock,
+            max_wait=self._max_wait,
+            watched=self._watched,
+        )
 
     async def run(self, asks: list[Ask]) -> None:
         await self.ledger.add_pool(POOL)
@@ -506,4 +522,121 @@ async def test_a_weight_counts_for_those_in_line_at_once(loop: VirtualLoop) -> N
     after = order[before:]
     assert after.count("ben") >= 2 * after.count("ann"), after
     await asyncio.gather(*asking)
+    await world.scheduler.close()
+
+
+@pytest.mark.virtual
+async def test_a_count_that_lags_over_midnight_is_not_taken_for_the_reset(loop: VirtualLoop) -> None:
+    """40 sent, the account has counted 38 so far; after midnight it says 39 before it begins anew."""
+    world = World(loop, Caps(rpm=100, rpd=50), watched=True)
+    await world.ledger.add_pool(POOL)
+    await world.scheduler.open()
+    for number in range(40):
+        await world.scheduler.settle(await lease_for(world, number, ANN), Outcome(result="answered"))
+    world.scheduler.reported(38)
+    await asyncio.sleep(day_start(day_of(world.clock.now()) + 1) + 5 - world.clock.now())
+    world.scheduler.reported(39)
+    assert (world.scheduler.used, world.scheduler.awaits_reset) == (0, True)
+    world.scheduler.reported(2)  # begun anew, and used elsewhere already
+    assert (world.scheduler.used, world.scheduler.awaits_reset) == (2, False)
+    await world.scheduler.close()
+
+
+@pytest.mark.virtual
+async def test_a_word_about_yesterday_does_not_spend_today(world: World) -> None:
+    await asyncio.sleep(day_start(day_of(world.clock.now()) + 1) - 10 - world.clock.now())
+    lease = await lease_for(world, 1, ANN)
+    await asyncio.sleep(15)
+    world.scheduler.spend_rest(lease.day)
+    assert world.scheduler.used == 0
+    world.scheduler.spend_rest(lease.day + 1)
+    assert world.scheduler.used == world.scheduler.caps.rpd
+    await world.scheduler.settle(lease, FAILED)
+
+
+@pytest.mark.virtual
+async def test_what_the_account_said_outlasts_a_restart(world: World) -> None:
+    world.scheduler.reported(7)
+    await world.scheduler.settle(await lease_for(world, 1, ANN), Outcome(result="answered"))
+    await world.scheduler.close()
+    again = world.another()
+    await again.open()
+    assert (again.used, again.drift) == (8, 7)
+    again.spend_rest(day_of(world.clock.now()))
+    await again.close()
+    third = world.another()
+    await third.open()
+    assert third.used == third.caps.rpd
+    await third.close()
+
+
+class SlowLedger(MemoryLedger):
+    """Takes its time over second attempts."""
+
+    async def retry(
+        self, lease: Lease, outcome: Outcome, claim: Claim, caps: Caps, events: Sequence[DayEvent] = ()
+    ) -> Lease | MinuteFull | DaySpent:
+        await asyncio.sleep(0.05)
+        return await super().retry(lease, outcome, claim, caps, events)
+
+
+@pytest.mark.virtual
+async def test_one_spare_unit_is_one_second_attempt(loop: VirtualLoop) -> None:
+    world = World(loop, Caps(rpm=100, rpd=3), ledger=SlowLedger)
+    await world.ledger.add_pool(POOL)
+    await world.scheduler.open()
+    ben = Member("test", "ben")
+    leases = [await lease_for(world, 1, ANN), await lease_for(world, 2, ben)]
+    tried = await asyncio.gather(
+        *(world.scheduler.retry(lease, FAILED, _claim(lease.member, 1)) for lease in leases),
+        lease_for(world, 3, Member("test", "cy")),
+        return_exceptions=True,
+    )
+    assert sum(isinstance(one, Lease) for one in tried) == 1
+    assert world.scheduler.used == 3
+    for lease, second in zip(leases, tried[:2], strict=True):
+        await world.scheduler.settle(second if isinstance(second, Lease) else lease, FAILED)
+    await world.scheduler.close()
+
+
+@pytest.mark.virtual
+@pytest.mark.parametrize("cancels", [1, 2, 3])
+async def test_whoever_is_cancelled_several_times_leaves_nothing_open(loop: VirtualLoop, cancels: int) -> None:
+    world = World(loop, Caps(rpm=100, rpd=30), ledger=SlowLedger)
+    await world.ledger.add_pool(POOL)
+    await world.scheduler.open()
+    first = await lease_for(world, 1, ANN)
+
+    async def again() -> None:
+        try:
+            await world.scheduler.retry(first, FAILED, _claim(ANN, 1))
+        finally:
+            await world.scheduler.settle(first, Outcome(result="stopped"))
+
+    trying = asyncio.create_task(again())
+    for _ in range(cancels):
+        await asyncio.sleep(0.01)
+        trying.cancel()
+    await asyncio.wait([trying])
+    await world.scheduler.close()
+    assert world.scheduler.answering == 0
+    assert await world.ledger.recover() == 0, "no lease is open"
+
+
+class Unteachable(FirstComeDays):
+    """Fails to learn."""
+
+    def remember(self, day: int, asks: Sequence[history.Ask]) -> None:
+        raise RuntimeError("no")
+
+
+@pytest.mark.virtual
+async def test_a_day_that_cannot_be_learned_from_does_not_stop_the_next(loop: VirtualLoop) -> None:
+    world = World(loop, Caps(rpm=20, rpd=20), days=Unteachable())
+    await world.ledger.add_pool(POOL)
+    await world.scheduler.open()
+    await world.scheduler.settle(await lease_for(world, 1, ANN), Outcome(result="answered"))
+    await asyncio.sleep(day_start(day_of(world.clock.now()) + 1) + 10 - world.clock.now())
+    await world.scheduler.settle(await lease_for(world, 2, ANN), Outcome(result="answered"))
+    assert world.scheduler.used == 1
     await world.scheduler.close()

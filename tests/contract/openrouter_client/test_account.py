@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import random
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from decimal import Decimal
+from functools import partial
+from typing import Any
 
 import pytest
 
 from bot.clock import Instant
 from bot.errors import FailureKind, UpstreamFailure
+from bot.messages import Usage
 from tests.contract.asking import (
     KEY,
     collect,
@@ -133,3 +139,102 @@ async def test_an_echoed_key_reaches_neither_error_nor_log(caplog: pytest.LogCap
             for said in (str(failed.value), repr(failed.value), failed.value.detail, caplog.text, repr(client)):
                 assert KEY not in said
     assert "bad header" not in caplog.text
+
+
+# --- what an answer cost, the balance, the account's models -----------------------------------------------
+
+GENERATION = {
+    "data": {
+        "id": "gen-1",
+        "model": "acme/large",
+        "cancelled": True,
+        "finish_reason": None,
+        "tokens_prompt": 43,
+        "tokens_completion": 10,
+        "native_tokens_reasoning": 4,
+        "total_cost": 0.00021,
+        "usage": 0.00021,
+    }
+}
+
+
+async def test_what_an_answer_cost() -> None:
+    async with serving(says(whole(200, GENERATION))) as (client, upstream):
+        found = await client.generation("gen-1/?&#\u2615")
+    assert found is not None
+    assert found.usage == Usage(prompt_tokens=43, completion_tokens=10, reasoning_tokens=4, cost_usd=Decimal("0.00021"))
+    assert (found.model, found.cancelled, found.finish_reason) == ("acme/large", True, "")
+    assert upstream.requests[0].path == "/api/v1/generation?id=gen-1/?%26%23%E2%98%95"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param({"error": {"message": "Generation gen-1 not found", "code": 404}}, id="2026"),
+        pytest.param({"error": {"message": "?", "code": "404"}, "user_id": None}, id="code as a string"),
+        pytest.param(b"", id="nothing"),
+    ],
+)
+async def test_an_answer_that_is_not_known_yet(body: Any) -> None:
+    async with serving(says(whole(404, body))) as (client, _):
+        assert await client.generation("gen-1") is None
+
+
+async def test_an_answer_whose_cost_is_told_elsewhere_or_as_a_string() -> None:
+    for data in ({"usage": "0.5"}, {"total_cost": None, "usage": 0.5}, {"total_cost": "0.5", "usage": 7}):
+        async with serving(says(whole(200, {"data": data}))) as (client, _):
+            found = await client.generation("gen-1")
+        assert found is not None
+        assert found.usage.cost_usd == Decimal("0.5")
+        assert (found.model, found.cancelled) == ("", None)
+
+
+async def test_the_balance_of_an_account_that_owes() -> None:
+    async with serving(says(whole(200, {"data": {"total_credits": "5", "total_usage": 5.25}}))) as (client, upstream):
+        assert await client.balance() == Decimal("-0.25")
+    assert upstream.requests[0].path == "/api/v1/credits"
+
+
+async def test_a_key_that_may_not_ask_for_the_balance() -> None:
+    refusal = {"error": {"message": "Only management keys can perform this operation", "code": 403}}
+    async with serving(says(whole(403, refusal))) as (client, _):
+        with pytest.raises(UpstreamFailure) as failed:
+            await client.balance()
+    assert (failed.value.kind, failed.value.status) == (FailureKind.GUARDRAIL, 403)
+
+
+async def test_the_models_of_the_account() -> None:
+    async with serving(says(whole(200, {"data": [{"id": "acme/small:free"}]}))) as (client, upstream):
+        (model,) = await client.user_models()
+    assert (model.id, model.costs_nothing) == ("acme/small:free", False)
+    assert upstream.requests[0].path == "/api/v1/models/user"
+
+
+ODD: list[Any] = [None, True, 0, -1, 1e300, "", "x", "1e999999999", "-9e99999", [], [None], [[]], {}, {"data": 1}]
+FIELDS = ("id", "pricing", "prompt", "limit", "used", "total_credits", "total_usage", "total_cost", "usage", "model")
+
+
+async def test_nothing_an_account_says_raises_anything_but_an_upstream_failure() -> None:
+    dice = random.Random(1)
+
+    def odd(depth: int) -> Any:
+        if depth == 0 or dice.random() < 0.3:
+            return dice.choice(ODD)
+        if dice.random() < 0.3:
+            return [odd(depth - 1) for _ in range(dice.randrange(3))]
+        names = [*FIELDS, "data", "free_model_daily_requests", "error", "architecture", "expiration_date"]
+        return {dice.choice(names): odd(depth - 1) for _ in range(dice.randrange(5))}
+
+    read = 0
+    async with serving(says(b"")) as (client, upstream):
+        generation = partial(client.generation, "gen-1")
+        asks: list[Callable[[], Awaitable[object]]]
+        asks = [client.key, client.balance, client.models, client.user_models, generation]
+        for number in range(600):
+            said = {"data": odd(3)} if number % 4 else odd(3)
+            said = json.dumps(said).encode() if number % 9 else dice.randbytes(40) + b"<html>"
+            upstream.script = says(whole(dice.choice([200, 200, 200, 404, 500]), said))
+            with suppress(UpstreamFailure):
+                repr(await asks[number % len(asks)]())
+                read += 1
+    assert read > 60, "some of it can be read"

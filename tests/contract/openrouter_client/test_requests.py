@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 from contextlib import aclosing
 
 import pytest
@@ -16,6 +17,7 @@ from tests.contract.asking import (
     KEY,
     QUESTION,
     Sent,
+    client_for,
     collect,
     outcome,
     serving,
@@ -75,6 +77,22 @@ async def test_proxies_of_the_environment_are_not_used(monkeypatch: pytest.Monke
         monkeypatch.setenv(name, "http://127.0.0.1:1")
     async with serving(answers) as (client, _):
         assert await outcome(client) == ("Hello you", None)
+
+
+async def test_nothing_is_said_to_a_server_that_cannot_prove_who_it_is() -> None:
+    async with Upstream(answers) as upstream:
+        client = client_for(upstream.base_url.replace("http:", "HTTPS:"))
+        sent = Sent()
+        assert await outcome(client, sent) == ("", FailureKind.UNREACHABLE)
+        await client.close()
+    assert (sent.calls, upstream.requests) == (0, [])
+
+
+@pytest.mark.parametrize("address", ["https://example.org/api/v1", "HTTPS://example.org", "http://example.org"])
+def test_certificates_are_always_asked_for(address: str) -> None:
+    context = client_for(address)._tls
+    assert (context.verify_mode, context.check_hostname) == (ssl.CERT_REQUIRED, True)
+    assert bool(context.get_ca_certs()) is address.lower().startswith("https"), "and trusted where TLS is spoken"
 
 
 async def test_cookies_are_not_kept() -> None:

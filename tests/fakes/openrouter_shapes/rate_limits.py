@@ -57,6 +57,16 @@ _DAY = (
         limit=50,
     ),
     refused(
+        "day, 2025, high tier",
+        "seen 2025: by its words alone, on the response",
+        K.ACCOUNT_DAILY,
+        429,
+        f"{DAILY}-high-balance. ",
+        headers=limits("1000", MIDNIGHT),
+        retry_after=MIDNIGHT.after,
+        limit=1000,
+    ),
+    refused(
         "day, headers on the response alone, in another case",
         "guarded: names of headers have no case",
         K.ACCOUNT_DAILY,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bot.errors import FailureKind as K
 from bot.errors import NoRoute
-from tests.fakes.openrouter_shapes.shape import Shape, refused
+from tests.fakes.openrouter_shapes.shape import Reset, Shape, refused
 
 IN_FLIGHT = "This request would exceed your available credits given your current in-flight requests."
 KEYS = "https://openrouter.ai/workspaces/default/keys/0123456789abcdef"
@@ -187,7 +187,7 @@ _FORBIDDEN = (
                 "scope": "workspace",
                 "limit_usd": 5,
                 "spend_usd": 5.01,
-                "resets_at": "2026-09-22T00:00:00Z",
+                "resets_at": Reset(after=35_200, unit="iso"),
             },
             retry_after=35_200,
         )
@@ -302,7 +302,7 @@ _DOWN = (
         K.PROVIDER_DOWN,
         503,
         "Service temporarily unavailable",
-        headers={"Retry_After": "Mon, 21 Sep 2026 14:14:20 GMT"},
+        headers={"Retry_After": Reset(after=60, unit="http")},
         retry_after=60,
     ),
     refused("504", "documented", K.TIMEOUT, 504, "Provider timed out"),

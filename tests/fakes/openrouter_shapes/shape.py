@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from datetime import UTC, datetime
+from email.utils import formatdate
+from typing import Any, Literal, assert_never
 
 from bot.clock import Instant
 from bot.errors import FailureKind, NoRoute
@@ -19,13 +21,26 @@ FARTHEST = 48 * 3600
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reset:
-    """`X-RateLimit-Reset`, for a moment so many seconds from now. Its unit is documented nowhere."""
+    """A moment so many seconds from now, as it is written. The unit of `X-RateLimit-Reset` is documented nowhere."""
 
     after: float
-    unit: Literal["ms", "s", "relative"] = "ms"
+    unit: Literal["ms", "s", "relative", "http", "iso"] = "ms"
 
     def written(self, now: Instant) -> str:
-        return str(round({"ms": (now + self.after) * 1000, "s": now + self.after, "relative": self.after}[self.unit]))
+        at = now + self.after
+        match self.unit:
+            case "ms":
+                return str(round(at * 1000))
+            case "s":
+                return str(round(at))
+            case "relative":
+                return str(round(self.after))
+            case "http":
+                return formatdate(at, usegmt=True)
+            case "iso":
+                return datetime.fromtimestamp(at, UTC).isoformat()
+            case _:
+                assert_never(self.unit)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,1 @@
+"""What one decision costs, however many members there are."""

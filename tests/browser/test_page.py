@@ -175,7 +175,7 @@ async def test_a_member_links_an_account_and_takes_it_away(tmp_path: Path, dark:
         await page.keyboard.press("Escape")
         await expect(dialog).to_be_hidden()
         await ask(page, "Ann", "Hello, what is a potluck?")
-        await expect(seat(page, "Ann").get_by_text("your own key · cost nothing")).to_be_visible()
+        await expect(seat(page, "Ann").get_by_text("your own key · no charge told")).to_be_visible()
         await expect(page.get_by_role("meter")).to_have_attribute("aria-valuenow", "0")
 
         await seat(page, "Ann").get_by_role("button", name="Your own OpenRouter account").click()

@@ -32,10 +32,10 @@ export function share({ used, level, left_now, left_sure }, { brief = false } = 
 
 const lanes = { free: "free", paid: "paid", own_key: "your own key" };
 
-/** What an answer cost whoever pays for it, where that is known already; of an own key also that it cost nothing. */
+/** What an answer cost whoever pays for it, where that is known already; of an own key also that none was told. */
 export function cost(lane, usd) {
   if (lane === "free") return "";
-  return Number(usd) > 0 ? ` · $${Number(usd).toPrecision(2)}` : lane === "own_key" ? " · cost nothing" : "";
+  return Number(usd) > 0 ? ` · $${Number(usd).toPrecision(2)}` : lane === "own_key" ? " · no charge told" : "";
 }
 
 export function source(model, lane) {

@@ -14,15 +14,19 @@ from filelock import FileLock, Timeout
 
 from bot.clock import DAY, Clock, Instant, day_of
 from bot.conversation.answering import Answering
+from bot.conversation.guarding import Guarding
 from bot.conversation.lessons import Lessons
 from bot.conversation.own_lane import OwnLane
+from bot.conversation.paying import Paying
 from bot.conversation.service import ConversationService
 from bot.errors import FailureKind, PotluckError, StorageError
 from bot.openrouter.account import Account
 from bot.openrouter.client import OpenRouter
+from bot.openrouter.costs import Costs
 from bot.openrouter.linking import site
 from bot.openrouter.models import Models
 from bot.own_keys import OwnKeys
+from bot.quota.aside import Aside
 from bot.quota.ledger import Caps, PoolId
 from bot.quota.line import FairLine, FirstCome
 from bot.quota.scheduler import Scheduler
@@ -31,13 +35,16 @@ from bot.routing.chain import Chain
 from bot.routing.shelf import Shelf
 from bot.secrets import Secret, load_secret
 from bot.settings import Settings
+from bot.storage.access import SqlAccess
 from bot.storage.catalogue import SqlCatalogues
 from bot.storage.database import Database
 from bot.storage.held import SqlHeldQuestions
 from bot.storage.keys import SqlKeys
 from bot.storage.ledger import SqlLedger
 from bot.storage.migration import migrate
+from bot.storage.money import SqlMoney
 from bot.storage.terms import SqlTerms
+from bot.storage.till import SqlTill
 from bot.storage.transcripts import SqlTranscripts
 from bot.telemetry.logs import logger
 from bot.telemetry.metrics import Metrics
@@ -50,6 +57,8 @@ log = logger(__name__)
 DEFAULT_RPD = 50
 """OpenRouter's free requests a day for an account that never bought ten credits; used until the account tells."""
 _CONNECTIONS = 1000
+_PAID_AT_ONCE = 32
+"""Paid requests under way at most."""
 _PRUNE_EVERY = 3600.0
 _FIRST_LOOK = 3.0
 """Seconds a start waits for what OpenRouter says of the account. It can do without, and must still end when told."""
@@ -72,6 +81,11 @@ class Service:
     account: Account
     models: Models
     own_keys: OwnKeys
+    access: SqlAccess
+    """Who may spend on which models."""
+    money: SqlMoney
+    """How much may be spent, and what has been."""
+    paying: Paying
     metrics: Metrics
     upstream: str
     """The base URL requests go to."""
@@ -112,7 +126,9 @@ async def service(
         stack.push_async_callback(client.close)
         metrics = Metrics()
         ledger = SqlLedger(database, clock)
+        money = SqlMoney(database, clock)
         recovered = await ledger.recover()
+        await money.recover()
         pool = PoolId("sandbox" if settings.sandbox else "default")
         await ledger.add_pool(pool)
         scheduler = Scheduler(
@@ -148,12 +164,34 @@ async def service(
         await own_keys.open()
         shelf = Shelf(models=models, chain=Chain.of(settings.free_models), clock=clock)
         transcripts = SqlTranscripts(database, clock)
+        access = SqlAccess(database, pool)
+        await access.load()
+        lessons = Lessons(scheduler=scheduler, shelf=shelf, account=account, clock=clock)
+        guarding = Guarding(scheduler=scheduler, shelf=shelf, metrics=metrics)
+        costs = Costs(client=client, money=money, clock=clock)
+        paying = Paying(
+            aside=Aside(most=_PAID_AT_ONCE, max_wait=settings.max_wait_seconds),
+            access=access,
+            till=SqlTill(database, clock, money),
+            scheduler=scheduler,
+            model=client,
+            shelf=shelf,
+            lessons=lessons,
+            guarding=guarding,
+            transcripts=transcripts,
+            clock=clock,
+            pseudonym=secret.pseudonym(),
+            metrics=metrics,
+            unknown_cost=costs.expect,
+        )
         conversations = ConversationService(
             answering=Answering(
                 scheduler=scheduler,
                 model=client,
                 shelf=shelf,
-                lessons=Lessons(scheduler=scheduler, shelf=shelf, account=account, clock=clock),
+                lessons=lessons,
+                guarding=guarding,
+                paying=paying,
                 transcripts=transcripts,
                 clock=clock,
                 pseudonym=secret.pseudonym(),
@@ -182,7 +220,7 @@ async def service(
         metrics.watch_pool(conversations.pool)
         metrics.watch("potluck_pool_elsewhere", "Units of the day that other programs used.", lambda: scheduler.drift)
         metrics.watch("potluck_catalogue_age_seconds", "Since the models were last listed.", lambda: models.age)
-        for chore in (account.watch(), models.watch(), _prune(transcripts, ledger, clock, settings)):
+        for chore in (account.watch(), models.watch(), costs.watch(), _prune(transcripts, ledger, clock, settings)):
             task = asyncio.create_task(chore)
             stack.push_async_callback(_end, task)
         yield Service(
@@ -195,6 +233,9 @@ async def service(
             account=account,
             models=models,
             own_keys=own_keys,
+            access=access,
+            money=money,
+            paying=paying,
             metrics=metrics,
             upstream=upstream,
             recovered=recovered,

@@ -16,13 +16,15 @@ No prose for people in here but a log line's worth: `adapters/rendering` has the
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from decimal import Decimal
 from enum import StrEnum
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from bot.clock import Instant
 
 if TYPE_CHECKING:
-    from bot.messages import Usage
+    from bot.messages import ModelId, Usage
 
 
 class PotluckError(Exception):
@@ -103,6 +105,21 @@ FailureReason: TypeAlias = Literal[
 """Finer than an `AnswerCode`, for words that say more. Where a reason has none of its own the code's stand."""
 
 
+NotAllowed: TypeAlias = Literal[
+    "nobody", "denied", "wide", "ended", "model", "price", "needs_ceiling", "unpriced", "unknown"
+]
+"""Why a member may not have a model: see `bot.routing.access.Why`; `unknown`: there is none of that name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaidOffer:
+    """What a member may ask for instead, for money."""
+
+    model: ModelId
+    most: Decimal
+    """US dollars that the question costs at most."""
+
+
 class ReplyError(PotluckError):
     """Ends one message in words. The code is part of the contract with the outside."""
 
@@ -120,8 +137,20 @@ class ReplyError(PotluckError):
 class Refused(ReplyError):
     """Potluck did not send it."""
 
-    def __init__(self, code: RefusalCode, *, resets_at: Instant | None = None, limit: int | None = None) -> None:
+    def __init__(
+        self,
+        code: RefusalCode,
+        *,
+        resets_at: Instant | None = None,
+        limit: int | None = None,
+        why: NotAllowed | None = None,
+        offer: PaidOffer | None = None,
+    ) -> None:
         super().__init__(code, resets_at=resets_at, limit=limit)
+        self.why = why
+        """Of `model_not_allowed`: the reason."""
+        self.offer = offer
+        """Of `pool_spent`: what the member may have instead."""
 
 
 class AnswerFailed(ReplyError):

@@ -28,6 +28,11 @@ Lane: TypeAlias = Literal["free", "paid", "own_key"]
 """How a request is paid for: from the pool, from credits, from the member's own OpenRouter key."""
 
 
+Standing: TypeAlias = Literal["full", "guest", "stranger"]
+"""What a member is in the community: one of it; a restricted account or a guest; of another organisation, as in
+Slack Connect."""
+
+
 @dataclass(frozen=True, slots=True)
 class Member:
     """One person in line for a share."""
@@ -75,6 +80,12 @@ class IncomingMessage:
     """The model the member asks for; None leaves the choice to the router."""
     hold: bool = False
     """True: what the share refuses now waits for room instead of ending at once."""
+    standing: Standing = "guest"
+    """What the platform says of the author at this moment. Who is not known to be more is a guest."""
+    roles: frozenset[str] = frozenset()
+    """Ids of the roles the author has in this community."""
+    groups: frozenset[str] = frozenset()
+    """Ids of the user groups of this community the author is in."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -48,6 +48,10 @@ class ChatRequest:
     """The lease's id, sent as metadata so that an attempt can be matched with the account's own log."""
     fallbacks: Sequence[ModelId] = ()
     """Models OpenRouter tries in turn, within this one request, where `model` cannot answer."""
+    max_completion_tokens: int | None = None
+    """Tokens the answer may have, reasoning included. None: as many as the model writes."""
+    max_price: Mapping[str, str] | None = None
+    """Prices no provider may be above, as OpenRouter writes them. None: not on the paid lane."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +90,7 @@ class ChatModel(Protocol):
         *,
         on_sent: Callable[[], None],
         check: Callable[[Mapping[str, object]], None] | None = None,
+        on_generation: Callable[[str], None] | None = None,
     ) -> AsyncGenerator[ModelEvent]:
         """Send one request and yield its answer as it comes. Never retries.
 
@@ -94,7 +99,7 @@ class ChatModel(Protocol):
 
         `on_sent` is called once, at the last moment before bytes may leave: while it has not been called,
         nothing was sent and nothing can have been counted. Closing the generator or cancelling its task
-        closes the connection at once.
+        closes the connection at once. `on_generation` is told OpenRouter's id of the answer as soon as it names one.
 
         Raises:
             UpstreamFailure: no whole answer; the kind says why. Text may have been yielded before.

@@ -11,10 +11,11 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
+from decimal import ROUND_CEILING, Decimal
 from typing import Literal, TypeAlias
 
 from bot.clock import Instant
-from bot.errors import ErrorCode, FailureReason
+from bot.errors import ErrorCode, FailureReason, NotAllowed, PaidOffer
 from bot.messages import Lane, NoticeKind
 
 Charge: TypeAlias = Literal["none", "shown", "sent", "untold"]
@@ -309,6 +310,47 @@ _REASONS: Mapping[FailureReason, _Reason] = {
     ),
 }
 
+_NOT_ALLOWED: Mapping[NotAllowed, _Reason] = {
+    "nobody": _Reason(
+        what="That model costs money, and nobody has opened it to you.",
+        advice="Ask an admin for it, or choose a free one.",
+    ),
+    "denied": _Reason(
+        what="An admin has closed that model to you.",
+        advice="Please ask them about it, or choose another one.",
+    ),
+    "wide": _Reason(
+        what="That model is open to full members here, not to guests.",
+        advice="Ask an admin to open it to you by name, or choose a free one.",
+    ),
+    "ended": _Reason(
+        what="That model was open to you, but no longer is.",
+        why="What an admin had allowed has run out.",
+        advice="Ask them for more, or choose a free one.",
+    ),
+    "model": _Reason(
+        what="That model is not among those that are open to you.",
+        advice="Choose another one, or ask an admin for it.",
+    ),
+    "price": _Reason(
+        what="That model costs more than is open to you.",
+        advice="Choose a cheaper one, or ask an admin for it.",
+    ),
+    "needs_ceiling": _Reason(
+        what="That name stands for whatever model is picked for it, at any price.",
+        why="It is open only to those for whom an admin has set a highest price.",
+        advice="Choose one model by its name.",
+    ),
+    "unpriced": _Reason(
+        what="What that model costs cannot be told, so it is open to nobody.",
+        advice="Choose another one, or let Potluck choose.",
+    ),
+    "unknown": _Reason(
+        what="There is no model of that name to be had here.",
+        advice="Choose another one, or let Potluck choose.",
+    ),
+}
+
 _SHUT: Mapping[str, _Reason] = {
     "bad_key": _Reason(
         what="The pool is shut: OpenRouter does not accept its key.",
@@ -383,23 +425,30 @@ def explain(
     may_hold: bool = False,
     reason: FailureReason | None = None,
     shut_for: str | None = None,
+    why_not: NotAllowed | None = None,
+    offer: PaidOffer | None = None,
 ) -> Explained:
     """An error in words.
 
     `again` is when the same message would work, such as "tomorrow at 02:00"; `limit` the number that was passed;
     `partial` says that some text was shown; `may_hold` that the question may wait for room instead. `reason` is
-    what is known beyond the code, `shut_for` why the pool is shut, which is what pauses it then.
+    what is known beyond the code, `shut_for` why the pool is shut, which is what pauses it then. `why_not` is why a
+    model may not be had, and `offer` what the member may have for money instead.
     """
     entry = _ERRORS[code]
     headline, why, own_advice = entry.what, entry.why, entry.advice
     known = _REASONS[reason] if reason else None
     if shut_for is not None and code == "pool_paused":
         known = _SHUT.get(shut_for, _SHUT_OTHERWISE)
+    if why_not is not None and code == "model_not_allowed":
+        known = _NOT_ALLOWED[why_not]
     if known is not None:
         headline, why, own_advice = known.what, known.why, known.advice
     elif limit is not None and entry.numbered:
         headline = entry.numbered.format(limit=number(limit), words=number(max(1, limit * 3 // 4)))
     advice = "Or let this question wait: it is answered as soon as there is room." if may_hold else own_advice
+    if offer is not None:
+        advice = f"{advice} Or ask {offer.model} at once: it costs {dollars(offer.most)} at most."
     parts = (why, entry.again.format(again=again) if again else "", _charged(entry.charge, partial), advice)
     return Explained(headline=headline, detail=" ".join(part for part in parts if part))
 
@@ -493,6 +542,13 @@ def at(moment: Instant, now: Instant, zone: tzinfo = UTC) -> str:
             return f"tomorrow {time}"
         case _:
             return f"on {then.day} {then:%B} {time}"
+
+
+def dollars(amount: Decimal) -> str:
+    """A sum as people say it, never rounded down: "$0.06"; of less than a cent two digits that count."""
+    cent = Decimal("0.01")
+    places = cent if amount >= cent or not amount else Decimal(1).scaleb(amount.adjusted() - 1)
+    return f"${amount.quantize(places, rounding=ROUND_CEILING):f}"
 
 
 def plural(count: int, noun: str) -> str:

@@ -18,7 +18,7 @@ from rich.text import Text
 from adapters.rendering import words
 from adapters.terminal.inert import inert
 from bot.clock import Clock, Instant
-from bot.errors import AnswerFailed
+from bot.errors import AnswerFailed, Refused
 from bot.messages import Failed, Finished, Held, Notice, Queued, ReplyEvent, Started, TextDelta
 
 SPINNER = "dots"
@@ -148,6 +148,8 @@ class Screen:
             partial=failed.partial,
             may_hold=failed.may_hold,
             reason=error.reason if isinstance(error, AnswerFailed) else None,
+            why_not=error.why if isinstance(error, Refused) else None,
+            offer=error.offer if isinstance(error, Refused) else None,
         )
         if not self.together or error.code == "stopped":
             self.note(str(explained))

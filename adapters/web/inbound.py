@@ -102,6 +102,8 @@ def message(fields: Mapping[str, object], *, key: str | None, now: Instant) -> I
         received_at=now,
         model=ModelId(model) if model else None,
         hold=hold,
+        # Whoever may use the page is one of those it is for.
+        standing="full",
     )
 
 

@@ -11,7 +11,7 @@ from typing import assert_never
 from adapters.rendering import words
 from adapters.rendering.why import why
 from bot.clock import Instant
-from bot.errors import AnswerFailed
+from bot.errors import AnswerFailed, Refused
 from bot.messages import Explanation, Failed, Finished, Held, Notice, Queued, ReplyEvent, Share, Started, TextDelta
 from bot.ports import PoolView, Turn
 
@@ -141,6 +141,7 @@ def _event(event: ReplyEvent, now: Instant, zone: tzinfo, shut_for: str | None) 
 
 def _failed(failed: Failed, now: Instant, zone: tzinfo, shut_for: str | None) -> dict[str, object]:
     error = failed.error
+    why_not, offer = (error.why, error.offer) if isinstance(error, Refused) else (None, None)
     explained = words.explain(
         error.code,
         again=None if error.resets_at is None else words.at(error.resets_at, now, zone),
@@ -149,8 +150,10 @@ def _failed(failed: Failed, now: Instant, zone: tzinfo, shut_for: str | None) ->
         may_hold=failed.may_hold,
         reason=error.reason if isinstance(error, AnswerFailed) else None,
         shut_for=shut_for,
+        why_not=why_not,
+        offer=offer,
     )
-    return {
+    told: dict[str, object] = {
         "error": error.code,
         "message": str(explained),
         "resets_at": iso(error.resets_at),
@@ -158,3 +161,8 @@ def _failed(failed: Failed, now: Instant, zone: tzinfo, shut_for: str | None) ->
         "partial": failed.partial,
         "may_hold": failed.may_hold,
     }
+    if why_not is not None:
+        told["why"] = why_not
+    if offer is not None:
+        told["offer"] = {"model": offer.model, "most_usd": f"{offer.most:f}", "label": words.dollars(offer.most)}
+    return told

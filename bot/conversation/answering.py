@@ -1,6 +1,6 @@
 """From a question to its ending.
 
-1. What no model could take is refused at once.
+1. What names a model that costs is `bot.conversation.paying`'s. What no model could take is refused at once.
 2. The question waits in line. When its turn comes its route is chosen, as the models stand then, and a unit reserved.
 3. What of the conversation fits the route goes along.
 4. The guard reads the very body that is to leave. What it stops was not sent; what could have cost shuts the pool.
@@ -22,8 +22,10 @@ from bot.clock import Clock
 from bot.conversation.context import Asking, Context, QuestionTooLongError, build, needed
 from bot.conversation.exchange import Exchange
 from bot.conversation.failures import for_the_operator, gives_back, reply_error, worth_another
+from bot.conversation.finishing import to_the_end
 from bot.conversation.guarding import Guarding, ModelGoneError
 from bot.conversation.lessons import Lessons
+from bot.conversation.paying import Paying
 from bot.conversation.reading import read
 from bot.conversation.second_attempts import SecondAttempts
 from bot.conversation.transcripts import Transcripts
@@ -36,7 +38,6 @@ from bot.routing.router import Needs, Route
 from bot.routing.shelf import Shelf
 from bot.telemetry.logs import logger
 from bot.telemetry.metrics import Metrics
-from bot.to_the_end import to_the_end
 
 log = logger(__name__)
 
@@ -66,6 +67,8 @@ class Answering:
         model: ChatModel,
         shelf: Shelf,
         lessons: Lessons,
+        guarding: Guarding,
+        paying: Paying,
         transcripts: Transcripts,
         clock: Clock,
         pseudonym: Callable[[str], str],
@@ -74,11 +77,13 @@ class Answering:
         self._scheduler, self._model, self._shelf, self._lessons = scheduler, model, shelf, lessons
         self._transcripts, self._clock, self._pseudonym, self._metrics = transcripts, clock, pseudonym, metrics
         self._second_attempts = SecondAttempts(clock)
-        self._guarding = Guarding(scheduler=scheduler, shelf=shelf, metrics=metrics)
+        self._guarding, self._paying = guarding, paying
 
     def route(self, message: IncomingMessage) -> Route:
         """Where a message would go if it was sent now, whatever its length. Raises as the router does."""
-        return self._shelf.choose(message.model, Needs())
+        return (
+            self._paying.route(message) if self._paying.wished(message) else self._shelf.choose(message.model, Needs())
+        )
 
     async def answer(self, exchange: Exchange, *, again: bool = False) -> Finished | None:
         """Answer, telling the exchange as it goes. None: one of its messages was handled before.
@@ -92,8 +97,15 @@ class Answering:
         opening = await self._transcripts.open(first.conversation, first.id, first.author, limit=_TURNS)
         if opening.handled:
             return None
+        if self._paying.wished(first):
+            return await self._paying.answer(exchange)
         self._choose(exchange)  # what no model could take is refused before it waits
-        chance = await self._turn(exchange, opening.turns, again=again)
+        try:
+            chance = await self._turn(exchange, opening.turns, again=again)
+        except Refused as refused:
+            if refused.code != "pool_spent" or again:
+                raise
+            return await self._paying.instead(exchange, refused)
         while chance is not None:
             came = await self._attempt(exchange, chance, newcomer=opening.newcomer)
             match came:

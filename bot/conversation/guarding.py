@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from bot.errors import Refused
-from bot.messages import Usage
+from bot.messages import ModelId, Usage
 from bot.quota.scheduler import Scheduler
-from bot.routing.guard import Fault, costs, guard
+from bot.routing.guard import Fault, costs, guard, guard_paid
 from bot.routing.router import Route
 from bot.routing.shelf import Shelf
 from bot.telemetry.logs import logger
@@ -16,7 +16,7 @@ from bot.telemetry.metrics import Metrics
 log = logger(__name__)
 
 _COULD_COST = (
-    "a request of the free lane could have cost something, so it was kept back and nothing more is sent: "
+    "a request could have cost something, or more than was set aside, so it was kept back and nothing more is sent: "
     "report this fault of Potluck's, then restart or resume"
 )
 _HAS_COST = (
@@ -50,6 +50,19 @@ class Guarding:
                 raise ModelGoneError
             self._trip(fault)
             raise Refused("pool_paused")
+
+        return looked_at
+
+    def check_paid(
+        self, *, model: ModelId, completion_tokens: int, max_price: Mapping[str, str]
+    ) -> Callable[[Mapping[str, object]], None]:
+        """What looks at a body that is to leave for money. It raises `Refused`, `pool_paused`."""
+
+        def looked_at(body: Mapping[str, object]) -> None:
+            fault = guard_paid(body, model=model, completion_tokens=completion_tokens, max_price=max_price)
+            if fault is not None:
+                self._trip(fault)
+                raise Refused("pool_paused")
 
         return looked_at
 

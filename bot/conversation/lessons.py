@@ -18,6 +18,8 @@ from bot.routing.shelf import Shelf
 MINUTE = 60.0
 LONGEST_UNKNOWN = 900.0
 """Seconds a limit nobody can name keeps the pool at most, whatever its hint: then one request finds out."""
+_OF_THE_KEY = (FailureKind.BAD_KEY, FailureKind.NEGATIVE_BALANCE)
+"""What would hold for the pool, too."""
 
 
 class AccountWatch(Protocol):
@@ -41,6 +43,8 @@ class Lessons:
     def take(self, failure: UpstreamFailure, route: Route, *, day: int) -> None:
         """A request of a day's failed so along this route."""
         now = self._clock.now()
+        if route.lane != "free" and failure.kind not in _OF_THE_KEY:
+            return  # what a model that costs has no room for says nothing of the free ones
         match failure.kind:
             case FailureKind.ACCOUNT_DAILY:
                 self._scheduler.spend_rest(day)

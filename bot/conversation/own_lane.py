@@ -18,6 +18,7 @@ from bot.clock import Clock, day_of, day_start
 from bot.conversation.context import Asking, Context, QuestionTooLongError, build, needed
 from bot.conversation.exchange import Exchange
 from bot.conversation.failures import own_error
+from bot.conversation.finishing import to_the_end
 from bot.conversation.reading import read
 from bot.conversation.transcripts import Opening, Transcripts
 from bot.errors import AnswerFailed, FailureKind, Refused, UpstreamFailure
@@ -30,7 +31,6 @@ from bot.routing.router import Needs, Route
 from bot.routing.shelf import Shelf
 from bot.telemetry.logs import logger
 from bot.telemetry.metrics import Metrics
-from bot.to_the_end import to_the_end
 from bot.vault import VaultError
 
 log = logger(__name__)
@@ -102,7 +102,7 @@ class OwnLane:
             opening = await self._transcripts.open(first.conversation, first.id, first.author, limit=_TURNS)
             if opening.handled:
                 return None
-            self._scheduler.refuse_blocked(first.author)
+            self._scheduler.bar(first.author)
             model = await self._client(first.author)
             exchange.sealed = True
             route = own_route(first.model, Needs(tokens=needed(_asking(exchange))), self._shelf.offer())

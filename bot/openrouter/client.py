@@ -148,8 +148,9 @@ class OpenRouter:
         *,
         on_sent: Callable[[], None],
         check: Callable[[Mapping[str, object]], None] | None = None,
+        on_generation: Callable[[str], None] | None = None,
     ) -> AsyncGenerator[ModelEvent]:
-        """See `ChatModel.stream`. `on_sent` must not raise.
+        """See `ChatModel.stream`. `on_sent` and `on_generation` must not raise.
 
         UNREACHABLE means that nothing was sent; every other failure comes after `on_sent`.
         """
@@ -167,9 +168,12 @@ class OpenRouter:
         try:
             if not _is_event_stream(response):
                 raise await self._failure(response)
+            told = ""
             pieces = response.aiter_raw()
             thought_at = loop.time() - THINKING_EVERY
             while not decoder.done:
+                if on_generation is not None and decoder.generation != told:
+                    on_generation(told := decoder.generation)
                 if decoder.finished:
                     ends_at = min(ends_at, loop.time() + LAST_WORDS)
                 until = min(ends_at, loop.time() + self._deadlines.idle, ends_at if decoder.begun else first_at)

@@ -141,6 +141,10 @@ def chat_document(request: ChatRequest) -> Mapping[str, object]:
     }
     if request.fallbacks:
         document["models"] = list(request.fallbacks)
+    if request.max_completion_tokens is not None:
+        document["max_completion_tokens"] = request.max_completion_tokens
+    if request.max_price is not None:
+        document["provider"] = {"max_price": dict(request.max_price)}
     return document
 
 

@@ -279,6 +279,16 @@ class Scheduler:
                 self._line.weigh(member, own.weight)
         self._starts.pump()
 
+    def bar(self, member: Member) -> None:
+        """Let pass who is not kept out, on whatever lane.
+
+        Raises:
+            Refused: `member_blocked`.
+        """
+        own = self._terms.member(member.key)
+        if own.block is not None and own.blocked(self._clock.now()):
+            raise Refused("member_blocked", resets_at=own.block.until)
+
     # --- a ticket's way ----------------------------------------------------------------------------------
 
     async def admit(
@@ -347,16 +357,6 @@ class Scheduler:
         """Close a lease whose request was never sent: its unit is free again."""
         await self._leasing.release(lease)
 
-    def refuse_blocked(self, member: Member) -> None:
-        """Return if the member may ask here at all, whoever pays.
-
-        Raises:
-            Refused: `member_blocked`.
-        """
-        own = self._terms.member(member.key)
-        if own.block is not None and own.blocked(self._clock.now()):
-            raise Refused("member_blocked", resets_at=own.block.until)
-
     # --- inside ------------------------------------------------------------------------------------------
 
     def _ask(self, member: Member, community: CommunityId, *, again: bool) -> Ticket:
@@ -365,8 +365,8 @@ class Scheduler:
         Raises:
             Refused: it may not go.
         """
+        self.bar(member)
         own, now = self._terms.member(member.key), self._clock.now()
-        self.refuse_blocked(member)
         if len(self._line) >= _LINE_LIMIT or self._line.count(member) >= _MEMBER_LIMIT:
             raise Refused("line_full", limit=_LINE_LIMIT if len(self._line) >= _LINE_LIMIT else _MEMBER_LIMIT)
         ticket = Ticket(

@@ -9,18 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, NewType, TypeAlias, assert_never
+from typing import Literal, NewType, Protocol, TypeAlias, assert_never
 
 from bot.clock import Instant
 from bot.messages import CommunityId, Member, ModelId
+from bot.messages import Standing as Standing
 from bot.routing.catalogue import ModelInfo
 from bot.routing.prices import Price, Priced, Rates, Unpriced, Variable
 
 RuleId = NewType("RuleId", int)
-
-Standing: TypeAlias = Literal["full", "guest", "stranger"]
-"""What a member is in the community: one of it; a restricted account or a guest; of another organisation, as in
-Slack Connect."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +97,19 @@ class Rule:
 
     def ended(self, now: Instant) -> bool:
         return self.ends_at is not None and self.ends_at <= now
+
+
+class Access(Protocol):
+    """Who keeps the rules of one account. `bot.storage.access.SqlAccess` is the one."""
+
+    @property
+    def rules(self) -> Sequence[Rule]:
+        """Those in force and those that have ended, as they are now."""
+        ...
+
+    def pays_when_spent(self, member: Member) -> bool:
+        """The member wants to go on for money when the pool is spent, without being asked each time."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

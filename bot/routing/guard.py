@@ -1,4 +1,4 @@
-"""The last look at a request of the free lane before it leaves, and the first at what it cost. Pure.
+"""The last look at a request before it leaves, and the first at what a free one cost. Pure.
 
 The router chose well, or this says so. It reads the body as it will be sent and trusts nothing that made it: money
 can hide in an id (`x:online`), in a field (`preset`), in a plugin or in a tool that OpenRouter itself runs, and the
@@ -18,7 +18,7 @@ from bot.routing.chain import CHAIN_MAX
 from bot.routing.offer import Offer
 
 FaultKind: TypeAlias = Literal[
-    "model_gone", "not_free", "no_model", "too_many_models", "field", "plugin", "tool", "part", "cost"
+    "model_gone", "not_free", "no_model", "too_many_models", "field", "plugin", "tool", "part", "cost", "unpaid"
 ]
 
 _FIELDS = frozenset(
@@ -55,6 +55,24 @@ class Fault:
 def guard(body: Mapping[str, object], offer: Offer) -> Fault | None:
     """What is wrong with a request's body, as it would be sent; None: it can cost nothing."""
     return _models(body, offer) or _fields(body)
+
+
+def guard_paid(
+    body: Mapping[str, object], *, model: ModelId, completion_tokens: int, max_price: Mapping[str, str]
+) -> Fault | None:
+    """What is wrong with the body of a request that money was set aside for; None: it can cost no more than that.
+
+    It goes to the one model that was paid for, holds OpenRouter to the prices and the length that were reckoned with,
+    and asks for nothing that is charged for besides.
+    """
+    bought = {"model": model, "max_completion_tokens": completion_tokens, "provider": {"max_price": dict(max_price)}}
+    for name, value in bought.items():
+        if body.get(name) != value:
+            return _fault("unpaid", name)
+    for name in ("models", "max_tokens", "tools"):
+        if name in body:
+            return _fault("unpaid", name)
+    return _fields({name: value for name, value in body.items() if name != "provider"})
 
 
 def costs(usage: Usage) -> Fault | None:

@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import Literal, TypeAlias
 
 from bot.clock import Instant
+from bot.errors import PaidOffer as Offer
 from bot.messages import ModelId
 from bot.routing.access import Covered, NotCovered
 from bot.routing.prices import Rates
@@ -55,14 +56,6 @@ class Paid:
     most: Decimal
     limit: Rates
     access: Covered
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Offer:
-    """What the member may say yes to."""
-
-    model: ModelId
-    most: Decimal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,7 @@
 """Which models and which lane a question takes. Pure.
 
-There is one lane yet, the free one: a wish for anything else is refused, and nothing here ever turns a free wish
-into a paid request. Other lanes are further functions beside `_free`, tried by `choose` in its order.
+This is the free lane: a wish for anything else is refused here, and nothing ever turns a free wish into a paid
+request. What costs is routed by `bot.routing.paid`.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def choose(wish: ModelId | None, needs: Needs = Needs(), offer: Offer = NOTHING_
         return _free((wish,), needs, offer)
     if offer.gone(wish):
         return _free(offer.chain.models, needs, offer, "model_gone")
-    raise Refused("model_not_allowed")
+    raise Refused("model_not_allowed", why="unknown")
 
 
 def _free(wanted: tuple[ModelId, ...], needs: Needs, offer: Offer, *notices: NoticeKind) -> Route:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sqlalchemy import BigInteger, Connection, and_, bindparam, case, delete, insert, or_, select, update
+from sqlalchemy import BigInteger, Connection, and_, bindparam, case, delete, func, insert, or_, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from bot.clock import DAY, Clock, Instant
@@ -81,7 +81,7 @@ class Unknown:
     looks: int
 
 
-class _Over(Exception):
+class OverBudgetError(Exception):
     """Undoes the transaction and carries the reason out of it."""
 
     def __init__(self, reason: OverBudget) -> None:
@@ -126,7 +126,7 @@ class SqlMoney:
         """Set aside what a request may cost: from every budget that applies, or from none."""
         try:
             return await self._database.write(lambda connection: reserve(connection, spend, self._clock.now()))
-        except _Over as refusal:
+        except OverBudgetError as refusal:
             return refusal.reason
 
     async def settle(self, charge: Charge, cost: Pico) -> None:
@@ -135,26 +135,32 @@ class SqlMoney:
         Raises:
             ChargeNotOpenError: it is closed already.
         """
-        await self._database.write(lambda connection: _close(connection, charge, "settled", cost))
+        await self._database.write(lambda connection: settle(connection, charge, cost))
 
     async def release(self, charge: Charge) -> None:
         """Nothing was sent. Raises as `settle`."""
-        await self._database.write(lambda connection: _close(connection, charge, "released", Pico(0)))
+        await self._database.write(lambda connection: release(connection, charge))
 
     async def unknown(self, charge: Charge, generation: str | None, look_at: Instant) -> None:
         """It was sent and nobody said what it cost: held until somebody does. Again for each look that failed."""
+        await self._database.write(lambda connection: unknown(connection, charge, generation, look_at))
+
+    async def began(self, charge: Charge, generation: str) -> None:
+        """OpenRouter has named the answer: should nobody live to settle it, that says what to ask for."""
         change = (
             update(charges)
-            .where(charges.c.id == charge.id, charges.c.state.in_(("reserved", "unknown")))
-            .values(
-                state="unknown",
-                generation=generation,
-                look_at=microseconds(look_at),
-                looks=charges.c.looks + case((charges.c.state == "unknown", 1), else_=0),
-            )
-            .returning(charges.c.id)
+            .where(charges.c.id == charge.id, charges.c.state == "reserved")
+            .values(generation=generation)
         )
-        await self._database.write(lambda connection: _open(connection.execute(change).first()))
+        await self._database.write(lambda connection: connection.execute(change) and None)
+
+    async def next_look(self) -> Instant | None:
+        """When the next unknown cost is to be looked up; None: there is none to look up."""
+        wanted = select(func.min(charges.c.look_at)).where(
+            charges.c.state == "unknown", charges.c.generation.is_not(None)
+        )
+        found = await self._database.read(lambda connection: connection.scalar(wanted))
+        return None if found is None else instant(found)
 
     async def due(self, limit: int = 20) -> Sequence[Unknown]:
         """What is to be looked up now, the longest due first."""
@@ -195,7 +201,7 @@ def reserve(connection: Connection, spend: Spend, at: Instant) -> Charge | NoBud
     """As `SqlMoney.reserve`, within the caller's unit of work, which must not outlive the exception.
 
     Raises:
-        _Over: a budget has not enough left.
+        OverBudgetError: a budget has not enough left.
     """
     limits = applying(_budgets(connection, spend.account), spend)
     if not limits:
@@ -209,7 +215,7 @@ def reserve(connection: Connection, spend: Spend, at: Instant) -> Charge | NoBud
         if not fits or _HOLD(connection, **counter, amount=spend.most, most=most) is None:
             assert budget is not None
             left = _left(connection, budget, spend, at)
-            raise _Over(OverBudget(budget=budget, left=left, resets_at=ends_at(budget.period, at)))
+            raise OverBudgetError(OverBudget(budget=budget, left=left, resets_at=ends_at(budget.period, at)))
     row = insert(charges).values(
         account=spend.account,
         member=spend.member.key,
@@ -222,6 +228,32 @@ def reserve(connection: Connection, spend: Spend, at: Instant) -> Charge | NoBud
     )
     new = connection.execute(row.returning(charges.c.id)).scalar_one()
     return Charge(id=ChargeId(new), spend=spend, reserved_at=instant(microseconds(at)))
+
+
+def settle(connection: Connection, charge: Charge, cost: Pico) -> None:
+    """As `SqlMoney.settle`, within the caller's unit of work."""
+    _close(connection, charge, "settled", cost)
+
+
+def release(connection: Connection, charge: Charge) -> None:
+    """As `SqlMoney.release`, within the caller's unit of work."""
+    _close(connection, charge, "released", Pico(0))
+
+
+def unknown(connection: Connection, charge: Charge, generation: str | None, look_at: Instant) -> None:
+    """As `SqlMoney.unknown`, within the caller's unit of work."""
+    change = (
+        update(charges)
+        .where(charges.c.id == charge.id, charges.c.state.in_(("reserved", "unknown")))
+        .values(
+            state="unknown",
+            generation=generation,
+            look_at=microseconds(look_at),
+            looks=charges.c.looks + case((charges.c.state == "unknown", 1), else_=0),
+        )
+        .returning(charges.c.id)
+    )
+    _open(connection.execute(change).first())
 
 
 def _counters(spend: Spend, at: Instant) -> Iterator[dict[str, Any]]:

@@ -165,6 +165,21 @@ pool_terms = Table(
     Column("terms", Text, nullable=False, doc="JSON, by bot.storage.terms."),
 )
 
+access_rules = Table(
+    "access_rules",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("account", Text, nullable=False),
+    Column("rule", Text, nullable=False, doc="JSON, by bot.storage.access."),
+)
+
+paying_members = Table(
+    "paying_members",
+    metadata,
+    Column("account", Text, primary_key=True),
+    Column("member", Text, primary_key=True, doc="Goes on for money when the pool is spent, without being asked."),
+)
+
 # Money that is counted stands in whole picodollars (10^-12 USD), see bot.routing.budget.
 budgets = Table(
     "budgets",

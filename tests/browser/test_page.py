@@ -174,6 +174,9 @@ async def test_a_member_links_an_account_and_takes_it_away(tmp_path: Path, dark:
         await expect(dialog.get_by_role("button", name="Remove the key")).to_be_focused()
         await page.keyboard.press("Escape")
         await expect(dialog).to_be_hidden()
+        await ask(page, "Ann", "Hello, what is a potluck?")
+        await expect(seat(page, "Ann").get_by_text("your own key · no charge told")).to_be_visible()
+        await expect(page.get_by_role("meter")).to_have_attribute("aria-valuenow", "0")
 
         await seat(page, "Ann").get_by_role("button", name="Your own OpenRouter account").click()
         await expect(dialog).to_contain_text("The key ends in")

@@ -220,3 +220,21 @@ def test_what_is_finer_counts_as_one_and_months_end() -> None:
     assert pico(Decimal(1)) == PICO
     assert ends_at("month", Instant(1_798_675_200 - 1)) == Instant(1_798_761_600)  # in December 2026
     assert ends_at("ever", SystemClock().now()) is None
+
+
+async def test_a_crash_after_the_answer_was_named_leaves_something_to_ask_for(tmp_path: Path, clock: SetClock) -> None:
+    file = tmp_path / "pot.db"
+    async with money(file, clock, budget(100)) as book:
+        named = await charged(book, spend(30))
+        await charged(book, spend(20))
+        await book.began(named, "gen-1")
+        assert (await book.due(), await book.next_look()) == ([], None)
+    async with money(file, clock) as book:
+        assert await book.recover() == 2
+        (due,) = await book.due()
+        assert (due.charge, due.generation) == (named, "gen-1")
+        assert await book.next_look() == clock.at
+        await book.settle(named, Pico(1))
+        await book.began(named, "gen-2")
+        assert (await book.due(), await book.next_look()) == ([], None), "one that is closed stays so"
+        assert await left(book) == 79

@@ -18,7 +18,7 @@ from adapters.web.relay import HEARTBEAT
 from adapters.web.security import HEADERS
 from adapters.web.server import Readiness, WebAdapter
 from bot.clock import DAY, Clock, Instant, SystemClock
-from bot.errors import AnswerFailed, Refused
+from bot.errors import AnswerFailed, PaidOffer, Refused
 from bot.messages import (
     ConversationId,
     DayLooked,
@@ -888,3 +888,17 @@ def test_a_page_for_others_needs_a_token() -> None:
             health=lambda: asyncio.sleep(0, Readiness(ready=True, parts={})),
             metrics=lambda: (b"", ""),
         )
+
+
+async def test_a_model_that_may_not_be_had_says_why_and_a_spent_pool_what_there_is_instead(site: Site) -> None:
+    site.conversations.script = script(Failed(error=Refused("model_not_allowed", why="denied"), share=SHARE))
+    _, [(_, data)] = await site.ask(model="maker/model")
+    assert (data["error"], data["why"]) == ("model_not_allowed", "denied")
+    assert site.conversations.asked[0].model == "maker/model"
+    offer = PaidOffer(model=ModelId("maker/model"), most=Decimal("0.0512"))
+    site.conversations.script = script(
+        Failed(error=Refused("pool_spent", resets_at=MIDNIGHT, offer=offer), share=SHARE)
+    )
+    _, [(_, data)] = await site.ask()
+    assert data["offer"] == {"model": "maker/model", "most_usd": "0.0512", "label": "$0.06"}
+    assert "maker/model" in data["message"]

@@ -27,9 +27,11 @@ from bot.messages import (
     IncomingMessage,
     Member,
     MessageId,
+    ModelId,
     Notice,
     Queued,
     ReplyEvent,
+    Standing,
     Started,
     TextDelta,
 )
@@ -82,7 +84,16 @@ class Deployment:
         self.running, self.sandbox, self.clock = running, sandbox, clock
         self._counter = 0
 
-    def message(self, user: str, text: str = "hello", *, conversation: str = "", id: str = "") -> IncomingMessage:
+    def message(
+        self,
+        user: str,
+        text: str = "hello",
+        *,
+        conversation: str = "",
+        id: str = "",
+        model: str | None = None,
+        standing: Standing = "full",
+    ) -> IncomingMessage:
         self._counter += 1
         return IncomingMessage(
             id=MessageId(id or f"web:{uuid4()}"),
@@ -93,9 +104,11 @@ class Deployment:
             place="a test",
             text=text,
             received_at=self.clock.now(),
+            model=None if model is None else ModelId(model),
+            standing=standing,
         )
 
-    async def ask(self, user: str, text: str = "hello", **more: str) -> Heard:
+    async def ask(self, user: str, text: str = "hello", **more: Any) -> Heard:
         """Ask, and hear the reply to its end."""
         return await self.hear(self.message(user, text, **more))
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from bot.messages import Member
+from bot.openrouter.sandbox import FaultRule, Faults, SandboxSettings
 from tests.fakes.browsing import browsing
 from tests.fakes.linking import challenge_in, key_of
 from tests.fakes.virtual import VirtualClock
@@ -116,3 +117,19 @@ async def test_what_is_no_request_is_refused(
     async with browsing(tmp_path, clock) as (browser, _):
         status, refused = await browser.member("ann").own_key("POST", step, **fields)
         assert (status, refused["error"]) == (400, "bad_request")
+
+
+@pytest.mark.parametrize(("path", "fault"), [("/auth/keys", "unreachable"), ("/key", "unreachable")])
+async def test_what_openrouter_cannot_say_just_now_keeps_nothing(
+    tmp_path: Path, clock: VirtualClock, path: str, fault: str
+) -> None:
+    # The pool's own look at its key comes first.
+    rule = FaultRule(fault="internal_error", path=path, first=1 if path == "/auth/keys" else 2, last=2)
+    async with browsing(tmp_path, clock, sandbox=SandboxSettings(faults=Faults(rules=(rule,)))) as (browser, _):
+        ann = browser.member("ann")
+        status, refused = await ann.own_key("POST", "/finish", code=await ann.approve(await ann.start(), "anns"))
+        assert (status, refused["error"]) == (503, fault)
+        assert await ann.own_key() == (200, {"linked": False})
+        await asyncio.sleep(60)
+        if path == "/key":
+            assert (await ann.link("anns"))["linked"], "and later it goes"

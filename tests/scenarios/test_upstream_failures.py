@@ -14,6 +14,7 @@ import pytest
 from bot.clock import day_of, day_start
 from bot.conversation.answering import Answering
 from bot.conversation.exchange import Exchange
+from bot.conversation.guarding import Guarding
 from bot.conversation.lessons import AccountWatch, Lessons
 from bot.errors import AccountTrouble, AnswerFailed, FailureKind, Refused
 from bot.messages import Failed, Finished, ModelId, Started
@@ -357,6 +358,7 @@ class Altered:
         *,
         on_sent: Callable[[], None],
         check: Callable[[Mapping[str, object]], None] | None = None,
+        on_generation: Callable[[str], None] | None = None,
     ) -> AsyncGenerator[ModelEvent]:
         def altered(body: Mapping[str, object]) -> None:
             document = dict(body)
@@ -364,7 +366,9 @@ class Altered:
             assert check is not None
             check(document)
 
-        async with aclosing(self._model.stream(request, on_sent=on_sent, check=altered)) as events:
+        async with aclosing(
+            self._model.stream(request, on_sent=on_sent, check=altered, on_generation=on_generation)
+        ) as events:
             async for event in events:
                 yield event
 
@@ -383,6 +387,8 @@ def answering(
         lessons=Lessons(
             scheduler=running.scheduler, shelf=shelf, account=account or running.account, clock=running.clock
         ),
+        guarding=Guarding(scheduler=running.scheduler, shelf=shelf, metrics=running.metrics),
+        paying=running.paying,
         transcripts=SqlTranscripts(running.database, running.clock),
         clock=running.clock,
         pseudonym=running.secret.pseudonym(),

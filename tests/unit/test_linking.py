@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bot.openrouter.linking import challenge, code, link, verifier
+from bot.openrouter.linking import SITE, challenge, code, link, site, verifier
 
 ENTROPY = bytes.fromhex("7418dfb49799e0254ffa607dd8adbbba16d4254d69d6bff05b58055853848d79")
 VERIFIER = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
@@ -33,3 +33,16 @@ def test_what_could_be_guessed_is_refused() -> None:
 )
 def test_a_pasted_code(pasted: str, found: str | None) -> None:
     assert code(pasted) == found
+
+
+@pytest.mark.parametrize(
+    ("api", "page"),
+    [
+        ("https://openrouter.ai/api/v1", SITE),
+        ("http://127.0.0.1:8090/api/v1/", "http://127.0.0.1:8090/auth"),
+        ("https://proxy.example/openrouter", SITE),
+    ],
+)
+def test_the_page_stands_beside_the_api(api: str, page: str) -> None:
+    assert site(api) == page
+    assert link(VERIFIER, page=site(api)).startswith(f"{page}?code_challenge=")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta, timezone
+from decimal import Decimal
 from itertools import product
 from typing import get_args
 
@@ -14,8 +15,8 @@ from hypothesis import strategies as st
 from adapters.rendering import operators, words
 from adapters.rendering.why import Why, why
 from bot.clock import DAY, Instant
-from bot.errors import AnswerCode, ErrorCode, FailureKind, FailureReason, NoRoute, RefusalCode
-from bot.messages import DayLooked, Explanation, Lane, NoticeKind, Verdict
+from bot.errors import AnswerCode, ErrorCode, FailureKind, FailureReason, NoRoute, NotAllowed, PaidOffer, RefusalCode
+from bot.messages import DayLooked, Explanation, Lane, ModelId, NoticeKind, Verdict
 
 CODES: tuple[ErrorCode, ...] = (*get_args(RefusalCode), *get_args(AnswerCode), "stopped", "internal")
 NOON = Instant(1_790_000_000.0 // DAY * DAY + DAY / 2)
@@ -48,6 +49,7 @@ def test_the_closed_sets_are_covered() -> None:
     assert len(CODES) == len(set(CODES)) == 20
     assert set(words._ERRORS) == set(CODES)
     assert set(words._NOTICES) == set(get_args(NoticeKind))
+    assert set(words._NOT_ALLOWED) == set(get_args(NotAllowed))
     assert set(words._REASONS) == set(get_args(FailureReason))
     assert set(words._SHUT) == set(operators._SHUT) == set(SHUT)
     assert set(operators._KINDS) == set(FailureKind)
@@ -83,6 +85,37 @@ def test_a_reason_says_what_its_code_cannot(reason: FailureReason) -> None:
 def test_each_reason_is_told_apart() -> None:
     said = [words.explain("upstream_failed", reason=reason).headline for reason in get_args(FailureReason)]
     assert len(set(said)) == len(said)
+
+
+@pytest.mark.parametrize("why", get_args(NotAllowed))
+def test_a_model_that_may_not_be_had_says_why(why: NotAllowed) -> None:
+    said = words.explain("model_not_allowed", why_not=why)
+    assert whole(said.headline), said
+    assert whole(str(said)), said
+    assert said.headline != words.explain("model_not_allowed").headline
+    assert bounded(str(said)), said
+    assert not JARGON.search(str(said)), said
+
+
+def test_an_offer_names_the_model_and_the_most_it_costs() -> None:
+    offer = PaidOffer(model=ModelId("maker/model"), most=Decimal("0.0512"))
+    said = str(words.explain("pool_spent", again="tomorrow at 00:00 UTC", limit=50, offer=offer))
+    assert said.endswith("Or ask maker/model at once: it costs $0.06 at most.")
+    assert whole(said)
+
+
+@pytest.mark.parametrize(
+    ("amount", "said"),
+    [
+        ("0", "$0.00"),
+        ("0.0512", "$0.06"),
+        ("12.5", "$12.50"),
+        ("0.0012341", "$0.0013"),
+        ("0.000000001", "$0.0000000010"),
+    ],
+)
+def test_a_sum_is_never_rounded_down(amount: str, said: str) -> None:
+    assert words.dollars(Decimal(amount)) == said
 
 
 @pytest.mark.parametrize("reason", SHUT)

@@ -118,16 +118,17 @@ export class Exchange {
     this.say(fresh.slice(0, end).replace(/[*_`#>|]+/g, " "));
   }
 
-  #finish({ model, lane, cost_usd, attempts, share }) {
+  #finish({ model, lane, attempts, share, cost_usd }) {
     this.#draw(true);
     if (!this.text) this.#trouble("calm", "Answered together with your other message.", "");
-    this.#end(`${words.source(model, lane)} · ${words.share(share)}`, lane === "own_key" ? words.cost(cost_usd) : "", attempts === 0 && this.text ? "no request taken" : "");
+    this.#end(`${words.source(model, lane)}${words.cost(lane, cost_usd)} · ${words.share(share)}`, attempts === 0 && this.text ? "no request taken" : "");
   }
 
-  #fail({ error, message, resets_at, share, may_hold }) {
+  #fail({ error, message, resets_at, share, may_hold, offer }) {
     this.#draw(true);
     const offers = [];
     if (may_hold) offers.push(["Wait for room", () => this.actions.ask(this.question, { hold: true, instead: this })]);
+    if (offer) offers.push([`Pay up to ${offer.label}`, () => this.actions.ask(this.question, { model: offer.model, instead: this })]);
     if (SHARING.has(error)) offers.push(["Why?", () => this.actions.why(), { stays: true }]);
     if (RETRY.has(error)) offers.push(["Try again", () => this.actions.ask(this.question, { instead: this })]);
     const [headline] = /^[^]*?[.!?](?=\s|$)/.exec(message) ?? [message];

@@ -124,7 +124,7 @@ export class Seat {
     this.showShare(await json(`/api/share?${new URLSearchParams({ member: this.member })}`));
   }
 
-  async ask(text, { hold = false, key = random(), instead = null } = {}) {
+  async ask(text, { hold = false, model = null, key = random(), instead = null } = {}) {
     if (instead && !instead.text) this.#drop(instead);
     const exchange = this.#add(text);
     this.table.changed(this);
@@ -133,14 +133,14 @@ export class Seat {
     try {
       if (exchange.ended) return; // stopped before it was sent
       exchange.sent = true;
-      const body = { ...this.where, text, hold };
+      const body = { ...this.where, text, hold, model };
       for await (const [name, data] of events("/api/chat", { method: "POST", body, headers: { "Idempotency-Key": key } })) {
         begun = true;
         this.#handle(exchange, name, data);
       }
       if (!exchange.ended && !exchange.ticket) throw new Lost();
     } catch (error) {
-      this.#broken(exchange, error, () => this.ask(text, { hold, key: begun ? random() : key }));
+      this.#broken(exchange, error, () => this.ask(text, { hold, model, key: begun ? random() : key }));
     } finally {
       release();
       this.table.changed(this);

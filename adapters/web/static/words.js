@@ -32,8 +32,11 @@ export function share({ used, level, left_now, left_sure }, { brief = false } = 
 
 const lanes = { free: "free", paid: "paid", own_key: "your own key" };
 
-/** What an answer took from whoever pays for it; the smallest sums are not rounded away. */
-export const cost = (usd) => (Number(usd) ? `${usd} USD` : "cost nothing");
+/** What an answer cost whoever pays for it, where that is known already; of an own key also that none was told. */
+export function cost(lane, usd) {
+  if (lane === "free") return "";
+  return Number(usd) > 0 ? ` · $${Number(usd).toPrecision(2)}` : lane === "own_key" ? " · no charge told" : "";
+}
 
 export function source(model, lane) {
   return `${model.replace(/:free$/, "")} · ${lanes[lane] ?? lane}`;

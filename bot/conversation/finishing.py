@@ -1,4 +1,4 @@
-"""Work that is not left half done: what changes hands, or must be written down, whoever goes away meanwhile."""
+"""Work that runs to its end whoever waits for it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ T = TypeVar("T")
 
 
 async def to_the_end(work: Coroutine[None, None, T]) -> T:
-    """The result, also if the caller is cancelled meanwhile: then its next wait ends as cancelled."""
+    """The result, also if the caller is cancelled meanwhile: then its next wait ends as cancelled.
+
+    For what changes hands. A lease that is given while nobody takes it would stay open for good.
+    """
     working, cancelled = asyncio.ensure_future(work), False
     while not working.done():
         try:

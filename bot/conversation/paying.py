@@ -1,0 +1,407 @@
+"""A question on the paid lane, from the wish to its ending.
+
+1. The wish is one for money, or the pool is spent and the member wants to go on for money without being asked.
+2. The member's turn comes: one paid question of theirs at a time.
+3. What is to be sent is put together, and so it is known what it costs at most. Whether the member may have that
+   model, and what the budgets leave, is asked anew at that moment.
+4. Lease and money are reserved in one transaction, which alone decides about the budgets.
+5. The guard reads the body that is to leave: the one model, the prices, the length that were reckoned with.
+6. What was sent is settled with what it cost. Where nobody says it, the money stays set aside until `/generation` does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import assert_never
+
+from bot.clock import Clock, Instant
+from bot.conversation.context import Asking, Context, QuestionTooLongError, build, needed
+from bot.conversation.exchange import Exchange
+from bot.conversation.failures import for_the_operator, reply_error
+from bot.conversation.finishing import to_the_end
+from bot.conversation.guarding import Guarding
+from bot.conversation.lessons import Lessons
+from bot.conversation.reading import read
+from bot.conversation.till import Purchase, Till
+from bot.conversation.transcripts import Transcripts
+from bot.errors import FailureKind, Refused, UpstreamFailure
+from bot.messages import Finished, IncomingMessage, ModelId, Notice, Started, Usage
+from bot.ports import ChatModel, ChatRequest, Turn
+from bot.quota.aside import Aside
+from bot.quota.ledger import AlreadyHandled, Claim, Outcome, Question
+from bot.quota.scheduler import Scheduler
+from bot.routing import paid
+from bot.routing.access import Access, NotCovered, Who
+from bot.routing.budget import Budget, NoBudget, OverBudget, Pico, Spend, ends_at, pico, usd
+from bot.routing.catalogue import ModelInfo
+from bot.routing.lanes import Free, NoLane, OwnKey, Paid, PaidWay, Purse, Way, Wish, lane
+from bot.routing.prices import Size, max_price, prompt_tokens
+from bot.routing.router import Needs, Route
+from bot.routing.shelf import Shelf
+from bot.telemetry.logs import logger
+from bot.telemetry.metrics import Metrics
+
+log = logger(__name__)
+
+_TURNS = 60
+"""Turns read from a conversation; what of them fits is sent."""
+_MAY_GO_ON = frozenset({FailureKind.EDGE_HTML, FailureKind.TIMEOUT, FailureKind.CUT_OFF, FailureKind.ENDLESS})
+"""Failures after which somebody may still be writing, and charging for, an answer nobody reads."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Order:
+    """A question put together, with what it would cost."""
+
+    route: Route
+    sending: Context
+    size: Size
+    way: PaidWay
+
+
+class Paying:
+    """See the module."""
+
+    def __init__(
+        self,
+        *,
+        aside: Aside,
+        access: Access,
+        till: Till,
+        scheduler: Scheduler,
+        model: ChatModel,
+        shelf: Shelf,
+        lessons: Lessons,
+        guarding: Guarding,
+        transcripts: Transcripts,
+        clock: Clock,
+        pseudonym: Callable[[str], str],
+        metrics: Metrics,
+        unknown_cost: Callable[[], None],
+    ) -> None:
+        """`unknown_cost` is called when the cost of a request has to be found out."""
+        self._aside, self._access, self._till, self._scheduler = aside, access, till, scheduler
+        self._model, self._shelf, self._lessons, self._guarding = model, shelf, lessons, guarding
+        self._transcripts, self._clock, self._pseudonym, self._metrics = transcripts, clock, pseudonym, metrics
+        self._unknown_cost = unknown_cost
+
+    # --- what is wished for ------------------------------------------------------------------------------
+
+    def wished(self, message: IncomingMessage) -> bool:
+        """The message names a model that costs."""
+        return paid.wish_of(message.model, self._shelf.offer()) == "paid_model"
+
+    def route(self, message: IncomingMessage) -> Route:
+        """Where a message that names one goes, whatever its length.
+
+        Raises:
+            Refused: `model_not_allowed`, as far as the budgets have no say in it.
+        """
+        entry = self._entry(message.model)
+        offer = self._shelf.offer()
+        size = Size(prompt_tokens=prompt_tokens([message.text]), completion_tokens=offer.answer(entry.id))
+        way = paid.quote(entry, size, _who(message), self._access.rules, self._clock.now())
+        if isinstance(way.access, NotCovered):
+            raise Refused("model_not_allowed", why=way.access.reason)
+        return paid.route(entry, offer, Needs())
+
+    # --- answering ---------------------------------------------------------------------------------------
+
+    async def answer(self, exchange: Exchange) -> Finished | None:
+        """Answer a question that names a model which costs. None: one of its messages was handled before.
+
+        Raises:
+            ReplyError: there is no whole answer; part of one may have been told.
+        """
+        return await self._buy(exchange, "paid_model", spent_until=None, after=None)
+
+    async def instead(self, exchange: Exchange, spent: Refused) -> Finished | None:
+        """Answer for money a question that the spent pool has refused, if its member wants that without being asked.
+
+        Raises:
+            ReplyError: as `answer`; else the refusal, with what could be had for money where the member may have it.
+        """
+        wish = paid.wish_of(exchange.first.model, self._shelf.offer())
+        if wish not in ("open", "free_model"):
+            raise spent
+        if wish == "open" and self._access.pays_when_spent(exchange.first.author):
+            return await self._buy(exchange, "open", spent_until=spent.resets_at, after=spent)
+        raise await self._offered(exchange, wish, spent)
+
+    async def _offered(self, exchange: Exchange, wish: Wish, spent: Refused) -> Refused:
+        """The refusal, with an offer where there is one to make."""
+        if not self._may_ask(exchange.first):
+            return spent
+        order = await self._order(exchange, wish)
+        if order is None:
+            return spent
+        way = self._lane(exchange, wish, order, spent_until=spent.resets_at)
+        if not isinstance(way, NoLane) or way.offer is None:
+            return spent
+        return Refused("pool_spent", resets_at=spent.resets_at, limit=spent.limit, offer=way.offer)
+
+    def _may_ask(self, message: IncomingMessage) -> bool:
+        try:
+            self._bar(message)
+        except Refused:
+            return False
+        return True
+
+    def _bar(self, message: IncomingMessage) -> None:
+        """Who is kept out is kept out here, too; and so is everyone while the account's key is in doubt."""
+        self._scheduler.bar(message.author)
+        if self._scheduler.shut_for not in (None, "no_free_models"):
+            raise Refused("pool_paused")
+
+    async def _buy(
+        self, exchange: Exchange, wish: Wish, *, spent_until: Instant | None, after: Refused | None
+    ) -> Finished | None:
+        first = exchange.first
+        self._bar(first)
+        async with self._aside.slot(first.author):
+            self._bar(first)  # it may have waited
+            exchange.sealed = True
+            order = await self._order(exchange, wish)
+            if order is None:
+                assert after is not None
+                raise after
+            way = self._lane(exchange, wish, order, spent_until=spent_until)
+            match way:
+                case Paid():
+                    return await self._paid(exchange, order, way)
+                case NoLane():
+                    if after is not None:
+                        raise after
+                    why = None if way.why is None else way.why.reason
+                    raise Refused(way.code, resets_at=way.resets_at, why=why, offer=way.offer)
+                case Free() | OwnKey():
+                    raise AssertionError("what is for money went another way")
+                case _:
+                    assert_never(way)
+
+    def _lane(self, exchange: Exchange, wish: Wish, order: _Order, *, spent_until: Instant | None) -> Way:
+        return lane(
+            wish,
+            own_key=False,
+            pool_spent_until=spent_until,
+            paid=order.way,
+            pay_when_spent=self._access.pays_when_spent(exchange.first.author),
+        )
+
+    async def _order(self, exchange: Exchange, wish: Wish) -> _Order | None:
+        """What would be sent, and at what cost. None: the member names no model, and may have none for money.
+
+        Raises:
+            Refused: `model_not_allowed`, `too_long`.
+        """
+        first, asking, offer = exchange.first, _asking(exchange), self._shelf.offer()
+        entry: ModelInfo | None
+        if wish == "paid_model":
+            entry = self._entry(first.model)
+        else:
+            entry = paid.cheapest(offer, needed(asking), _who(first), self._access.rules)
+            if entry is None:
+                return None
+        route = paid.route(entry, offer, Needs(tokens=needed(asking)))
+        kept = await self._transcripts.turns(first.conversation, limit=_TURNS)
+        sending = _context(asking, [turn for turn in kept if turn.ended], route)
+        size = Size(
+            prompt_tokens=prompt_tokens(message.content for message in sending.messages),
+            completion_tokens=route.answer,
+        )
+        way = paid.quote(entry, size, _who(first), self._access.rules, self._clock.now())
+        left = await self._till.left(self._spend(first, entry.id, Pico(0)))
+        return _Order(route=route, sending=sending, size=size, way=replace(way, purse=self._purse(left)))
+
+    def _entry(self, model: ModelId | None) -> ModelInfo:
+        entry = None if model is None else paid.entry_of(model, self._shelf.offer())
+        if entry is None:
+            raise Refused("model_not_allowed", why="unknown")
+        return entry
+
+    def _purse(self, left: tuple[Budget, Pico] | None) -> Purse | None:
+        if left is None:
+            return None
+        budget, amount = left
+        return Purse(left=usd(amount), resets_at=ends_at(budget.period, self._clock.now()))
+
+    def _spend(self, message: IncomingMessage, model: ModelId, most: Pico) -> Spend:
+        return Spend(
+            account=self._scheduler.pool,
+            member=message.author,
+            community=message.community,
+            model=model,
+            most=most,
+        )
+
+    async def _paid(self, exchange: Exchange, order: _Order, way: Paid) -> Finished | None:
+        """Lease, set aside, send."""
+        first, most = exchange.first, pico(way.most)
+        claim = Claim(
+            pool=self._scheduler.pool,
+            member=first.author,
+            lane="paid",
+            model=way.model,
+            question=Question(
+                messages=[message.id for message in exchange.messages],
+                conversation=first.conversation,
+                community=first.community,
+                author_name=first.author_name,
+                text=exchange.question,
+                asked_at=first.received_at,
+            ),
+        )
+        opened = await to_the_end(self._till.open(claim, self._spend(first, way.model, most)))
+        match opened:
+            case Purchase():
+                return await self._attempt(exchange, order, way, opened)
+            case AlreadyHandled():
+                return None
+            case OverBudget():
+                raise Refused("budget_spent", resets_at=opened.resets_at)
+            case NoBudget():
+                raise Refused("budget_spent")
+            case _:
+                assert_never(opened)
+
+    async def _attempt(self, exchange: Exchange, order: _Order, way: Paid, purchase: Purchase) -> Finished:
+        route, prices = order.route, max_price(way.limit)
+        outcome, cost, sent = Outcome(result="failed"), _NOTHING_SAID, False
+        generation, noting = "", list[asyncio.Task[None]]()
+
+        def on_sent() -> None:
+            nonlocal sent
+            sent = True
+            exchange.say(Started(model=route.model, lane="paid"))
+
+        def on_generation(id: str) -> None:
+            nonlocal generation
+            generation = id
+            noting.append(asyncio.create_task(self._till.began(purchase, id)))
+
+        request = ChatRequest(
+            model=route.model,
+            messages=order.sending.messages,
+            user=self._pseudonym(exchange.first.author.key),
+            session=self._pseudonym(exchange.first.conversation),
+            attempt=str(purchase.lease.id),
+            max_completion_tokens=route.answer,
+            max_price=prices,
+        )
+        try:
+            self._notices(exchange, order)
+            check = self._guarding.check_paid(model=route.model, completion_tokens=route.answer, max_price=prices)
+            events = self._model.stream(request, on_sent=on_sent, check=check, on_generation=on_generation)
+            end = await read(events, exchange, may_judge=lambda _: False, on_text=lambda: None)
+            outcome = Outcome(
+                result="answered", whole=True, model=end.model, generation=end.generation, usage=end.usage
+            )
+            cost = _told(end.usage, purchase)
+            return Finished(
+                model=end.model,
+                lane="paid",
+                attempts=0,
+                share=self._scheduler.share(exchange.first.author, exchange.first.community),
+                usage=end.usage,
+            )
+        except UpstreamFailure as failure:
+            outcome = Outcome(
+                result="failed", generation=failure.generation or generation, usage=failure.usage or Usage()
+            )
+            cost = _cost_of(failure, purchase)
+            log.warning(
+                for_the_operator(failure),
+                extra={"action": "upstream", "kind": failure.kind.value, "status": failure.status, "lane": "paid"},
+            )
+            self._metrics.attempts.labels(outcome=failure.kind.value).inc()
+            self._lessons.take(failure, route, day=purchase.lease.day)
+            raise reply_error(failure, day_resets_at=self._scheduler.resets_at) from failure
+        except asyncio.CancelledError:
+            outcome = Outcome(result="stopped", generation=generation)
+            raise
+        finally:
+            if sent and outcome.result != "failed":
+                self._metrics.attempts.labels(outcome=outcome.result).inc()
+            closing = replace(outcome, answer=exchange.text, generation=outcome.generation or generation)
+            await to_the_end(self._close(purchase, closing, cost if sent else None, sent=sent, noting=noting))
+
+    async def _close(
+        self,
+        purchase: Purchase,
+        outcome: Outcome,
+        cost: Pico | None,
+        *,
+        sent: bool,
+        noting: list[asyncio.Task[None]],
+    ) -> None:
+        with suppress(Exception):
+            await asyncio.gather(*noting)
+        try:
+            if not sent:
+                await self._till.release(purchase)
+                return
+            await self._till.close(purchase, outcome, cost)
+        except Exception as error:
+            # The answer has been shown. The money stays set aside, and is looked into when the service next starts.
+            log.error("a paid request could not be settled", extra={"action": "settle", "error": repr(error)})
+            return
+        if cost is None:
+            self._unknown_cost()
+        elif cost > purchase.charge.spend.most:
+            log.warning(
+                "a paid answer cost more than was set aside: the catalogue's price of its model is not what is charged",
+                extra={"action": "cost", "charge": purchase.charge.id},
+            )
+
+    def _notices(self, exchange: Exchange, order: _Order) -> None:
+        if len(exchange.messages) > 1:
+            exchange.say(Notice(kind="messages_gathered", count=len(exchange.messages)))
+        if order.sending.left_out:
+            exchange.say(Notice(kind="history_shortened", count=order.sending.left_out))
+
+
+_NOTHING_SAID: Pico | None = None
+
+
+def _told(usage: Usage | None, purchase: Purchase) -> Pico | None:
+    """The cost that came with an answer; None: none did. Zero for what costs is no word to rely on."""
+    if usage is not None and (usage.cost_usd > Decimal(0) or not purchase.charge.spend.most):
+        return pico(usage.cost_usd)
+    return None
+
+
+def _cost_of(failure: UpstreamFailure, purchase: Purchase) -> Pico | None:
+    """What a failed request cost, as far as is known.
+
+    OpenRouter charges nothing for what it or a provider refused before an answer was named.
+    """
+    if (told := _told(failure.usage, purchase)) is not None:
+        return told
+    refused = failure.status is not None and not failure.generation and failure.kind not in _MAY_GO_ON
+    return Pico(0) if refused else None
+
+
+def _who(message: IncomingMessage) -> Who:
+    return Who(
+        member=message.author,
+        community=message.community,
+        standing=message.standing,
+        roles=message.roles,
+        groups=message.groups,
+    )
+
+
+def _asking(exchange: Exchange) -> Asking:
+    first = exchange.first
+    return Asking(author=first.author, author_name=first.author_name, place=first.place, text=exchange.question)
+
+
+def _context(asking: Asking, turns: list[Turn], route: Route) -> Context:
+    try:
+        return build(asking, turns, window=route.window, answer=route.answer)
+    except QuestionTooLongError:
+        raise Refused("too_long", limit=route.window - route.answer) from None

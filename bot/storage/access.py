@@ -1,0 +1,138 @@
+"""Grants and denials of one account, in SQL, a row each; read at the start, and in force the moment they are kept."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from decimal import Decimal, InvalidOperation
+from typing import Any, assert_never
+
+from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy.dialects.sqlite import insert as upsert
+
+from bot.clock import Instant
+from bot.errors import StorageError
+from bot.messages import CommunityId, Member, ModelId
+from bot.quota.ledger import PoolId
+from bot.routing.access import Grantee, Reach, Rule, RuleId, ToCommunity, ToGroup, ToMember, ToRole
+from bot.routing.prices import Rates, plain
+from bot.storage.database import Database
+from bot.storage.tables import access_rules, paying_members
+
+
+class SqlAccess:
+    """`bot.routing.access.Access` over one database. `load` before use."""
+
+    def __init__(self, database: Database, account: PoolId) -> None:
+        self._database, self._account = database, account
+        self._rules: dict[RuleId, Rule] = {}
+        self._paying: set[Member] = set()
+
+    @property
+    def rules(self) -> Sequence[Rule]:
+        return tuple(self._rules.values())
+
+    def pays_when_spent(self, member: Member) -> bool:
+        return member in self._paying
+
+    async def load(self) -> None:
+        """Raises: StorageError: what is kept is no rule. Without a denial somebody could spend who must not."""
+
+        def unit(connection: Connection) -> tuple[dict[RuleId, Rule], set[Member]]:
+            kept = connection.execute(
+                select(access_rules).where(access_rules.c.account == self._account).order_by(access_rules.c.id)
+            )
+            paying = connection.scalars(select(paying_members.c.member).where(_of(self._account)))
+            return {RuleId(row.id): _rule(row.id, row.rule) for row in kept}, {Member.parse(key) for key in paying}
+
+        self._rules, self._paying = await self._database.read(unit)
+
+    async def add(self, *, allows: bool, to: Grantee, reach: Reach, ends_at: Instant | None = None) -> Rule:
+        """A new grant, or a new denial."""
+        draft = Rule(id=RuleId(0), allows=allows, to=to, reach=reach, ends_at=ends_at)
+        row = insert(access_rules).values(account=self._account, rule=_written(draft)).returning(access_rules.c.id)
+        new = RuleId(await self._database.write(lambda connection: connection.execute(row).scalar_one()))
+        rule = Rule(id=new, allows=allows, to=to, reach=reach, ends_at=ends_at)
+        self._rules[new] = rule
+        return rule
+
+    async def remove(self, rule: RuleId) -> bool:
+        """Take a rule back. False: there is none of this number."""
+        change = delete(access_rules).where(access_rules.c.id == rule, access_rules.c.account == self._account)
+        await self._database.write(lambda connection: connection.execute(change) and None)
+        return self._rules.pop(rule, None) is not None
+
+    async def pay_when_spent(self, member: Member, yes: bool) -> None:
+        """Whether a member goes on for money without being asked. It gives nobody a right to."""
+        row = upsert(paying_members).values(account=self._account, member=member.key).on_conflict_do_nothing()
+        gone = delete(paying_members).where(_of(self._account), paying_members.c.member == member.key)
+        await self._database.write(lambda connection: connection.execute(row if yes else gone) and None)
+        (self._paying.add if yes else self._paying.discard)(member)
+
+
+def _of(account: PoolId) -> Any:
+    return paying_members.c.account == account
+
+
+def _written(rule: Rule) -> str:
+    written = {
+        "allows": rule.allows,
+        "to": _to(rule.to),
+        "models": None if rule.reach.models is None else sorted(rule.reach.models),
+        "ceiling": None if rule.reach.ceiling is None else _prices(rule.reach.ceiling),
+        "ends_at": rule.ends_at,
+    }
+    return json.dumps(written, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+
+
+def _to(to: Grantee) -> dict[str, str | None]:
+    match to:
+        case ToMember(member=member, community=community):
+            return {"member": member.key, "community": community}
+        case ToRole(community=community, role=role):
+            return {"role": role, "community": community}
+        case ToGroup(community=community, group=group):
+            return {"group": group, "community": community}
+        case ToCommunity(community=community):
+            return {"community": community}
+        case _:
+            assert_never(to)
+
+
+def _prices(rates: Rates) -> dict[str, str]:
+    prices = {"prompt": rates.prompt, "completion": rates.completion, "request": rates.request, "image": rates.image}
+    return {name: plain(price) for name, price in prices.items()}
+
+
+def _rule(number: int, written: str) -> Rule:
+    try:
+        kept = json.loads(written)
+        if not isinstance(kept["allows"], bool):
+            raise TypeError
+        return Rule(
+            id=RuleId(number),
+            allows=kept["allows"],
+            to=_grantee(kept["to"]),
+            reach=Reach(
+                models=None if kept["models"] is None else frozenset(ModelId(model) for model in kept["models"]),
+                ceiling=None if kept["ceiling"] is None else _rates(kept["ceiling"]),
+            ),
+            ends_at=None if kept["ends_at"] is None else Instant(float(kept["ends_at"])),
+        )
+    except (ValueError, KeyError, TypeError, AttributeError, InvalidOperation) as error:
+        raise StorageError(f"The access rule {number} cannot be read: {error!r}.") from error
+
+
+def _grantee(kept: dict[str, Any]) -> Grantee:
+    community = None if kept["community"] is None else CommunityId(kept["community"])
+    if "member" in kept:
+        return ToMember(Member.parse(kept["member"]), community)
+    if community is None:
+        raise ValueError("a rule for many names no community")
+    if "role" in kept:
+        return ToRole(community, kept["role"])
+    return ToGroup(community, kept["group"]) if "group" in kept else ToCommunity(community)
+
+
+def _rates(kept: dict[str, str]) -> Rates:
+    return Rates(**{name: Decimal(price) for name, price in kept.items()})

@@ -1,0 +1,70 @@
+"""A paid request's lease and its money, opened and closed together: neither is ever there without the other."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection
+
+from bot.clock import Clock, Instant
+from bot.conversation.till import Opening, Purchase
+from bot.quota.ledger import AlreadyHandled, Claim, Outcome
+from bot.routing.budget import Budget, NoBudget, Pico, Spend
+from bot.storage import ledger, money
+from bot.storage.database import Database
+from bot.storage.money import SqlMoney
+
+FIRST_LOOK = 60.0
+"""Seconds after its end for which nobody need ask what a request has cost: it is hardly known before."""
+
+
+class _NoBudgetError(Exception):
+    """Undoes the transaction."""
+
+
+class SqlTill:
+    """`bot.conversation.till.Till` over one database."""
+
+    def __init__(self, database: Database, clock: Clock, book: SqlMoney) -> None:
+        self._database, self._clock, self._book = database, clock, book
+
+    async def left(self, spend: Spend) -> tuple[Budget, Pico] | None:
+        return await self._book.left(spend)
+
+    async def open(self, claim: Claim, spend: Spend) -> Opening:
+        def unit(connection: Connection) -> Purchase:
+            now = self._clock.now()
+            lease = ledger.open_aside(connection, claim, now)
+            charge = money.reserve(connection, spend, now)
+            if isinstance(charge, NoBudget):
+                raise _NoBudgetError
+            return Purchase(lease=lease, charge=charge)
+
+        try:
+            return await self._database.write(unit)
+        except ledger.HandledError:
+            return AlreadyHandled()
+        except money.OverBudgetError as refusal:
+            return refusal.reason
+        except _NoBudgetError:
+            return NoBudget()
+
+    async def began(self, purchase: Purchase, generation: str) -> None:
+        await self._book.began(purchase.charge, generation)
+
+    async def close(self, purchase: Purchase, outcome: Outcome, cost: Pico | None) -> None:
+        def unit(connection: Connection) -> None:
+            now = self._clock.now()
+            ledger.settle(connection, purchase.lease, outcome, now)
+            if cost is None:
+                look_at = Instant(now + FIRST_LOOK)
+                money.unknown(connection, purchase.charge, outcome.generation or None, look_at)
+            else:
+                money.settle(connection, purchase.charge, cost)
+
+        await self._database.write(unit)
+
+    async def release(self, purchase: Purchase) -> None:
+        def unit(connection: Connection) -> None:
+            ledger.release(connection, purchase.lease, self._clock.now())
+            money.release(connection, purchase.charge)
+
+        await self._database.write(unit)

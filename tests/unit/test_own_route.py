@@ -1,0 +1,39 @@
+"""The models of a question that goes by its member's own account."""
+
+from __future__ import annotations
+
+import pytest
+
+from bot.clock import Instant
+from bot.errors import Refused
+from bot.messages import ModelId
+from bot.routing.catalogue import FREE_ROUTER
+from bot.routing.chain import Chain
+from bot.routing.offer import NOTHING_KNOWN, Offer
+from bot.routing.own import own_route
+from bot.routing.router import Needs, choose
+
+DEAR, FREE = ModelId("maker/dear"), ModelId("maker/small:free")
+
+
+def test_who_names_no_model_is_sent_to_what_is_free() -> None:
+    route = own_route(None, Needs(), NOTHING_KNOWN)
+    assert (route.lane, route.models) == ("own_key", (FREE_ROUTER,))
+
+
+def test_a_model_that_is_named_is_asked_as_it_stands() -> None:
+    assert own_route(DEAR, Needs(), NOTHING_KNOWN).models == (DEAR,)
+    with pytest.raises(Refused, match="model_not_allowed"):
+        choose(DEAR, Needs(), NOTHING_KNOWN)  # the control: the pool's router
+
+
+def test_what_the_pool_lets_rest_is_asked_all_the_same() -> None:
+    offer = Offer(chain=Chain((FREE, FREE_ROUTER)), cooling={FREE: Instant(60)}, now=Instant(0))
+    assert own_route(None, Needs(), offer).models == (FREE, FREE_ROUTER)
+    assert choose(None, Needs(), offer).models == (FREE_ROUTER,), "the control"
+
+
+def test_what_fits_no_model_is_told_with_what_would() -> None:
+    with pytest.raises(Refused, match="too_long") as refused:
+        own_route(None, Needs(tokens=1_000_000), NOTHING_KNOWN)
+    assert refused.value.limit == NOTHING_KNOWN.room(FREE_ROUTER)

@@ -129,7 +129,7 @@ async def service(
         money = SqlMoney(database, clock)
         recovered = await ledger.recover()
         await money.recover()
-        pool = PoolId("sandbox" if settings.sandbox else "default")
+        pool = pool_of(settings)
         await ledger.add_pool(pool)
         scheduler = Scheduler(
             pool=pool,
@@ -240,6 +240,11 @@ async def service(
             upstream=upstream,
             recovered=recovered,
         )
+
+
+def pool_of(settings: Settings) -> PoolId:
+    """The pool and the account that these settings speak of."""
+    return PoolId("sandbox" if settings.sandbox else "default")
 
 
 def _days(settings: Settings) -> Days:

@@ -24,7 +24,7 @@ class SqlAccess:
     """`bot.routing.access.Access` over one database. `load` before use."""
 
     def __init__(self, database: Database, account: PoolId) -> None:
-        self._database, self._account = database, account
+        self._database, self.account = database, account
         self._rules: dict[RuleId, Rule] = {}
         self._paying: set[Member] = set()
 
@@ -40,9 +40,9 @@ class SqlAccess:
 
         def unit(connection: Connection) -> tuple[dict[RuleId, Rule], set[Member]]:
             kept = connection.execute(
-                select(access_rules).where(access_rules.c.account == self._account).order_by(access_rules.c.id)
+                select(access_rules).where(access_rules.c.account == self.account).order_by(access_rules.c.id)
             )
-            paying = connection.scalars(select(paying_members.c.member).where(_of(self._account)))
+            paying = connection.scalars(select(paying_members.c.member).where(_of(self.account)))
             return {RuleId(row.id): _rule(row.id, row.rule) for row in kept}, {Member.parse(key) for key in paying}
 
         self._rules, self._paying = await self._database.read(unit)
@@ -50,7 +50,7 @@ class SqlAccess:
     async def add(self, *, allows: bool, to: Grantee, reach: Reach, ends_at: Instant | None = None) -> Rule:
         """A new grant, or a new denial."""
         draft = Rule(id=RuleId(0), allows=allows, to=to, reach=reach, ends_at=ends_at)
-        row = insert(access_rules).values(account=self._account, rule=_written(draft)).returning(access_rules.c.id)
+        row = insert(access_rules).values(account=self.account, rule=_written(draft)).returning(access_rules.c.id)
         new = RuleId(await self._database.write(lambda connection: connection.execute(row).scalar_one()))
         rule = Rule(id=new, allows=allows, to=to, reach=reach, ends_at=ends_at)
         self._rules[new] = rule
@@ -58,14 +58,14 @@ class SqlAccess:
 
     async def remove(self, rule: RuleId) -> bool:
         """Take a rule back. False: there is none of this number."""
-        change = delete(access_rules).where(access_rules.c.id == rule, access_rules.c.account == self._account)
+        change = delete(access_rules).where(access_rules.c.id == rule, access_rules.c.account == self.account)
         await self._database.write(lambda connection: connection.execute(change) and None)
         return self._rules.pop(rule, None) is not None
 
     async def pay_when_spent(self, member: Member, yes: bool) -> None:
         """Whether a member goes on for money without being asked. It gives nobody a right to."""
-        row = upsert(paying_members).values(account=self._account, member=member.key).on_conflict_do_nothing()
-        gone = delete(paying_members).where(_of(self._account), paying_members.c.member == member.key)
+        row = upsert(paying_members).values(account=self.account, member=member.key).on_conflict_do_nothing()
+        gone = delete(paying_members).where(_of(self.account), paying_members.c.member == member.key)
         await self._database.write(lambda connection: connection.execute(row if yes else gone) and None)
         (self._paying.add if yes else self._paying.discard)(member)
 

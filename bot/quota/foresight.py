@@ -2,8 +2,8 @@
 
 It is the rule of `Starts` once more, for the future: a member has one request at a time, the window lets so many
 through, and who has had much of it waits until others have had theirs. What nobody can know is taken to be as it was:
-answers take as long as they lately did, nobody leaves, and a rush goes on for half as long as it has lasted, those of
-ten seconds ago coming once more in ten seconds. In a fair line they go before the later turns of those who wait.
+answers take as long as they lately did, nobody leaves, and a rush goes on for half as long as it has lasted, those
+of ten seconds ago coming once more in ten seconds. In a fair line they go before the later turns of those who wait.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ MOST = 100
 """Tickets that are played ahead one by one. Those behind them follow at the minute's pace."""
 
 _GOES_ON = 0.5
-"""A rush goes on for so much of the time it has lasted."""
+"""A rush goes on for so much of the time it has lasted: whether it was only a burst, nobody knows yet."""
 
 
 def foresee(

@@ -187,7 +187,7 @@ class Scheduler:
         return self._refusal(member, community) is None
 
     def room_at(self, member: Member, community: CommunityId) -> Instant | None:
-        """When it should be, as things stand; None: not today."""
+        """When it would be if nobody took anything until then: the earliest. None: not today."""
         self._turn_day()
         return self._today.sharing.room_at(member, community, self._clock.now())
 

@@ -63,7 +63,9 @@ class Sharing(Protocol):
         ...
 
     def room_at(self, member: Member, community: CommunityId, moment: Instant) -> Instant | None:
-        """When a member's next question should find room today if nobody took anything; None: not today."""
+        """The earliest a member's next question can be expected to find room today: as if nobody took anything until
+        then. None: not even so. Others do take units, so most find it hours later, and some not at all.
+        """
         ...
 
     def spare(self, moment: Instant) -> int:

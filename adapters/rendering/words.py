@@ -484,7 +484,7 @@ def queued(place: int, estimate: float | None) -> str:
 
 def held(estimate: str | None) -> str:
     """A question that waits for room in the day; `estimate` as text, such as "at 18:05"."""
-    when = f", probably {estimate}" if estimate else ""
+    when = f", {estimate} at the earliest" if estimate else ""
     return f"Your question is kept. It is answered as soon as there is room{when}; it costs nothing until then."
 
 

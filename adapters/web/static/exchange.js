@@ -142,7 +142,7 @@ export class Exchange {
     clearInterval(this.ticking);
     this.ticket = ticket;
     this.estimate = estimate_at;
-    const when = estimate_at && new Date(estimate_at) > Date.now() ? `, probably at ${words.time(estimate_at)}` : "";
+    const when = estimate_at && new Date(estimate_at) > Date.now() ? `, at ${words.time(estimate_at)} at the earliest` : "";
     const told = `It is answered as soon as there is room today${when}. Until then it costs nothing, and you may close this page.`;
     this.#trouble("calm", "Your question is kept.", told, [["Let it go", () => this.actions.giveUp(this)], ["Why?", () => this.actions.why(), { stays: true }]]);
     this.#state("held", "Waiting for room");

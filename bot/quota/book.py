@@ -18,6 +18,11 @@ from bot.quota.today import Today
 
 T = TypeVar("T")
 
+_TELLS_APART = 1e-6
+"""Seconds by which the ledger can tell two moments apart."""
+_CLOCK_WAS_SET = 1.0
+"""Seconds. A last event further ahead than this was noted by a clock that was wrong then."""
+
 
 class Book:
     """See the module."""
@@ -26,6 +31,7 @@ class Book:
         self.pool, self.today, self.ledger = pool, today, ledger
         self._line, self._clock = line, clock
         self._background: set[asyncio.Task[object]] = set()
+        self._last_at = Instant(0)
 
     def turn(self) -> bool:
         """Begin a new day if one has come. True: it has."""
@@ -39,8 +45,14 @@ class Book:
         return True
 
     def event(self, kind: EventKind, member: Member, community: CommunityId, *, units: int = 0) -> DayEvent:
-        """Something that happens now."""
-        return DayEvent(kind=kind, at=self._clock.now(), member=member, community=community, units=units)
+        """Something that happens now, a moment after what happened before: the order of events is that of their times.
+
+        They are not kept in that order, since a ticket's are kept with its lease.
+        """
+        now = self._clock.now()
+        after = Instant(self._last_at + _TELLS_APART)
+        self._last_at = at = after if now < after < now + _CLOCK_WAS_SET else now
+        return DayEvent(kind=kind, at=at, member=member, community=community, units=units)
 
     def happens(self, ticket: Ticket, kind: EventKind) -> None:
         """Something happens to a ticket. Once its day is over nothing is made of it any more."""

@@ -204,7 +204,7 @@ class Ledger(Protocol):
         ...
 
     async def events(self, pool: PoolId, day: int) -> Sequence[DayEvent]:
-        """The events of a day, in the order they were kept."""
+        """The events of a day, in the order they happened."""
         ...
 
     async def asks(self, pool: PoolId, *, first: int, last: int) -> Mapping[int, Sequence[Ask]]:

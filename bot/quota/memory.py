@@ -153,7 +153,7 @@ class MemoryLedger:
         self._pools[pool].elsewhere[day] = units
 
     async def events(self, pool: PoolId, day: int) -> Sequence[DayEvent]:
-        return list(self._pools[pool].events[day])
+        return sorted(self._pools[pool].events[day], key=lambda event: event.at)
 
     async def asks(self, pool: PoolId, *, first: int, last: int) -> Mapping[int, Sequence[Ask]]:
         kept = self._pools[pool].events

@@ -250,7 +250,11 @@ class SqlLedger:
         await self._database.write(lambda connection: connection.execute(change) and None)
 
     async def events(self, pool: PoolId, day: int) -> Sequence[DayEvent]:
-        wanted = select(day_events).where(day_events.c.pool == pool, day_events.c.day == day).order_by(day_events.c.id)
+        wanted = (
+            select(day_events)
+            .where(day_events.c.pool == pool, day_events.c.day == day)
+            .order_by(day_events.c.at, day_events.c.id)
+        )
 
         def unit(connection: Connection) -> list[DayEvent]:
             return [

@@ -19,30 +19,29 @@ from dataclasses import dataclass, replace
 from typing import assert_never
 
 from bot.clock import Clock
-from bot.conversation.context import Asking, Context, QuestionTooLongError, build, needed
+from bot.conversation.context import Context, needed
 from bot.conversation.exchange import Exchange
-from bot.conversation.failures import for_the_operator, gives_back, reply_error, worth_another
+from bot.conversation.failures import gives_back, reply_error, worth_another
 from bot.conversation.finishing import to_the_end
 from bot.conversation.guarding import Guarding, ModelGoneError
 from bot.conversation.lessons import Lessons
 from bot.conversation.paying import Paying
+from bot.conversation.question import TURNS, asking, claim, fitted, tell_first
 from bot.conversation.reading import read
 from bot.conversation.second_attempts import SecondAttempts
 from bot.conversation.transcripts import Transcripts
 from bot.errors import Refused, ReplyError, UpstreamFailure
 from bot.messages import Finished, IncomingMessage, Notice, Queued, Started, Usage
 from bot.ports import ChatModel, ChatRequest, ModelEnd, Turn
-from bot.quota.ledger import AlreadyHandled, Claim, Lease, Outcome, Question
+from bot.quota.ledger import AlreadyHandled, Claim, Lease, Outcome
 from bot.quota.scheduler import Place, Scheduler
 from bot.routing.router import Needs, Route
 from bot.routing.shelf import Shelf
 from bot.telemetry.logs import logger
 from bot.telemetry.metrics import Metrics
+from bot.telemetry.operators import for_operator
 
 log = logger(__name__)
-
-_TURNS = 60
-"""Turns read from a conversation; what of them fits is sent."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +93,7 @@ class Answering:
             ReplyError: there is no whole answer; part of one may have been told.
         """
         first = exchange.first
-        opening = await self._transcripts.open(first.conversation, first.id, first.author, limit=_TURNS)
+        opening = await self._transcripts.open(first.conversation, first.id, first.author, limit=TURNS)
         if opening.handled:
             return None
         if self._paying.wished(first):
@@ -126,20 +125,20 @@ class Answering:
         return None
 
     def _choose(self, exchange: Exchange) -> Route:
-        return self._shelf.choose(exchange.first.model, Needs(tokens=needed(_asking(exchange))))
+        return self._shelf.choose(exchange.first.model, Needs(tokens=needed(asking(exchange))))
 
     async def _turn(self, exchange: Exchange, turns: Sequence[Turn], *, again: bool) -> _Chance | None:
         """Wait in line for a lease. None: one of the messages has had its lease."""
         first, waited = exchange.first, False
         route: Route | None = None
 
-        def claim() -> Claim:
+        def claimed() -> Claim:
             nonlocal route
             exchange.sealed = True
             route = self._choose(exchange)
-            return self._claim(exchange, route)
+            return claim(exchange, self._scheduler.pool, route)
 
-        admitting = self._scheduler.admit(first.author, first.community, claim, again=again)
+        admitting = self._scheduler.admit(first.author, first.community, claimed, again=again)
         async with aclosing(admitting) as steps:
             async for step in steps:
                 match step:
@@ -157,23 +156,6 @@ class Answering:
                     case _:
                         assert_never(step)
         raise AssertionError("the line let a ticket go without a word")
-
-    def _claim(self, exchange: Exchange, route: Route) -> Claim:
-        first = exchange.first
-        return Claim(
-            pool=self._scheduler.pool,
-            member=first.author,
-            lane=route.lane,
-            model=route.model,
-            question=Question(
-                messages=[message.id for message in exchange.messages],
-                conversation=first.conversation,
-                community=first.community,
-                author_name=first.author_name,
-                text=exchange.question,
-                asked_at=first.received_at,
-            ),
-        )
 
     async def _attempt(self, exchange: Exchange, chance: _Chance, *, newcomer: bool) -> ModelEnd | _Chance | None:
         """Send and read. A chance: it failed, and this is the other attempt. None: nothing was sent, so try anew."""
@@ -200,7 +182,8 @@ class Answering:
                 session=self._pseudonym(exchange.first.conversation),
                 attempt=str(lease.id),
             )
-            self._notices(exchange, chance, sending, newcomer=newcomer)
+            if chance.after is None:
+                tell_first(exchange, route, sending, warn=newcomer)
             end = await self._read(exchange, request, route, on_sent)
             outcome = Outcome(
                 result="answered", whole=True, model=end.model, generation=end.generation, usage=end.usage
@@ -217,7 +200,7 @@ class Answering:
             if failure.usage is not None:
                 self._guarding.paid_for(route, failure.usage)
             log.warning(
-                for_the_operator(failure),
+                for_operator(failure.kind, failure.route),
                 extra={"action": "upstream", "kind": failure.kind.value, "status": failure.status},
             )
             self._metrics.attempts.labels(outcome=failure.kind.value).inc()
@@ -261,8 +244,8 @@ class Answering:
             route = self._choose(exchange)
         except ReplyError:  # what was asked for rests now
             return None
-        claim = self._claim(exchange, route)
-        other = await to_the_end(self._scheduler.retry(lease, _failed(failure), claim))
+        again = claim(exchange, self._scheduler.pool, route)
+        other = await to_the_end(self._scheduler.retry(lease, _failed(failure), again))
         if other is None:
             return None
         self._second_attempts.spend()
@@ -273,25 +256,8 @@ class Answering:
     async def _context(self, exchange: Exchange, chance: _Chance) -> Context:
         turns = chance.turns
         if turns is None:
-            kept = await self._transcripts.turns(exchange.first.conversation, limit=_TURNS)
-            turns = [turn for turn in kept if turn.ended]
-        route = chance.route
-        try:
-            return build(_asking(exchange), turns, window=route.window, answer=route.answer)
-        except QuestionTooLongError:
-            raise Refused("too_long", limit=route.window - route.answer) from None
-
-    def _notices(self, exchange: Exchange, chance: _Chance, sending: Context, *, newcomer: bool) -> None:
-        if chance.after is not None:
-            return  # all was said before the first attempt
-        if len(exchange.messages) > 1:
-            exchange.say(Notice(kind="messages_gathered", count=len(exchange.messages)))
-        for kind in chance.route.notices:
-            exchange.say(Notice(kind=kind))
-        if sending.left_out:
-            exchange.say(Notice(kind="history_shortened", count=sending.left_out))
-        if newcomer:
-            exchange.say(Notice(kind="free_models_may_train"))
+            turns = await self._transcripts.turns(exchange.first.conversation, limit=TURNS)
+        return fitted(exchange, turns, chance.route)
 
     async def _read(
         self, exchange: Exchange, request: ChatRequest, route: Route, on_sent: Callable[[], None]
@@ -315,8 +281,3 @@ class Answering:
 def _failed(failure: UpstreamFailure) -> Outcome:
     """What the ledger keeps of an attempt that failed."""
     return Outcome(result="failed", generation=failure.generation, usage=failure.usage or Usage())
-
-
-def _asking(exchange: Exchange) -> Asking:
-    first = exchange.first
-    return Asking(author=first.author, author_name=first.author_name, place=first.place, text=exchange.question)

@@ -4,25 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from bot.errors import Refused
+from bot.errors import Refused, Shut
 from bot.messages import ModelId, Usage
 from bot.quota.scheduler import Scheduler
 from bot.routing.guard import Fault, costs, guard, guard_paid
 from bot.routing.router import Route
 from bot.routing.shelf import Shelf
+from bot.telemetry import operators
 from bot.telemetry.logs import logger
 from bot.telemetry.metrics import Metrics
 
 log = logger(__name__)
-
-_COULD_COST = (
-    "a request could have cost something, or more than was set aside, so it was kept back and nothing more is sent: "
-    "report this fault of Potluck's, then restart or resume"
-)
-_HAS_COST = (
-    "an answer of the free lane was charged for, so nothing more is sent: look at openrouter.ai/activity and "
-    "lower the key's limit, then restart or resume"
-)
 
 
 class ModelGoneError(Exception):
@@ -73,8 +65,8 @@ class Guarding:
 
     def _trip(self, fault: Fault) -> None:
         self._metrics.guard.labels(kind=fault.kind).inc()
-        cost = fault.kind == "cost"
-        self._scheduler.shut("cost_seen" if cost else "guard")
-        log.error(_HAS_COST if cost else _COULD_COST, extra={"action": "shut", "kind": fault.kind})
+        reason: Shut = "cost_seen" if fault.kind == "cost" else "guard"
+        self._scheduler.shut(reason)
+        log.error(operators.shut(reason), extra={"action": "shut", "kind": fault.kind})
         # What a member asked for may stand in it.
         log.debug("the fault", extra={"action": "shut", "what": fault.what})

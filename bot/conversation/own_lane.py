@@ -15,16 +15,17 @@ from dataclasses import replace
 from typing import Protocol
 
 from bot.clock import Clock, day_of, day_start
-from bot.conversation.context import Asking, Context, QuestionTooLongError, build, needed
+from bot.conversation.context import Context, needed
 from bot.conversation.exchange import Exchange
 from bot.conversation.failures import own_error
 from bot.conversation.finishing import to_the_end
+from bot.conversation.question import TURNS, asking, claim, fitted, tell_first
 from bot.conversation.reading import read
-from bot.conversation.transcripts import Opening, Transcripts
+from bot.conversation.transcripts import Transcripts
 from bot.errors import AnswerFailed, FailureKind, Refused, UpstreamFailure
-from bot.messages import Finished, IncomingMessage, Member, Notice, Started, Usage
+from bot.messages import Finished, IncomingMessage, Member, Started, Usage
 from bot.ports import ChatModel, ChatRequest, ModelEnd
-from bot.quota.ledger import AlreadyHandled, Claim, Lease, Ledger, Outcome, Question
+from bot.quota.ledger import AlreadyHandled, Claim, Lease, Ledger, Outcome
 from bot.quota.scheduler import Scheduler
 from bot.routing.own import own_route
 from bot.routing.router import Needs, Route
@@ -35,7 +36,6 @@ from bot.vault import VaultError
 
 log = logger(__name__)
 
-_TURNS = 60
 AT_ONCE = 4
 """Questions of one member's under way: connections and memory are everybody's, whoever pays."""
 
@@ -99,15 +99,15 @@ class OwnLane:
         """
         first = exchange.first
         with self._one_of(first.author):
-            opening = await self._transcripts.open(first.conversation, first.id, first.author, limit=_TURNS)
+            opening = await self._transcripts.open(first.conversation, first.id, first.author, limit=TURNS)
             if opening.handled:
                 return None
             self._scheduler.bar(first.author)
             model = await self._client(first.author)
             exchange.sealed = True
-            route = own_route(first.model, Needs(tokens=needed(_asking(exchange))), self._shelf.offer())
-            sending = _context(exchange, opening, route)
-            lease = await self._open(_claim(exchange, route, self._scheduler))
+            route = own_route(first.model, Needs(tokens=needed(asking(exchange))), self._shelf.offer())
+            sending = fitted(exchange, opening.turns, route)
+            lease = await self._open(claim(exchange, self._scheduler.pool, route))
             if lease is None:
                 return None
             end = await self._attempt(exchange, lease, route, sending, model, newcomer=opening.newcomer)
@@ -136,12 +136,12 @@ class OwnLane:
             raise AnswerFailed("bad_key", reason="own_key_refused")
         return client
 
-    async def _open(self, claim: Claim) -> Lease | None:
+    async def _open(self, wish: Claim) -> Lease | None:
         """A lease aside; None: one of the messages has had one.
 
         If the caller was cancelled meanwhile, that ends its next wait, which `_attempt` sees to.
         """
-        opened = await to_the_end(self._ledger.open_aside(claim))
+        opened = await to_the_end(self._ledger.open_aside(wish))
         return None if isinstance(opened, AlreadyHandled) else opened
 
     async def _attempt(
@@ -167,7 +167,7 @@ class OwnLane:
             attempt=str(lease.id),
         )
         try:
-            _notices(exchange, route, sending, newcomer=newcomer)
+            tell_first(exchange, route, sending, warn=newcomer)
             events = model.stream(request, on_sent=on_sent)
             end = await read(events, exchange, may_judge=self._shelf.may_judge, on_text=on_text)
             outcome = Outcome(
@@ -199,45 +199,3 @@ class OwnLane:
             await to_the_end(self._ledger.settle(lease, outcome))
         except Exception as error:
             log.error("a lease could not be settled", extra={"action": "settle", "error": type(error).__name__})
-
-
-def _notices(exchange: Exchange, route: Route, sending: Context, *, newcomer: bool) -> None:
-    if len(exchange.messages) > 1:
-        exchange.say(Notice(kind="messages_gathered", count=len(exchange.messages)))
-    for kind in route.notices:
-        exchange.say(Notice(kind=kind))
-    if sending.left_out:
-        exchange.say(Notice(kind="history_shortened", count=sending.left_out))
-    if newcomer:
-        exchange.say(Notice(kind="free_models_may_train"))
-
-
-def _context(exchange: Exchange, opening: Opening, route: Route) -> Context:
-    turns = [turn for turn in opening.turns if turn.ended]
-    try:
-        return build(_asking(exchange), turns, window=route.window, answer=route.answer)
-    except QuestionTooLongError:
-        raise Refused("too_long", limit=route.window - route.answer) from None
-
-
-def _claim(exchange: Exchange, route: Route, scheduler: Scheduler) -> Claim:
-    first = exchange.first
-    return Claim(
-        pool=scheduler.pool,
-        member=first.author,
-        lane="own_key",
-        model=route.model,
-        question=Question(
-            messages=[message.id for message in exchange.messages],
-            conversation=first.conversation,
-            community=first.community,
-            author_name=first.author_name,
-            text=exchange.question,
-            asked_at=first.received_at,
-        ),
-    )
-
-
-def _asking(exchange: Exchange) -> Asking:
-    first = exchange.first
-    return Asking(author=first.author, author_name=first.author_name, place=first.place, text=exchange.question)

@@ -13,26 +13,26 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import assert_never
 
 from bot.clock import Clock, Instant
-from bot.conversation.context import Asking, Context, QuestionTooLongError, build, needed
+from bot.conversation.context import Context, needed
 from bot.conversation.exchange import Exchange
-from bot.conversation.failures import for_the_operator, reply_error
+from bot.conversation.failures import reply_error
 from bot.conversation.finishing import to_the_end
 from bot.conversation.guarding import Guarding
 from bot.conversation.lessons import Lessons
+from bot.conversation.question import TURNS, asking, claim, fitted, tell_first
 from bot.conversation.reading import read
 from bot.conversation.till import Purchase, Till
 from bot.conversation.transcripts import Transcripts
 from bot.errors import FailureKind, Refused, UpstreamFailure
-from bot.messages import Finished, IncomingMessage, ModelId, Notice, Started, Usage
-from bot.ports import ChatModel, ChatRequest, Turn
+from bot.messages import Finished, IncomingMessage, ModelId, Started, Usage
+from bot.ports import ChatModel, ChatRequest
 from bot.quota.aside import Aside
-from bot.quota.ledger import AlreadyHandled, Claim, Outcome, Question
+from bot.quota.ledger import AlreadyHandled, Outcome
 from bot.quota.scheduler import Scheduler
 from bot.routing import paid
 from bot.routing.access import Access, NotCovered, Who
@@ -44,11 +44,10 @@ from bot.routing.router import Needs, Route
 from bot.routing.shelf import Shelf
 from bot.telemetry.logs import logger
 from bot.telemetry.metrics import Metrics
+from bot.telemetry.operators import for_operator
 
 log = logger(__name__)
 
-_TURNS = 60
-"""Turns read from a conversation; what of them fits is sent."""
 _MAY_GO_ON = frozenset({FailureKind.EDGE_HTML, FailureKind.TIMEOUT, FailureKind.CUT_OFF, FailureKind.ENDLESS})
 """Failures after which somebody may still be writing, and charging for, an answer nobody reads."""
 
@@ -198,17 +197,17 @@ class Paying:
         Raises:
             Refused: `model_not_allowed`, `too_long`.
         """
-        first, asking, offer = exchange.first, _asking(exchange), self._shelf.offer()
+        first, offer, tokens = exchange.first, self._shelf.offer(), needed(asking(exchange))
         entry: ModelInfo | None
         if wish == "paid_model":
             entry = self._entry(first.model)
         else:
-            entry = paid.cheapest(offer, needed(asking), _who(first), self._access.rules)
+            entry = paid.cheapest(offer, tokens, _who(first), self._access.rules)
             if entry is None:
                 return None
-        route = paid.route(entry, offer, Needs(tokens=needed(asking)))
-        kept = await self._transcripts.turns(first.conversation, limit=_TURNS)
-        sending = _context(asking, [turn for turn in kept if turn.ended], route)
+        route = paid.route(entry, offer, Needs(tokens=tokens))
+        kept = await self._transcripts.turns(first.conversation, limit=TURNS)
+        sending = fitted(exchange, kept, route)
         size = Size(
             prompt_tokens=prompt_tokens(message.content for message in sending.messages),
             completion_tokens=route.answer,
@@ -241,21 +240,9 @@ class Paying:
     async def _paid(self, exchange: Exchange, order: _Order, way: Paid) -> Finished | None:
         """Lease, set aside, send."""
         first, most = exchange.first, pico(way.most)
-        claim = Claim(
-            pool=self._scheduler.pool,
-            member=first.author,
-            lane="paid",
-            model=way.model,
-            question=Question(
-                messages=[message.id for message in exchange.messages],
-                conversation=first.conversation,
-                community=first.community,
-                author_name=first.author_name,
-                text=exchange.question,
-                asked_at=first.received_at,
-            ),
+        opened = await to_the_end(
+            self._till.open(claim(exchange, self._scheduler.pool, order.route), self._spend(first, way.model, most))
         )
-        opened = await to_the_end(self._till.open(claim, self._spend(first, way.model, most)))
         match opened:
             case Purchase():
                 return await self._attempt(exchange, order, way, opened)
@@ -293,7 +280,7 @@ class Paying:
             max_price=prices,
         )
         try:
-            self._notices(exchange, order)
+            tell_first(exchange, route, order.sending, warn=False)
             check = self._guarding.check_paid(model=route.model, completion_tokens=route.answer, max_price=prices)
             events = self._model.stream(request, on_sent=on_sent, check=check, on_generation=on_generation)
             end = await read(events, exchange, may_judge=lambda _: False, on_text=lambda: None)
@@ -314,7 +301,7 @@ class Paying:
             )
             cost = _cost_of(failure, purchase)
             log.warning(
-                for_the_operator(failure),
+                for_operator(failure.kind, failure.route),
                 extra={"action": "upstream", "kind": failure.kind.value, "status": failure.status, "lane": "paid"},
             )
             self._metrics.attempts.labels(outcome=failure.kind.value).inc()
@@ -338,8 +325,9 @@ class Paying:
         sent: bool,
         noting: list[asyncio.Task[None]],
     ) -> None:
-        with suppress(Exception):
-            await asyncio.gather(*noting)
+        for noted in await asyncio.gather(*noting, return_exceptions=True):
+            if isinstance(noted, BaseException):  # what it cost is known from the answer, unless a crash comes now
+                log.warning("an answer's id could not be kept", extra={"action": "began", "error": repr(noted)})
         try:
             if not sent:
                 await self._till.release(purchase)
@@ -356,12 +344,6 @@ class Paying:
                 "a paid answer cost more than was set aside: the catalogue's price of its model is not what is charged",
                 extra={"action": "cost", "charge": purchase.charge.id},
             )
-
-    def _notices(self, exchange: Exchange, order: _Order) -> None:
-        if len(exchange.messages) > 1:
-            exchange.say(Notice(kind="messages_gathered", count=len(exchange.messages)))
-        if order.sending.left_out:
-            exchange.say(Notice(kind="history_shortened", count=order.sending.left_out))
 
 
 _NOTHING_SAID: Pico | None = None
@@ -393,15 +375,3 @@ def _who(message: IncomingMessage) -> Who:
         roles=message.roles,
         groups=message.groups,
     )
-
-
-def _asking(exchange: Exchange) -> Asking:
-    first = exchange.first
-    return Asking(author=first.author, author_name=first.author_name, place=first.place, text=exchange.question)
-
-
-def _context(asking: Asking, turns: list[Turn], route: Route) -> Context:
-    try:
-        return build(asking, turns, window=route.window, answer=route.answer)
-    except QuestionTooLongError:
-        raise Refused("too_long", limit=route.window - route.answer) from None

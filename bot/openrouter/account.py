@@ -20,6 +20,7 @@ from bot.openrouter.client import OpenRouter
 from bot.openrouter.models import Models
 from bot.openrouter.wire import KeyInfo
 from bot.quota.scheduler import Scheduler
+from bot.telemetry import operators
 from bot.telemetry.logs import logger
 
 log = logger(__name__)
@@ -39,12 +40,6 @@ _REFUSALS = 2
 """Looks on end that find the key unknown, before that is believed."""
 
 _TROUBLES: tuple[AccountTrouble, ...] = get_args(AccountTrouble)
-_FOR_THE_OPERATOR: dict[AccountTrouble, str] = {
-    "bad_key": "OpenRouter does not know the key: set OPENROUTER_API_KEY to one from openrouter.ai/settings/keys",
-    "out_of_credit": "the account owes money, so not even free models answer: add credit to it",
-    "no_free_models": "the account's privacy settings forbid every free model: "
-    "allow them at openrouter.ai/settings/privacy",
-}
 
 
 class Account:
@@ -141,7 +136,7 @@ class Account:
         shut_for = self._scheduler.shut_for
         if confirmed and shut_for is None:
             self._scheduler.shut(trouble)
-            log.error(_FOR_THE_OPERATOR[trouble], extra={"action": "shut", "reason": trouble})
+            log.error(operators.shut(trouble), extra={"action": "shut", "reason": trouble})
         elif confirmed is False and shut_for == trouble:
             self._scheduler.reopen()
             log.info("the account answers again", extra={"action": "reopen", "reason": trouble})

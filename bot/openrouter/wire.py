@@ -153,11 +153,6 @@ def encoded(document: Mapping[str, object]) -> bytes:
     return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
 
 
-def chat_request(request: ChatRequest) -> bytes:
-    """The body of `POST /chat/completions`."""
-    return encoded(chat_document(request))
-
-
 def usage(value: object) -> Usage:
     """The usage object of a chunk, 2025 and 2026 shapes. Zero where it says nothing that makes sense."""
     fields = mapping(value)

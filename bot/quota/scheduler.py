@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import assert_never
 
 from bot.clock import Clock, Instant, day_of
@@ -273,8 +274,8 @@ class Scheduler:
         for member in {ticket.member for ticket in self._line}:
             own = terms.member(member.key)
             if own.block is not None and own.blocked(self._clock.now()):
-                until = own.block.until
-                self._starts.refuse_all(lambda until=until: Refused("member_blocked", resets_at=until), member)  # type: ignore[misc]
+                why = partial(Refused, "member_blocked", resets_at=own.block.until)
+                self._starts.refuse_all(why, member)
             else:
                 self._line.weigh(member, own.weight)
         self._starts.pump()

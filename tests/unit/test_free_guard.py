@@ -37,7 +37,7 @@ def body(**changes: Any) -> dict[str, Any]:
         session="conversation",
         attempt="1",
     )
-    sent: dict[str, Any] = json.loads(wire.chat_request(request))
+    sent: dict[str, Any] = json.loads(wire.encoded(wire.chat_document(request)))
     return sent | changes
 
 

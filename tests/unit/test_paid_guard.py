@@ -30,7 +30,7 @@ def body(**changes: Any) -> dict[str, Any]:
         max_completion_tokens=4000,
         max_price=PRICES,
     )
-    sent: dict[str, Any] = json.loads(wire.chat_request(request))
+    sent: dict[str, Any] = json.loads(wire.encoded(wire.chat_document(request)))
     return {name: value for name, value in (sent | changes).items() if value is not None}
 
 

@@ -12,11 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.rendering import operators, words
+from adapters.rendering import words
 from adapters.rendering.why import Why, why
 from bot.clock import DAY, Instant
 from bot.errors import AnswerCode, ErrorCode, FailureKind, FailureReason, NoRoute, NotAllowed, PaidOffer, RefusalCode
 from bot.messages import DayLooked, Explanation, Lane, ModelId, NoticeKind, Verdict
+from bot.telemetry import operators
 
 CODES: tuple[ErrorCode, ...] = (*get_args(RefusalCode), *get_args(AnswerCode), "stopped", "internal")
 NOON = Instant(1_790_000_000.0 // DAY * DAY + DAY / 2)

@@ -128,6 +128,8 @@ class Explanation:
     """Units of the pool that nobody has been promised or granted."""
     held_back_for_others: int
     """How many of them are kept for others, most of whom have not asked yet."""
+    probably: int
+    """Units the member will nearly always still get today, beyond those taken. No promise."""
     resets_at: Instant
     room_at: Instant | None
     """When there is room for the member if nobody takes anything meanwhile. None: not today, or there is already."""

@@ -40,7 +40,7 @@ def why(explanation: Explanation | None, *, resets_at: Instant, at: Callable[[In
             points=(afresh,),
         )
     points = (
-        Point(about="Your share", said=_share(explanation)),
+        Point(about="Your share", said=f"{_share(explanation)}{_probably(explanation)}"),
         Point(about="The pool", said=_pool(explanation)),
         *((Point(about="How it knows", said=_days(explanation.days)),) if explanation.left else ()),
         *((Point(about="Waiting", said=_waiting(explanation, at)),) if not explanation.admitted else ()),
@@ -85,6 +85,13 @@ def _share(explanation: Explanation) -> str:
         f"{taken} As things stand you may have {number(most)}; a lot, drawn once for the day, decides about one more. "
         "It grows when others leave theirs unused."
     )
+
+
+def _probably(explanation: Explanation) -> str:
+    """Said apart from what is promised, which is certain."""
+    if math.isinf(explanation.level) or not explanation.probably:
+        return ""
+    return f" You will probably get {number(explanation.probably)} more today; that is likely, not promised."
 
 
 def _pool(explanation: Explanation) -> str:

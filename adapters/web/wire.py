@@ -79,6 +79,7 @@ def _decision(explanation: Explanation) -> dict[str, object]:
         "taken": explanation.taken,
         "left": explanation.left,
         "held_back_for_others": explanation.held_back_for_others,
+        "probably": explanation.probably,
         "resets_at": iso(explanation.resets_at),
         "room_at": iso(explanation.room_at),
         "may_hold": explanation.may_hold,

@@ -122,6 +122,7 @@ class ConversationService:
             taken=decision.taken,
             left=decision.left,
             held_back_for_others=decision.held_back_for_others,
+            probably=decision.probably,
             resets_at=decision.resets_at,
             room_at=self._scheduler.room_at(member, community) if looks_ahead else None,
             may_hold=looks_ahead and self._holding.may_hold(member),

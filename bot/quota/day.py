@@ -44,6 +44,8 @@ class Decision:
     """Units of the pool that nobody has been promised or granted."""
     held_back_for_others: int
     """How many of them are kept for others, most of whom have not asked yet."""
+    probably: int
+    """Units the member will nearly always still get today, beyond those taken. No promise."""
     resets_at: Instant
     forecast: Forecast
     """The days looked at and what each would allow."""
@@ -230,6 +232,7 @@ class FairDay:
             taken=standing.taken,
             left=left,
             held_back_for_others=left - int(min(left, max(0.0, allowed - standing.taken))),
+            probably=self.probably(member, moment, community),
             resets_at=day_start(self.day + 1),
             forecast=levels.forecast,
         )

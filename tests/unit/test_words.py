@@ -274,6 +274,7 @@ EXPLANATIONS = st.builds(
     taken=NUMBERS,
     left=NUMBERS,
     held_back_for_others=NUMBERS,
+    probably=NUMBERS,
     resets_at=st.just(Instant(NOON + DAY / 2)),
     room_at=st.none() | st.just(Instant(NOON + 3600)),
     may_hold=st.booleans(),
@@ -311,6 +312,7 @@ def test_why_in_full() -> None:
         taken=4,
         left=12,
         held_back_for_others=12,
+        probably=2,
         resets_at=Instant(NOON + DAY / 2),
         room_at=Instant(NOON + 3600),
         may_hold=True,
@@ -319,7 +321,8 @@ def test_why_in_full() -> None:
     said = _why(explanation)
     assert said.headline == "Not now: what is left is kept for others who usually come later today."
     assert [point.said for point in said.points] == [
-        "You have taken 4 today. As things stand you may have 4; it grows when others leave theirs unused.",
+        "You have taken 4 today. As things stand you may have 4; it grows when others leave theirs unused. "
+        "You will probably get 2 more today; that is likely, not promised.",
         "12 requests are left for everyone. All of them are kept for others, most of whom usually come later.",
         "It looked at the last 12 days: if today goes on like most of them, each may have about 3.",
         "If nobody takes anything meanwhile, there is room for you at 13:00 UTC. A question you let wait is answered "

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
-from bot.clock import DAY, Clock, Instant, day_of
+from bot.clock import DAY, Clock, Instant, day_of, day_start
 from bot.conversation.answering import Answering
 from bot.conversation.guarding import Guarding
 from bot.conversation.lessons import Lessons
@@ -220,7 +220,8 @@ async def service(
         metrics.watch_pool(conversations.pool)
         metrics.watch("potluck_pool_elsewhere", "Units of the day that other programs used.", lambda: scheduler.drift)
         metrics.watch("potluck_catalogue_age_seconds", "Since the models were last listed.", lambda: models.age)
-        for chore in (account.watch(), models.watch(), costs.watch(), _prune(transcripts, ledger, clock, settings)):
+        pruning = _prune(transcripts, ledger, money, clock, settings)
+        for chore in (account.watch(), models.watch(), costs.watch(), pruning):
             task = asyncio.create_task(chore)
             stack.push_async_callback(_end, task)
         yield Service(
@@ -290,12 +291,16 @@ async def _first_look(account: Account, models: Models) -> None:
         account.trouble = account.trouble or FailureKind.TIMEOUT.value
 
 
-async def _prune(transcripts: SqlTranscripts, ledger: SqlLedger, clock: Clock, settings: Settings) -> None:
+async def _prune(
+    transcripts: SqlTranscripts, ledger: SqlLedger, money: SqlMoney, clock: Clock, settings: Settings
+) -> None:
     while True:
         gone = await transcripts.prune(before=Instant(clock.now() - settings.retain_messages_days * DAY))
         if gone:
             log.info("old turns were deleted", extra={"action": "prune", "turns": gone})
-        await ledger.prune(before_day=day_of(clock.now()) - settings.retain_counts_days)
+        oldest = day_of(clock.now()) - settings.retain_counts_days
+        await ledger.prune(before_day=oldest)
+        await money.prune(before=day_start(oldest))
         await asyncio.sleep(_PRUNE_EVERY)
 
 

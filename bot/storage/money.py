@@ -186,6 +186,22 @@ class SqlMoney:
 
         return await self._database.write(unit)
 
+    async def prune(self, *, before: Instant) -> None:
+        """Delete who spent what before a moment, for good, but for what is still open.
+
+        What a member has spent in all stays, as one number, for budgets that never end.
+        """
+        cut = microseconds(before)
+
+        def unit(connection: Connection) -> None:
+            over = charges.c.state.not_in(("reserved", "unknown"))
+            connection.execute(delete(charges).where(over, charges.c.reserved_at < cut))
+            for period in ("day", "month"):
+                old = (spending.c.period == period) & (spending.c.number < number_of(period, before))
+                connection.execute(delete(spending).where(old, spending.c.held == 0))
+
+        await self._database.write(unit)
+
     async def recover(self) -> int:
         """After a crash: what was under way may have been sent, so it stays held. Once, before anything else."""
         change = (

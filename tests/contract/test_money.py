@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from decimal import Decimal
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -238,3 +239,23 @@ async def test_a_crash_after_the_answer_was_named_leaves_something_to_ask_for(tm
         await book.began(named, "gen-2")
         assert (await book.due(), await book.next_look()) == ([], None), "one that is closed stays so"
         assert await left(book) == 79
+
+
+async def test_who_spent_what_is_deleted_in_time_and_what_is_open_is_not(tmp_path: Path) -> None:
+    clock = SetClock()
+    async with money(tmp_path / "potluck.db", clock, budget(1000), budget(1000, period="ever")) as book:
+        for name in ("old", "open", "new"):
+            if name == "new":
+                clock.at = Instant(clock.at + 70 * DAY)
+            charge = await book.reserve(spend(100, Member("web", name)))
+            assert isinstance(charge, Charge)
+            if name != "open":
+                await book.settle(charge, Pico(60))
+        await book.prune(before=Instant(clock.at - 60 * DAY))
+        with closing(sqlite3.connect(tmp_path / "potluck.db")) as kept:
+            assert {member for (member,) in kept.execute("SELECT member FROM charges")} == {"web:open", "web:new"}
+            dated = kept.execute("SELECT member FROM spending WHERE period != 'ever'")
+            assert "web:old" not in {member for (member,) in dated}
+        charge = await book.reserve(spend(1000 - 60 - 100 - 60))
+        assert isinstance(charge, Charge), "what was spent in all, and what is open, still counts"
+        assert isinstance(await book.reserve(spend(1)), OverBudget)

@@ -24,8 +24,9 @@ export function place(place, seconds) {
 /** What a member has taken and may still take; in `brief`, on one line of a narrow column. */
 export function share({ used, level, left_now, left_sure }, { brief = false } = {}) {
   const most = Math.floor(level);
-  const of = brief ? "of" : "of today's";
-  const taken = !used && !most ? `nothing used${brief ? "" : " yet"}` : used <= most ? `${number(used)} ${of} ${number(most)} used` : `${number(used)} used today`;
+  const few = used ? `${number(used)} used` : "nothing used";
+  const many = used <= most ? `${number(used)} of today's ${number(most)} used` : `${number(used)} used today`;
+  const taken = brief ? few : !used && !most ? "nothing used yet" : many;
   const left = left_now ? `${number(left_now)} left` : brief ? "none left" : used ? "none left for now" : "none left for now, more may come later";
   return [taken, left, left_sure ? `${number(left_sure)} kept${brief ? "" : " for you"}` : ""].filter(Boolean).join(" · ");
 }

@@ -193,6 +193,7 @@ NoticeKind: TypeAlias = Literal[
     "history_shortened",
     "messages_gathered",
     "images_dropped",
+    "attachment_shortened",
     "second_attempt",
     "model_gone",
     "free_models_may_train",
@@ -206,7 +207,7 @@ class Notice:
 
     kind: NoticeKind
     count: int = 0
-    """How many of what the kind speaks of: turns left out, messages gathered."""
+    """How many of what the kind speaks of: turns left out, messages gathered, images dropped, files shortened."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -36,6 +36,7 @@ from bot.routing.shelf import Shelf
 from bot.secrets import Secret, load_secret
 from bot.settings import Settings
 from bot.storage.access import SqlAccess
+from bot.storage.attachments import SqlFiles
 from bot.storage.catalogue import SqlCatalogues
 from bot.storage.database import Database
 from bot.storage.held import SqlHeldQuestions
@@ -210,6 +211,7 @@ async def service(
             scheduler=scheduler,
             transcripts=transcripts,
             held=SqlHeldQuestions(database),
+            files=SqlFiles(database),
             terms=terms,
             clock=clock,
             metrics=metrics,

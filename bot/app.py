@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
+from bot.choices import Choices
 from bot.clock import DAY, Clock, Instant, day_of, day_start
 from bot.conversation.answering import Answering
 from bot.conversation.guarding import Guarding
@@ -37,6 +38,7 @@ from bot.secrets import Secret, load_secret
 from bot.settings import Settings
 from bot.storage.access import SqlAccess
 from bot.storage.catalogue import SqlCatalogues
+from bot.storage.choices import SqlChoices
 from bot.storage.database import Database
 from bot.storage.held import SqlHeldQuestions
 from bot.storage.keys import SqlKeys
@@ -81,6 +83,7 @@ class Service:
     account: Account
     models: Models
     own_keys: OwnKeys
+    choices: Choices
     access: SqlAccess
     """Who may spend on which models."""
     money: SqlMoney
@@ -166,6 +169,9 @@ async def service(
         transcripts = SqlTranscripts(database, clock)
         access = SqlAccess(database, pool)
         await access.load()
+        chosen = SqlChoices(database, clock)
+        choices = Choices(store=chosen, access=access, offer=lambda _: shelf.offer(), own_key=own_keys.has)
+        await choices.open()
         lessons = Lessons(scheduler=scheduler, shelf=shelf, account=account, clock=clock)
         guarding = Guarding(scheduler=scheduler, shelf=shelf, metrics=metrics)
         costs = Costs(client=client, money=money, clock=clock)
@@ -211,6 +217,7 @@ async def service(
             transcripts=transcripts,
             held=SqlHeldQuestions(database),
             terms=terms,
+            choices=choices,
             clock=clock,
             metrics=metrics,
             sandbox=settings.sandbox,
@@ -220,7 +227,7 @@ async def service(
         metrics.watch_pool(conversations.pool)
         metrics.watch("potluck_pool_elsewhere", "Units of the day that other programs used.", lambda: scheduler.drift)
         metrics.watch("potluck_catalogue_age_seconds", "Since the models were last listed.", lambda: models.age)
-        pruning = _prune(transcripts, ledger, money, clock, settings)
+        pruning = _prune(transcripts, ledger, money, chosen, clock, settings)
         for chore in (account.watch(), models.watch(), costs.watch(), pruning):
             task = asyncio.create_task(chore)
             stack.push_async_callback(_end, task)
@@ -234,6 +241,7 @@ async def service(
             account=account,
             models=models,
             own_keys=own_keys,
+            choices=choices,
             access=access,
             money=money,
             paying=paying,
@@ -292,7 +300,12 @@ async def _first_look(account: Account, models: Models) -> None:
 
 
 async def _prune(
-    transcripts: SqlTranscripts, ledger: SqlLedger, money: SqlMoney, clock: Clock, settings: Settings
+    transcripts: SqlTranscripts,
+    ledger: SqlLedger,
+    money: SqlMoney,
+    choices: SqlChoices,
+    clock: Clock,
+    settings: Settings,
 ) -> None:
     while True:
         gone = await transcripts.prune(before=Instant(clock.now() - settings.retain_messages_days * DAY))
@@ -301,6 +314,7 @@ async def _prune(
         oldest = day_of(clock.now()) - settings.retain_counts_days
         await ledger.prune(before_day=oldest)
         await money.prune(before=day_start(oldest))
+        await choices.prune(before=day_start(oldest))
         await asyncio.sleep(_PRUNE_EVERY)
 
 

@@ -12,11 +12,12 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from adapters.web.chat import Chat
 from adapters.web.inbound import BODY_MAX
+from adapters.web.models import ModelPages
 from adapters.web.own_key import OwnKeyPages
 from adapters.web.pool import PoolFeed
 from adapters.web.security import COOKIE, SESSION_SECONDS, Guard, add_headers, is_loopback
 from bot.clock import Clock
-from bot.ports import Conversations, KeyLinks
+from bot.ports import Conversations, KeyLinks, ModelChoices
 
 HERE = Path(__file__).parent
 CLOSE_SECONDS = 2.0
@@ -35,7 +36,7 @@ class WebAdapter:
     """Potluck in a browser. Satisfies `bot.ports.Adapter`.
 
     `sandbox_members` are the names the page seats side by side while the sandbox stands in for OpenRouter, so
-    that sharing can be seen. Without `own_keys` nobody can link an account of their own.
+    that sharing can be seen. Without `own_keys` nobody can link an account of their own, without `models` choose one.
     """
 
     name = "web"
@@ -54,6 +55,7 @@ class WebAdapter:
         retain_messages_days: int = 30,
         retain_counts_days: int = 60,
         own_keys: KeyLinks | None = None,
+        models: ModelChoices | None = None,
     ) -> None:
         if token is None and not is_loopback(host):
             raise ValueError("without a token the page may listen on this machine only")
@@ -64,6 +66,7 @@ class WebAdapter:
         self._guard = Guard(token=token, clock=clock)
         self._chat = Chat(conversations=conversations, clock=clock)
         self._own_key = None if own_keys is None else OwnKeyPages(own_keys)
+        self._models = None if models is None else ModelPages(models)
         self._pool = PoolFeed(conversations=conversations, clock=clock)
         self._templates = Environment(
             loader=FileSystemLoader(HERE / "templates"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
@@ -79,7 +82,8 @@ class WebAdapter:
         app = web.Application(client_max_size=BODY_MAX, middlewares=[self._guard.middleware])
         app.on_response_prepare.append(add_headers)
         own_key = () if self._own_key is None else self._own_key.routes()
-        app.add_routes([*self._routes(), *self._chat.routes(), *self._pool.routes(), *own_key])
+        models = () if self._models is None else self._models.routes()
+        app.add_routes([*self._routes(), *self._chat.routes(), *self._pool.routes(), *own_key, *models])
         # A client that goes away cancels its handler: that is what stops its answer.
         runner = web.AppRunner(app, handler_cancellation=True, access_log=None, shutdown_timeout=CLOSE_SECONDS)
         await runner.setup()
@@ -126,7 +130,11 @@ class WebAdapter:
     async def _index(self, request: web.Request) -> web.Response:
         sandbox = self._conversations.pool().sandbox
         return self._page(
-            "index.html", sandbox=sandbox, members=self._seats if sandbox else (), own_keys=self._own_key is not None
+            "index.html",
+            sandbox=sandbox,
+            members=self._seats if sandbox else (),
+            own_keys=self._own_key is not None,
+            models=self._models is not None,
         )
 
     async def _privacy(self, request: web.Request) -> web.Response:

@@ -37,6 +37,7 @@ from bot.routing.shelf import Shelf
 from bot.secrets import Secret, load_secret
 from bot.settings import Settings
 from bot.storage.access import SqlAccess
+from bot.storage.byok import SqlByok
 from bot.storage.catalogue import SqlCatalogues
 from bot.storage.choices import SqlChoices
 from bot.storage.database import Database
@@ -152,7 +153,12 @@ async def service(
         )
         await models.open()
         account = Account(
-            client=client, scheduler=scheduler, models=models, clock=clock, learn_rpd=settings.pool_rpd is None
+            client=client,
+            scheduler=scheduler,
+            models=models,
+            byok=SqlByok(database, clock, pool),
+            clock=clock,
+            learn_rpd=settings.pool_rpd is None,
         )
         await _first_look(account, models)
         vault = secret.vault()
@@ -227,6 +233,11 @@ async def service(
         metrics.watch_pool(conversations.pool)
         metrics.watch("potluck_pool_elsewhere", "Units of the day that other programs used.", lambda: scheduler.drift)
         metrics.watch("potluck_catalogue_age_seconds", "Since the models were last listed.", lambda: models.age)
+        metrics.watch(
+            "potluck_byok_month_usd",
+            "List price of what providers' own keys answered this month, by the account.",
+            lambda: None if account.byok_month is None else float(account.byok_month),
+        )
         pruning = _prune(transcripts, ledger, money, chosen, clock, settings)
         for chore in (account.watch(), models.watch(), costs.watch(), pruning):
             task = asyncio.create_task(chore)

@@ -194,6 +194,14 @@ class Usage:
     completion_tokens: int = 0
     reasoning_tokens: int = 0
     cost_usd: Decimal = Decimal(0)
+    """What OpenRouter charged."""
+    upstream_usd: Decimal | None = None
+    """What a provider charged besides, whose own key answered for OpenRouter's. None: no provider's key did."""
+
+    @property
+    def whole_usd(self) -> Decimal:
+        """What was charged, by whomever."""
+        return self.cost_usd + (self.upstream_usd or Decimal(0))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

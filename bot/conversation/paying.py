@@ -288,6 +288,7 @@ class Paying:
                 result="answered", whole=True, model=end.model, generation=end.generation, usage=end.usage
             )
             cost = _told(end.usage, purchase)
+            self._metrics.used("paid", end.usage)
             return Finished(
                 model=end.model,
                 lane="paid",
@@ -350,9 +351,12 @@ _NOTHING_SAID: Pico | None = None
 
 
 def _told(usage: Usage | None, purchase: Purchase) -> Pico | None:
-    """The cost that came with an answer; None: none did. Zero for what costs is no word to rely on."""
-    if usage is not None and (usage.cost_usd > Decimal(0) or not purchase.charge.spend.most):
-        return pico(usage.cost_usd)
+    """The cost that came with an answer; None: none did. Zero for what costs is no word to rely on.
+
+    What a provider charged for its own key is money of the account's owner, too: it counts with OpenRouter's fee.
+    """
+    if usage is not None and (usage.whole_usd > Decimal(0) or not purchase.charge.spend.most):
+        return pico(usage.whole_usd)
     return None
 
 

@@ -183,7 +183,8 @@ class OwnLane:
             self._metrics.attempts.labels(outcome=failure.kind.value).inc()
             if failure.kind is FailureKind.BAD_KEY:
                 self._accounts.refused(first.author)
-            raise own_error(failure, day_resets_at=day_start(day_of(self._clock.now()) + 1)) from failure
+            day_resets_at = day_start(day_of(self._clock.now()) + 1)
+            raise own_error(failure, day_resets_at=day_resets_at, named=route.named) from failure
         except asyncio.CancelledError:
             outcome = Outcome(result="stopped")
             raise

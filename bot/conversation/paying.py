@@ -307,7 +307,7 @@ class Paying:
             )
             self._metrics.attempts.labels(outcome=failure.kind.value).inc()
             self._lessons.take(failure, route, day=purchase.lease.day)
-            raise reply_error(failure, day_resets_at=self._scheduler.resets_at) from failure
+            raise reply_error(failure, day_resets_at=self._scheduler.resets_at, named=True) from failure
         except asyncio.CancelledError:
             outcome = Outcome(result="stopped", generation=generation)
             raise

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from filelock import FileLock, Timeout
 
 from bot.account_clients import AccountClients
+from bot.choices import Choices
 from bot.clock import DAY, Clock, Instant, day_of, day_start
 from bot.community_keys import CommunityKeys
 from bot.conversation.paying import Paying
@@ -33,6 +34,7 @@ from bot.secrets import Secret, load_secret
 from bot.settings import Settings
 from bot.storage.access import SqlAccess
 from bot.storage.attachments import SqlFiles
+from bot.storage.choices import SqlChoices
 from bot.storage.database import Database
 from bot.storage.held import SqlHeldQuestions
 from bot.storage.keys import SqlKeys
@@ -73,6 +75,7 @@ class Service:
     """Members' own accounts."""
     community_keys: CommunityKeys
     """Communities' own accounts."""
+    choices: Choices
     money: SqlMoney
     """How much may be spent, and what has been."""
     metrics: Metrics
@@ -145,6 +148,7 @@ async def service(
         own_keys = OwnKeys(kept=keys, links=_links(vault, client, upstream, clock), client=client)
         await own_keys.open()
         transcripts = SqlTranscripts(database, clock)
+        chosen = SqlChoices(database, clock)
         clients = AccountClients(default=pool_of(settings), client=client, keys=keys)
         costs = Costs(clients=clients, money=money, clock=clock)
         shared = Shared(
@@ -168,11 +172,19 @@ async def service(
         )
         stack.push_async_callback(pools.close)
         await pools.open()
+        choices = Choices(
+            store=chosen,
+            rules=lambda who: pools.now(who.community).access.rules,
+            offer=lambda who: pools.now(who.community).shelf.offer(),
+            own_key=own_keys.has,
+        )
+        await choices.open()
         conversations = ConversationService(
             pools=pools,
             transcripts=transcripts,
             held=SqlHeldQuestions(database),
             files=SqlFiles(database),
+            choices=choices,
             clock=clock,
             metrics=metrics,
             sandbox=settings.sandbox,
@@ -180,7 +192,7 @@ async def service(
         await conversations.open()
         stack.push_async_callback(conversations.close)
         metrics.watch_pools(lambda: [pool.measured() for pool in pools.at_hand])
-        pruning = _prune(transcripts, ledger, money, clock, settings)
+        pruning = _prune(transcripts, ledger, money, chosen, clock, settings)
         for chore in (pools.watch(), costs.watch(), pruning):
             stack.push_async_callback(_end, asyncio.create_task(chore))
         yield Service(
@@ -198,6 +210,7 @@ async def service(
                 pools=pools,
                 pseudonym=secret.pseudonym(),
             ),
+            choices=choices,
             money=money,
             metrics=metrics,
             upstream=upstream,
@@ -241,7 +254,12 @@ async def _start_sandbox(stack: AsyncExitStack, settings: Settings, clock: Clock
 
 
 async def _prune(
-    transcripts: SqlTranscripts, ledger: SqlLedger, money: SqlMoney, clock: Clock, settings: Settings
+    transcripts: SqlTranscripts,
+    ledger: SqlLedger,
+    money: SqlMoney,
+    choices: SqlChoices,
+    clock: Clock,
+    settings: Settings,
 ) -> None:
     while True:
         gone = await transcripts.prune(before=Instant(clock.now() - settings.retain_messages_days * DAY))
@@ -250,6 +268,7 @@ async def _prune(
         oldest = day_of(clock.now()) - settings.retain_counts_days
         await ledger.prune(before_day=oldest)
         await money.prune(before=day_start(oldest))
+        await choices.prune(before=day_start(oldest))
         await asyncio.sleep(_PRUNE_EVERY)
 
 

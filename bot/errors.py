@@ -73,6 +73,7 @@ ErrorCode: TypeAlias = RefusalCode | AnswerCode | Literal["stopped", "internal"]
 FailureReason: TypeAlias = Literal[
     "data_policy",
     "model_gone",
+    "model_busy",
     "images",
     "tools",
     "context",

@@ -31,6 +31,7 @@ from bot.routing.router import Route
 from bot.routing.shelf import Shelf
 from bot.settings import Settings
 from bot.storage.access import SqlAccess
+from bot.storage.byok import SqlByok
 from bot.storage.catalogue import SqlCatalogues
 from bot.storage.database import Database
 from bot.storage.ledger import SqlLedger
@@ -76,6 +77,7 @@ class Pool:
     scheduler: Scheduler
     account: Account
     models: Models
+    shelf: Shelf
     access: SqlAccess
     """Who may spend on which models."""
     terms: TermsStore
@@ -117,7 +119,13 @@ class Pool:
     def measured(self) -> PoolMeasures:
         """For the metrics."""
         view = self.view(sandbox=False)
-        return PoolMeasures(id=self.id, view=view, elsewhere=self.scheduler.drift, catalogue_age=self.models.age)
+        return PoolMeasures(
+            id=self.id,
+            view=view,
+            elsewhere=self.scheduler.drift,
+            catalogue_age=self.models.age,
+            byok_month=self.account.byok_month,
+        )
 
     @property
     def quiet(self) -> bool:
@@ -185,7 +193,14 @@ async def open_pool(shared: Shared, id: PoolId, client: OpenRouter, *, own: bool
         client=client, store=SqlCatalogues(database), pool=id, clock=clock, chance=random.SystemRandom().random
     )
     await models.open()
-    account = Account(client=client, scheduler=scheduler, models=models, clock=clock, learn_rpd=rpd is None)
+    account = Account(
+        client=client,
+        scheduler=scheduler,
+        models=models,
+        byok=SqlByok(database, clock, id),
+        clock=clock,
+        learn_rpd=rpd is None,
+    )
     shelf = Shelf(models=models, chain=Chain.of(settings.free_models), clock=clock)
     access = SqlAccess(database, id)
     await access.load()
@@ -212,6 +227,7 @@ async def open_pool(shared: Shared, id: PoolId, client: OpenRouter, *, own: bool
         scheduler=scheduler,
         account=account,
         models=models,
+        shelf=shelf,
         access=access,
         terms=terms,
         paying=paying,

@@ -14,6 +14,7 @@ from datetime import UTC, datetime, tzinfo
 from decimal import ROUND_CEILING, Decimal
 from typing import Literal, TypeAlias
 
+from adapters.rendering import puzzles
 from adapters.rendering.files import FAULTS
 from bot.clock import Instant
 from bot.errors import AttachmentFault, ErrorCode, FailureReason, NotAllowed, PaidOffer
@@ -175,6 +176,10 @@ _REASONS: Mapping[FailureReason, _Reason] = {
         what="That model is no longer offered.",
         why="Free models come and go.",
         advice="Choose another one, or let Potluck choose.",
+    ),
+    "model_busy": _Reason(
+        what="That model has no room right now.",
+        advice="Let Potluck choose another one, or try again in a few minutes.",
     ),
     "images": _Reason(
         what="No model that is free now can look at images.",
@@ -408,6 +413,10 @@ _NOTICES: Mapping[NoticeKind, tuple[str, str]] = {
         "The model you chose is no longer offered; another one answers.",
         "The model you chose is no longer offered; another one answers.",
     ),
+    "model_closed": (
+        "The model you chose is not open to you here; another one answers.",
+        "The model you chose is not open to you here; another one answers.",
+    ),
     "free_models_may_train": (
         "Free models may store what you write and learn from it: leave out anything private.",
         "Free models may store what you write and learn from it: leave out anything private.",
@@ -458,6 +467,8 @@ def explain(
         headline, why, own_advice = known.what, known.why, known.advice
     elif limit is not None and entry.numbered:
         headline = entry.numbered.format(limit=number(limit), words=number(max(1, limit * 3 // 4)))
+    if (puzzle := puzzles.explained(code, reason, why_not)) is not None:
+        why = puzzle[1]
     advice = "Or let this question wait: it is answered as soon as there is room." if may_hold else own_advice
     if offer is not None:
         advice = f"{advice} Or ask {offer.model} at once: it costs {dollars(offer.most)} at most."

@@ -190,6 +190,7 @@ class Answering:
             )
             self._shelf.answered(end.model)
             self._guarding.paid_for(route, end.usage)
+            self._metrics.used(lease.lane, end.usage)
             return end
         except ModelGoneError:
             self._not_again(chance)
@@ -210,7 +211,7 @@ class Answering:
                 if other is not None:
                     closed = True
                     return other
-            raise self._error(failure) from failure
+            raise self._error(failure, route) from failure
         except asyncio.CancelledError:
             outcome = Outcome(result="stopped")
             raise
@@ -231,10 +232,10 @@ class Answering:
             ReplyError: this was one, so it ends as the first did.
         """
         if chance.after is not None:
-            raise self._error(chance.after)
+            raise self._error(chance.after, chance.route)
 
-    def _error(self, failure: UpstreamFailure) -> ReplyError:
-        return reply_error(failure, day_resets_at=self._scheduler.resets_at)
+    def _error(self, failure: UpstreamFailure, route: Route) -> ReplyError:
+        return reply_error(failure, day_resets_at=self._scheduler.resets_at, named=route.named)
 
     async def _another(self, exchange: Exchange, lease: Lease, failure: UpstreamFailure) -> _Chance | None:
         """The other attempt, with the first settled; None: there is none to be had, and the first is still open."""

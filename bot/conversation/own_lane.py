@@ -174,6 +174,7 @@ class OwnLane:
                 result="answered", whole=True, model=end.model, generation=end.generation, usage=end.usage
             )
             self._accounts.worked(first.author)
+            self._metrics.used("own_key", end.usage)
             return end
         except UpstreamFailure as failure:
             outcome = Outcome(result="failed", generation=failure.generation, usage=failure.usage or Usage())
@@ -182,7 +183,8 @@ class OwnLane:
             self._metrics.attempts.labels(outcome=failure.kind.value).inc()
             if failure.kind is FailureKind.BAD_KEY:
                 self._accounts.refused(first.author)
-            raise own_error(failure, day_resets_at=day_start(day_of(self._clock.now()) + 1)) from failure
+            day_resets_at = day_start(day_of(self._clock.now()) + 1)
+            raise own_error(failure, day_resets_at=day_resets_at, named=route.named) from failure
         except asyncio.CancelledError:
             outcome = Outcome(result="stopped")
             raise

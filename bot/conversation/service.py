@@ -11,6 +11,7 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 
+from bot.choices import Choices
 from bot.clock import Clock, day_start
 from bot.conversation.attachments import ReadFile, check_together
 from bot.conversation.context import least, tokens
@@ -58,12 +59,13 @@ class ConversationService:
         transcripts: Transcripts,
         held: HeldQuestions,
         files: Files,
+        choices: Choices,
         clock: Clock,
         metrics: Metrics,
         sandbox: bool,
     ) -> None:
         self._pools, self._transcripts, self._metrics, self._sandbox = pools, transcripts, metrics, sandbox
-        self._intake = Intake(files)
+        self._intake, self._choices = Intake(files), choices
         self._exchanges: dict[tuple[ConversationId, Member], list[Exchange]] = {}
         """Per conversation and member: the one under way, and the one that gathers what comes meanwhile."""
         self._handling: set[MessageId] = set()
@@ -91,6 +93,8 @@ class ConversationService:
             try:
                 _refuse_a_key(message)
                 pool = await self._pool_of(message)
+                model, notice = self._choices.wanted(message)
+                message = replace(message, model=model)
                 files = await self._intake.take(message, lambda files: pool.route(message, images=_images(files)))
                 message = replace(message, attachments=())  # from here on they are kept, and not in memory
                 if self._closing:
@@ -99,6 +103,9 @@ class ConversationService:
             except ReplyError as error:
                 yield self._failed(message, error)
                 return
+            if notice is not None:
+                exchange.say(Notice(kind=notice))
+                await self._choices.tidy()
             async with aclosing(exchange.told(message)) as events:
                 async for event in events:
                     yield event

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 
+from bot.messages import Lane, Usage
 from bot.ports import PoolView
 
 _WAITS = (0.01, 0.1, 0.5, 1, 2, 5, 10, 20, 40, 60, 120, 300, 900)
@@ -25,6 +27,8 @@ class PoolMeasures:
     elsewhere: int
     catalogue_age: float | None
     """Seconds; None: there is no catalogue."""
+    byok_month: Decimal | None
+    """List price in US dollars of what went by providers' own keys this month; None: the account has not said."""
 
 
 class Metrics:
@@ -45,6 +49,15 @@ class Metrics:
         self.guard = Counter(
             "potluck_guard_faults", "What the guard of the free lane found.", ["kind"], registry=self._registry
         )
+        self.byok = Counter(
+            "potluck_byok_answers", "Answers by a provider's own key, by lane.", ["lane"], registry=self._registry
+        )
+        self.byok_usd = Counter(
+            "potluck_byok_usd",
+            "US dollars that providers charged for those, beside what OpenRouter did.",
+            ["lane"],
+            registry=self._registry,
+        )
         self.wait = Histogram(
             "potluck_wait_seconds", "From the question to its lease.", buckets=_WAITS, registry=self._registry
         )
@@ -55,6 +68,12 @@ class Metrics:
     def watch_pools(self, pools: Callable[[], Iterable[PoolMeasures]]) -> None:
         """Show the state of the pools that are open, read whenever the metrics are."""
         self._registry.register(_PoolCollector(pools))
+
+    def used(self, lane: Lane, usage: Usage) -> None:
+        """What an answer took, where a provider's own key gave it."""
+        if usage.upstream_usd is not None:
+            self.byok.labels(lane=lane).inc()
+            self.byok_usd.labels(lane=lane).inc(float(usage.upstream_usd))
 
     def page(self) -> tuple[bytes, str]:
         """What `/metrics` answers, and its content type."""
@@ -93,4 +112,8 @@ _OF_A_POOL: Mapping[str, tuple[str, Callable[[PoolMeasures], float | None]]] = {
     "potluck_pool_reset_timestamp_seconds": ("When the day's units are back.", lambda pool: pool.view.resets_at),
     "potluck_pool_elsewhere": ("Units of the day that other programs used.", lambda pool: pool.elsewhere),
     "potluck_catalogue_age_seconds": ("Since the models were last listed.", lambda pool: pool.catalogue_age),
+    "potluck_byok_month_usd": (
+        "List price of what providers' own keys answered this month, by the account.",
+        lambda pool: None if pool.byok_month is None else float(pool.byok_month),
+    ),
 }

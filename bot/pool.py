@@ -185,7 +185,7 @@ async def open_pool(shared: Shared, id: PoolId, client: OpenRouter, *, own: bool
         client=client, store=SqlCatalogues(database), pool=id, clock=clock, chance=random.SystemRandom().random
     )
     await models.open()
-    account = Account(client=client, scheduler=scheduler, models=models, clock=clock, learn_rpd=rpd is None)
+    account = Account(client=client, scheduler=scheduler, models=models, clock=clock, learn_rpd=rpd is None, own=own)
     shelf = Shelf(models=models, chain=Chain.of(settings.free_models), clock=clock)
     access = SqlAccess(database, id)
     await access.load()

@@ -200,6 +200,7 @@ async def open_pool(shared: Shared, id: PoolId, client: OpenRouter, *, own: bool
         byok=SqlByok(database, clock, id),
         clock=clock,
         learn_rpd=rpd is None,
+        own=own,
     )
     shelf = Shelf(models=models, chain=Chain.of(settings.free_models), clock=clock)
     access = SqlAccess(database, id)

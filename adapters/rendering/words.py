@@ -360,7 +360,7 @@ _NOT_ALLOWED: Mapping[NotAllowed, _Reason] = {
 _SHUT: Mapping[str, _Reason] = {
     "bad_key": _Reason(
         what="The pool is shut: OpenRouter does not accept its key.",
-        advice="Whoever runs this Potluck has to replace it.",
+        advice="Whoever linked it has to replace it.",
     ),
     "out_of_credit": _Reason(
         what="The pool is shut: the OpenRouter account owes money.",

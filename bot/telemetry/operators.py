@@ -77,11 +77,23 @@ _SHUT: Mapping[str, str] = {
 }
 
 
+_OWN_SHUT: Mapping[str, str] = {
+    "bad_key": "A community's pool is shut, as OpenRouter does not accept the key it has linked: its admins have to "
+    "link another, or remove it.",
+    "out_of_credit": "A community's pool is shut, as the balance of its account is below zero: whoever owns that has "
+    "to add credits; it opens by itself then.",
+    "no_free_models": "A community's pool is shut, as its account's privacy settings leave no free model: whoever owns "
+    "it has to change them; it opens by itself then.",
+}
+
+
 def for_operator(kind: FailureKind, route: NoRoute | None = None) -> str:
     """A failure; `route` says more about one of `NO_ENDPOINTS`."""
     return _KINDS[kind] if route is None else _ROUTES[route]
 
 
-def shut(reason: str) -> str:
-    """Why the pool is shut; `reason` as in `bot.ports.PoolView.shut_for`."""
+def shut(reason: str, *, own: bool = False) -> str:
+    """Why a pool is shut; `reason` as in `bot.ports.PoolView.shut_for`. `own`: its account is a community's."""
+    if own and reason in _OWN_SHUT:
+        return _OWN_SHUT[reason]
     return _SHUT.get(reason, "The pool is shut: the log has more.")

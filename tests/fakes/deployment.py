@@ -92,19 +92,22 @@ class Deployment:
         conversation: str = "",
         id: str = "",
         model: str | None = None,
+        community: str = "web",
+        hold: bool = False,
         standing: Standing = "full",
     ) -> IncomingMessage:
         self._counter += 1
         return IncomingMessage(
             id=MessageId(id or f"web:{uuid4()}"),
             conversation=ConversationId(f"web/{user}/{conversation or self._counter}"),
-            community=CommunityId("web"),
+            community=CommunityId(community),
             author=Member("web", user),
             author_name=user,
             place="a test",
             text=text,
             received_at=self.clock.now(),
             model=None if model is None else ModelId(model),
+            hold=hold,
             standing=standing,
         )
 
@@ -120,16 +123,17 @@ class Deployment:
         return heard
 
     async def counted(self) -> dict[str, Any]:
-        """What the database says: all leases by outcome; today's units used, and charged to members."""
+        """What the database says: all leases by outcome; today's units used, in all and by pool; those of members."""
 
         def unit(connection: Any) -> dict[str, Any]:
             rows = connection.execute(select(leases.c.outcome, func.count()).group_by(leases.c.outcome)).all()
             today = day_of(self.clock.now())
+            of_pools = connection.execute(select(pool_days.c.pool, pool_days.c.used).where(pool_days.c.day == today))
+            by_pool = {row.pool: row.used for row in of_pools}
             return {
                 "leases": {outcome or "open": number for outcome, number in rows},
-                "used": connection.scalar(
-                    select(func.coalesce(func.sum(pool_days.c.used), 0)).where(pool_days.c.day == today)
-                ),
+                "used": sum(by_pool.values()),
+                "by pool": by_pool,
                 "taken": connection.scalar(
                     select(func.coalesce(func.sum(member_days.c.taken), 0)).where(member_days.c.day == today)
                 ),
@@ -139,12 +143,15 @@ class Deployment:
 
     async def quiet(self) -> None:
         """Nothing is under way any more, and the books are straight."""
-        await self.running.scheduler.close()
+        schedulers = [pool.scheduler for pool in self.running.pools.at_hand]
+        for scheduler in schedulers:
+            await scheduler.close()
+            assert scheduler.answering == scheduler.waiting == 0
         counted = await self.counted()
         assert "open" not in counted["leases"], counted
-        assert self.running.scheduler.answering == 0
-        assert self.running.scheduler.waiting == 0
-        assert self.running.scheduler.used_here == counted["used"], "the scheduler and the ledger disagree at rest"
+        for scheduler in schedulers:
+            used = counted["by pool"].get(scheduler.pool, 0)
+            assert scheduler.used_here == used, "the scheduler and the ledger disagree at rest"
 
 
 @asynccontextmanager

@@ -13,16 +13,22 @@ from email.utils import formatdate
 from pathlib import Path
 
 import pytest
+from cryptography.fernet import Fernet
+from pydantic import SecretStr
 
 from bot.clock import SystemClock, day_of
 from bot.doctor.examine import examine
 from bot.doctor.finding import Finding, stops
 from bot.doctor.upstream import limits, provider_keys
-from bot.messages import ModelId
+from bot.messages import CommunityId, ModelId
 from bot.openrouter.sandbox import FaultRule, Faults, Sandbox, SandboxSettings
 from bot.openrouter.wire import KeyInfo
+from bot.quota.ledger import PoolId
 from bot.settings import Settings
+from bot.storage.database import Database
+from bot.storage.keys import SqlKeys
 from bot.storage.migration import migrate
+from bot.vault import Vault
 from tests.fakes.upstream import Upstream, says, whole
 
 KEY = "sk-or-v1-heron"
@@ -364,6 +370,41 @@ async def test_any_model_by_name(patient: Patient, model: str, level: str, said:
         await sandbox.close()
     assert patient.level(model) == level
     assert said in patient[model].found
+
+
+# --- communities' own keys -------------------------------------------------------------------------------
+
+MASTER, LATER = Fernet.generate_key(), Fernet.generate_key()
+
+
+async def test_communities_keys_are_read_and_asked_about(patient: Patient) -> None:
+    migrate(patient.database)
+    database = Database(patient.database, CLOCK)
+    await database.open()
+    kept = SqlKeys(database, CLOCK, Vault([MASTER]))
+    upstream = Sandbox(SandboxSettings(), CLOCK)
+    env = {"OPENROUTER_API_KEY": KEY, "OPENROUTER_BASE_URL": await upstream.start()}
+    try:
+        await patient.look(SECRET_KEY=MASTER.decode(), **env)
+        assert all(finding.check != "community keys" for finding in patient.findings), "there are none"
+        await kept.put(CommunityId("discord:1"), SecretStr(f"{KEY}-1"), pool=PoolId("account:1"))
+        await kept.put(CommunityId("discord:2"), SecretStr(f"{KEY}-2"), pool=PoolId("account:2"))
+        await patient.look(SECRET_KEY=f"{LATER.decode()},{MASTER.decode()}", **env)
+        assert patient.level("community keys") == "ok"
+        upstream.revoke(f"{KEY}-2")
+        await patient.look(SECRET_KEY=MASTER.decode(), **env)
+        assert patient.level("community keys") == "warning"
+        assert "discord:2" in patient["community keys"].found
+        assert "discord:1" not in patient["community keys"].found
+        await patient.look(SECRET_KEY=LATER.decode(), **env)
+        assert "2 of 2 cannot be read" in patient["community keys"].found
+        assert not stops(patient.findings)
+        await patient.look(**env)
+        assert "2 of 2 cannot be read" in patient["community keys"].found
+        assert "potluck.key" not in patient.files(), "nothing is made"
+    finally:
+        await upstream.close()
+        await database.close()
 
 
 # --- the web page ----------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from adapters.web.own_key import OwnKeyPages
 from adapters.web.pool import PoolFeed
 from adapters.web.security import COOKIE, SESSION_SECONDS, Guard, add_headers, is_loopback
 from bot.clock import Clock
+from bot.conversation.attachments import MOST_BYTES, MOST_FILES, MOST_TOGETHER
 from bot.ports import Conversations, KeyLinks
 
 HERE = Path(__file__).parent
@@ -126,7 +127,11 @@ class WebAdapter:
     async def _index(self, request: web.Request) -> web.Response:
         sandbox = self._conversations.pool().sandbox
         return self._page(
-            "index.html", sandbox=sandbox, members=self._seats if sandbox else (), own_keys=self._own_key is not None
+            "index.html",
+            sandbox=sandbox,
+            members=self._seats if sandbox else (),
+            own_keys=self._own_key is not None,
+            files={"files": MOST_FILES, "bytes": MOST_BYTES, "together": MOST_TOGETHER},
         )
 
     async def _privacy(self, request: web.Request) -> web.Response:

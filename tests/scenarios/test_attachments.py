@@ -13,6 +13,7 @@ import pytest
 from sqlalchemy import Connection, func, select
 
 from bot.clock import DAY
+from bot.conversation.attachments import MOST_BYTES
 from bot.errors import AnswerFailed, AttachmentRefused
 from bot.messages import Attachment, Failed, Finished, Held, ModelId, Notice
 from bot.openrouter.sandbox import SandboxSettings
@@ -78,6 +79,12 @@ async def test_an_image_is_shown_to_a_model_that_reads_it(tmp_path: Path, clock:
 async def test_a_message_may_be_an_image_alone(tmp_path: Path, clock: VirtualClock) -> None:
     async with deployment(tmp_path, clock) as potluck:
         assert "I was shown a PNG" in (await send(potluck, CAT, text="")).text
+
+
+async def test_the_largest_images_arrive_whole(tmp_path: Path, clock: VirtualClock) -> None:
+    large = attachment("large.png", png(4000, 3000) + bytes(MOST_BYTES - 1000), "image/png")
+    async with deployment(tmp_path, clock) as potluck:
+        assert "a PNG of 4000 × 3000 pixels, a PNG of 4000 × 3000 pixels" in (await send(potluck, large, large)).text
 
 
 @pytest.mark.parametrize("model", [None, TEXT_ONLY])

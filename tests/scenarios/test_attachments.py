@@ -239,6 +239,48 @@ async def test_a_held_question_keeps_its_files_over_a_restart(tmp_path: Path, cl
         assert [file.name for file in turn.files] == ["cat.png", "notes.txt"]
 
 
+async def test_messages_held_at_the_same_moment_keep_the_files_of_each_over_a_restart(
+    tmp_path: Path, clock: VirtualClock
+) -> None:
+    env = {"fair_policy": "fair", "promise_units": "0", "pool_rpm": "1"}
+    async with deployment(tmp_path, clock, sandbox=SandboxSettings(rpd=10), env=env) as potluck:
+        while (await potluck.ask("ann", conversation="c1")).error is None:
+            pass
+        first = replace(potluck.message("ann", "first", conversation="c1"), hold=True, attachments=(CAT,))
+        second = replace(potluck.message("ann", "second", conversation="c1"), hold=True, attachments=(NOTES,))
+        a, b = await asyncio.gather(potluck.hear(first), potluck.hear(second))
+        tickets = {heard.ending.ticket for heard in (a, b) if isinstance(heard.ending, Held)}
+        await asyncio.sleep(1)
+        assert await kept(potluck) == 2
+    async with deployment(tmp_path, clock, sandbox=SandboxSettings(rpd=1000), env=env) as potluck:
+        for ticket in tickets:
+            heard = Heard([event async for event in potluck.running.conversations.follow(ticket)])
+            assert heard.error is None
+        turns = await potluck.running.conversations.turns(first.conversation)
+        assert [file.name for turn in turns for file in turn.files] == ["cat.png", "notes.txt"]
+
+
+async def test_messages_gathered_and_then_held_keep_the_files_of_all(tmp_path: Path, clock: VirtualClock) -> None:
+    env = {"fair_policy": "fair", "promise_units": "0"}
+    async with deployment(tmp_path, clock, sandbox=SandboxSettings(rpd=10), env=env) as potluck:
+        while True:
+            under_way = asyncio.create_task(potluck.ask("ann", conversation="c1"))
+            await asyncio.sleep(1)
+            first = replace(potluck.message("ann", "first", conversation="c1"), hold=True, attachments=(CAT,))
+            second = replace(potluck.message("ann", "second", conversation="c1"), hold=True, attachments=(NOTES,))
+            a, b = await asyncio.gather(potluck.hear(first), potluck.hear(second))
+            await under_way
+            if isinstance(a.ending, Held):
+                break
+        assert a.ending == b.ending, "they are one question"
+    async with deployment(tmp_path, clock, sandbox=SandboxSettings(rpd=1000), env=env) as potluck:
+        heard = Heard([event async for event in potluck.running.conversations.follow(a.ending.ticket)])
+        assert "I was shown a PNG" in heard.text
+        turn = (await potluck.running.conversations.turns(first.conversation))[-1]
+        assert turn.question == "first\n\nsecond"
+        assert [file.name for file in turn.files] == ["cat.png", "notes.txt"]
+
+
 async def test_a_held_question_that_is_given_up_takes_its_files_with_it(tmp_path: Path, clock: VirtualClock) -> None:
     env = {"fair_policy": "fair", "promise_units": "0"}
     async with deployment(tmp_path, clock, sandbox=SandboxSettings(rpd=10), env=env) as potluck:

@@ -97,6 +97,7 @@ FailureReason: TypeAlias = Literal[
     "reasoning_only",
     "length",
     "bad_request",
+    "bad_image",
     "pasted_key",
     "own_key_refused",
     "own_key_day",
@@ -238,6 +239,7 @@ class FailureKind(StrEnum):
     NO_ENDPOINTS = "no_endpoints"
     TOO_LARGE = "too_large"
     BAD_REQUEST = "bad_request"
+    BAD_IMAGE = "bad_image"
     TIMEOUT = "timeout"
     PROVIDER_DOWN = "provider_down"
     UNREACHABLE = "unreachable"

@@ -287,6 +287,11 @@ _REASONS: Mapping[FailureReason, _Reason] = {
         why="That is a fault of Potluck's, not yours.",
         advice="Try again in other words; if it stays, tell whoever runs this Potluck.",
     ),
+    "bad_image": _Reason(
+        what="The model could not open the image.",
+        why="It is damaged inside, very small, or of a kind this model does not read.",
+        advice="Save it anew as a PNG or JPEG, or ask again without it.",
+    ),
     "pasted_key": _Reason(
         what="That message holds an OpenRouter key, so it was neither kept nor sent on.",
         why="Others may have seen it here.",

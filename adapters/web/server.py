@@ -19,6 +19,7 @@ from adapters.web.pool import PoolFeed
 from adapters.web.security import COOKIE, SESSION_SECONDS, Guard, add_headers, is_loopback
 from bot.clock import Clock
 from bot.commands.registry import Registry
+from bot.conversation.attachments import MOST_BYTES, MOST_FILES, MOST_TOGETHER
 from bot.ports import Conversations, KeyLinks, ModelChoices
 
 HERE = Path(__file__).parent
@@ -144,6 +145,7 @@ class WebAdapter:
             members=self._seats if sandbox else (),
             own_keys=self._own_key is not None,
             models=self._models is not None,
+            files={"files": MOST_FILES, "bytes": MOST_BYTES, "together": MOST_TOGETHER},
         )
 
     async def _privacy(self, request: web.Request) -> web.Response:

@@ -102,6 +102,7 @@ def _finite(level: float) -> float | None:
 def turn(turn: Turn) -> dict[str, object]:
     return {
         "question": turn.question,
+        "files": [{"name": file.name, "kind": file.kind, "size": file.size} for file in turn.files],
         "answer": turn.answer,
         "whole": turn.whole,
         "ended": turn.ended,

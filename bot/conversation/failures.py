@@ -40,6 +40,7 @@ _MEANINGS: dict[FailureKind, _Meaning] = {
     FailureKind.NO_ENDPOINTS: _Meaning("no_route", None),
     FailureKind.TOO_LARGE: _Meaning("upstream_failed", "context", True),
     FailureKind.BAD_REQUEST: _Meaning("upstream_failed", "bad_request", True),
+    FailureKind.BAD_IMAGE: _Meaning("upstream_failed", "bad_image", True),
     FailureKind.TIMEOUT: _Meaning("upstream_failed", "timeout"),
     FailureKind.PROVIDER_DOWN: _Meaning("upstream_failed", "provider_down"),
     FailureKind.UNREACHABLE: _Meaning("upstream_failed", "unreachable"),

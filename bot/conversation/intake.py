@@ -61,22 +61,25 @@ class Intake:
         Raises:
             ReplyError: the message ends here; nothing of it is kept.
         """
-        async with self._in_order(message):
-            if not message.attachments:
-                return ()
-            check(message.attachments)
-            size = sum(len(attachment.content) for attachment in message.attachments)
-            if self._bytes + size > MOST_AT_ONCE:
-                raise AttachmentRefused("no_room")
-            self._bytes += size
-            try:
-                files = [await self._pdfs.read(one) if is_pdf(one) else read(one) for one in message.attachments]
-                if any(holds_key(file.name) or _holds_key(file) for file in files):
-                    raise AnswerFailed("bad_key", reason="pasted_key")
-                may(files)
-                return await self._files.keep(message, files)
-            finally:
-                self._bytes -= size
+        size = sum(len(attachment.content) for attachment in message.attachments)
+        if size and self._bytes + size > MOST_AT_ONCE:
+            raise AttachmentRefused("no_room")
+        self._bytes += size
+        try:
+            async with self._in_order(message):
+                return await self._read(message, may) if message.attachments else ()
+        finally:
+            self._bytes -= size
+
+    async def _read(
+        self, message: IncomingMessage, may: Callable[[Sequence[ReadFile]], object]
+    ) -> tuple[KeptFile, ...]:
+        check(message.attachments)
+        files = [await self._pdfs.read(one) if is_pdf(one) else read(one) for one in message.attachments]
+        if any(holds_key(file.name) or _holds_key(file) for file in files):
+            raise AnswerFailed("bad_key", reason="pasted_key")
+        may(files)
+        return await self._files.keep(message, files)
 
     def discard(self, messages: Sequence[MessageId]) -> None:
         """Forget, soon, what came with messages if they came to nothing."""

@@ -270,6 +270,7 @@ class ConversationService:
             ending = self._failed(first, Stopped(), exchange)
         except ReplyError as error:
             if error.code == "daily_share_spent" and not held and first.hold and self._holding.may_hold(first.author):
+                exchange.sealed = True  # what comes while it is being written down is a question of its own
                 return await self._holding.hold(replace(first, text=exchange.question), exchange.files)
             ending = self._failed(first, error, exchange)
         except Exception as error:

@@ -83,7 +83,8 @@ class SqlTranscripts:
             old = turns.c.asked_at < cut
             gone = connection.execute(delete(turns).where(old, turns.c.id.not_in(open_turns))).rowcount
             prune_files(connection, now=self._clock.now())
-            connection.execute(delete(handled_messages).where(handled_messages.c.handled_at < cut))
+            handled = handled_messages.c.handled_at < cut
+            connection.execute(delete(handled_messages).where(handled, handled_messages.c.turn.not_in(open_turns)))
             over = held_questions.c.ended.is_not(None)
             connection.execute(delete(held_questions).where(over, held_questions.c.asked_at < cut))
             return gone

@@ -29,6 +29,7 @@ _KINDS: Mapping[FailureKind, str] = {
     FailureKind.NO_ENDPOINTS: "No provider can take the request as it was sent: `potluck doctor` tells which free "
     "models are up.",
     FailureKind.TOO_LARGE: "A request was larger than OpenRouter takes: nothing to do unless it comes often.",
+    FailureKind.BAD_IMAGE: "A model could not open an image that a member sent: nothing to do.",
     FailureKind.BAD_REQUEST: "OpenRouter did not understand a request of Potluck's: look for a newer version, and "
     "report it if there is none.",
     FailureKind.TIMEOUT: "A model took too long: nothing to do unless it comes often; other free models may be faster.",

@@ -40,7 +40,7 @@ from bot.messages import (
     TicketId,
     Usage,
 )
-from bot.ports import Adapter, Turn
+from bot.ports import Adapter, FileId, KeptFile, Turn
 from tests.fakes.conversations import ScriptedConversations
 from tests.fakes.virtual import VirtualClock
 
@@ -526,6 +526,18 @@ async def test_turns_share_and_forgetting(site: Site) -> None:
         ended=True,
         model=None,
         asked_at=MIDNIGHT,
+        files=(
+            KeptFile(
+                id=FileId(1),
+                name="sum.png",
+                kind="image",
+                media_type="image/png",
+                size=9,
+                length=9,
+                tokens=256,
+                cut=False,
+            ),
+        ),
     )
     site.conversations.kept[ConversationId("web/ann/c1")] = [turn]
     where = {"member": "ann", "conversation": "c1"}
@@ -537,6 +549,7 @@ async def test_turns_share_and_forgetting(site: Site) -> None:
     assert await turns() == [
         {
             "question": "2+2?",
+            "files": [{"name": "sum.png", "kind": "image", "size": 9}],
             "answer": "4",
             "whole": True,
             "ended": True,

@@ -44,7 +44,7 @@ class Patient:
         self.env = {"DATABASE_URL": f"sqlite+aiosqlite:///{self.database}", "WEB_PORT": "0"}
         self.findings: list[Finding] = []
 
-    async def look(self, *, model: str | None = None, space_wanted: int = 0, mode: int = 0o600, **env: str) -> None:
+    async def look(self, *, model: str = "", space_wanted: int = 0, mode: int = 0o600, **env: str) -> None:
         env_file = self.folder / ".env"
         env_file.write_text("".join(f"{name}={value}\n" for name, value in (self.env | env).items()))
         env_file.chmod(mode)

@@ -42,6 +42,7 @@ def pool(pool: PoolView, *, again: Callable[[Instant], str]) -> dict[str, object
     """`again` names the moment a pause ends."""
     return {
         "sandbox": pool.sandbox,
+        "own": pool.own,
         "rpm": pool.rpm,
         "rpd": pool.rpd,
         "used": pool.used,

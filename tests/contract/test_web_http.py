@@ -619,7 +619,7 @@ async def test_the_pool_is_streamed_when_it_changes(clock: VirtualClock) -> None
         async with site.client.get(f"{site.url}/api/pool") as answer:
             looked = await answer.json()
         assert set(looked) == {
-            *("now", "sandbox", "rpm", "rpd", "used", "minute_used", "waiting", "answering"),
+            *("now", "sandbox", "own", "rpm", "rpd", "used", "minute_used", "waiting", "answering"),
             *("resets_at", "paused_until", "shut_for", "message"),
         }
         async with site.client.get(f"{site.url}/api/pool/events") as feed:

@@ -19,7 +19,9 @@ from bot.conversation.lessons import Lessons
 from bot.conversation.own_lane import OwnLane
 from bot.conversation.paying import Paying
 from bot.conversation.service import ConversationService
+from bot.day_book import LedgerDayBook
 from bot.errors import FailureKind, PotluckError, StorageError
+from bot.fairness import Fairness
 from bot.openrouter.account import Account
 from bot.openrouter.client import OpenRouter
 from bot.openrouter.costs import Costs
@@ -38,6 +40,7 @@ from bot.settings import Settings
 from bot.storage.access import SqlAccess
 from bot.storage.catalogue import SqlCatalogues
 from bot.storage.database import Database
+from bot.storage.fairness import SqlFairness
 from bot.storage.held import SqlHeldQuestions
 from bot.storage.keys import SqlKeys
 from bot.storage.ledger import SqlLedger
@@ -86,6 +89,8 @@ class Service:
     money: SqlMoney
     """How much may be spent, and what has been."""
     paying: Paying
+    day: LedgerDayBook
+    fairness: Fairness
     metrics: Metrics
     upstream: str
     """The base URL requests go to."""
@@ -217,11 +222,20 @@ async def service(
         )
         await conversations.open()
         stack.push_async_callback(conversations.close)
+        fairness = Fairness(
+            scheduler=lambda community: scheduler,
+            schedulers=lambda: (scheduler,),
+            ledger=ledger,
+            store=SqlFairness(database),
+            person=lambda member: member,
+            clock=clock,
+            weights=(lambda _: scheduler.terms.communities) if settings.fair_between == "communities" else None,
+        )
         metrics.watch_pool(conversations.pool)
         metrics.watch("potluck_pool_elsewhere", "Units of the day that other programs used.", lambda: scheduler.drift)
         metrics.watch("potluck_catalogue_age_seconds", "Since the models were last listed.", lambda: models.age)
         pruning = _prune(transcripts, ledger, money, clock, settings)
-        for chore in (account.watch(), models.watch(), costs.watch(), pruning):
+        for chore in (account.watch(), models.watch(), costs.watch(), fairness.watch(), pruning):
             task = asyncio.create_task(chore)
             stack.push_async_callback(_end, task)
         yield Service(
@@ -237,6 +251,8 @@ async def service(
             access=access,
             money=money,
             paying=paying,
+            day=LedgerDayBook(scheduler=lambda community: scheduler, ledger=ledger, clock=clock),
+            fairness=fairness,
             metrics=metrics,
             upstream=upstream,
             recovered=recovered,

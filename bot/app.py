@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
+from bot.choices import Choices
 from bot.clock import DAY, Clock, Instant, day_of, day_start
 from bot.conversation.answering import Answering
 from bot.conversation.guarding import Guarding
@@ -38,7 +39,9 @@ from bot.routing.shelf import Shelf
 from bot.secrets import Secret, load_secret
 from bot.settings import Settings
 from bot.storage.access import SqlAccess
+from bot.storage.byok import SqlByok
 from bot.storage.catalogue import SqlCatalogues
+from bot.storage.choices import SqlChoices
 from bot.storage.database import Database
 from bot.storage.fairness import SqlFairness
 from bot.storage.held import SqlHeldQuestions
@@ -84,6 +87,7 @@ class Service:
     account: Account
     models: Models
     own_keys: OwnKeys
+    choices: Choices
     access: SqlAccess
     """Who may spend on which models."""
     money: SqlMoney
@@ -154,7 +158,12 @@ async def service(
         )
         await models.open()
         account = Account(
-            client=client, scheduler=scheduler, models=models, clock=clock, learn_rpd=settings.pool_rpd is None
+            client=client,
+            scheduler=scheduler,
+            models=models,
+            byok=SqlByok(database, clock, pool),
+            clock=clock,
+            learn_rpd=settings.pool_rpd is None,
         )
         await _first_look(account, models)
         vault = secret.vault()
@@ -171,6 +180,9 @@ async def service(
         transcripts = SqlTranscripts(database, clock)
         access = SqlAccess(database, pool)
         await access.load()
+        chosen = SqlChoices(database, clock)
+        choices = Choices(store=chosen, access=access, offer=lambda _: shelf.offer(), own_key=own_keys.has)
+        await choices.open()
         lessons = Lessons(scheduler=scheduler, shelf=shelf, account=account, clock=clock)
         guarding = Guarding(scheduler=scheduler, shelf=shelf, metrics=metrics)
         costs = Costs(client=client, money=money, clock=clock)
@@ -216,6 +228,7 @@ async def service(
             transcripts=transcripts,
             held=SqlHeldQuestions(database),
             terms=terms,
+            choices=choices,
             clock=clock,
             metrics=metrics,
             sandbox=settings.sandbox,
@@ -234,7 +247,12 @@ async def service(
         metrics.watch_pool(conversations.pool)
         metrics.watch("potluck_pool_elsewhere", "Units of the day that other programs used.", lambda: scheduler.drift)
         metrics.watch("potluck_catalogue_age_seconds", "Since the models were last listed.", lambda: models.age)
-        pruning = _prune(transcripts, ledger, money, clock, settings)
+        metrics.watch(
+            "potluck_byok_month_usd",
+            "List price of what providers' own keys answered this month, by the account.",
+            lambda: None if account.byok_month is None else float(account.byok_month),
+        )
+        pruning = _prune(transcripts, ledger, money, chosen, clock, settings)
         for chore in (account.watch(), models.watch(), costs.watch(), fairness.watch(), pruning):
             task = asyncio.create_task(chore)
             stack.push_async_callback(_end, task)
@@ -248,6 +266,7 @@ async def service(
             account=account,
             models=models,
             own_keys=own_keys,
+            choices=choices,
             access=access,
             money=money,
             paying=paying,
@@ -308,7 +327,12 @@ async def _first_look(account: Account, models: Models) -> None:
 
 
 async def _prune(
-    transcripts: SqlTranscripts, ledger: SqlLedger, money: SqlMoney, clock: Clock, settings: Settings
+    transcripts: SqlTranscripts,
+    ledger: SqlLedger,
+    money: SqlMoney,
+    choices: SqlChoices,
+    clock: Clock,
+    settings: Settings,
 ) -> None:
     while True:
         gone = await transcripts.prune(before=Instant(clock.now() - settings.retain_messages_days * DAY))
@@ -317,6 +341,7 @@ async def _prune(
         oldest = day_of(clock.now()) - settings.retain_counts_days
         await ledger.prune(before_day=oldest)
         await money.prune(before=day_start(oldest))
+        await choices.prune(before=day_start(oldest))
         await asyncio.sleep(_PRUNE_EVERY)
 
 

@@ -63,6 +63,37 @@ class Member:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Who:
+    """A member where they ask, as the platform says at that moment."""
+
+    member: Member
+    community: CommunityId
+    standing: Standing
+    roles: frozenset[str] = frozenset()
+    """Ids of the roles the member has in this community."""
+    groups: frozenset[str] = frozenset()
+    """Ids of the user groups the member is in, of this community."""
+
+
+@dataclass(frozen=True, slots=True)
+class InConversation:
+    """One conversation, as the place a model is chosen for."""
+
+    conversation: ConversationId
+
+
+@dataclass(frozen=True, slots=True)
+class InCommunity:
+    """One community, as the place a model is chosen for."""
+
+    community: CommunityId
+
+
+ChosenFor: TypeAlias = Member | InConversation | InCommunity
+"""What a model is chosen for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class IncomingMessage:
     """One message a person wrote to the bot."""
 
@@ -77,7 +108,7 @@ class IncomingMessage:
     text: str
     received_at: Instant
     model: ModelId | None = None
-    """The model the member asks for; None leaves the choice to the router."""
+    """The model the member asks for; None leaves it to what was chosen before, or else to the router."""
     hold: bool = False
     """True: what the share refuses now waits for room instead of ending at once."""
     standing: Standing = "guest"
@@ -86,6 +117,17 @@ class IncomingMessage:
     """Ids of the roles the author has in this community."""
     groups: frozenset[str] = frozenset()
     """Ids of the user groups of this community the author is in."""
+
+    @property
+    def who(self) -> Who:
+        """Its author, where it was written."""
+        return Who(
+            member=self.author,
+            community=self.community,
+            standing=self.standing,
+            roles=self.roles,
+            groups=self.groups,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,6 +194,14 @@ class Usage:
     completion_tokens: int = 0
     reasoning_tokens: int = 0
     cost_usd: Decimal = Decimal(0)
+    """What OpenRouter charged."""
+    upstream_usd: Decimal | None = None
+    """What a provider charged besides, whose own key answered for OpenRouter's. None: no provider's key did."""
+
+    @property
+    def whole_usd(self) -> Decimal:
+        """What was charged, by whomever."""
+        return self.cost_usd + (self.upstream_usd or Decimal(0))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,6 +233,7 @@ NoticeKind: TypeAlias = Literal[
     "images_dropped",
     "second_attempt",
     "model_gone",
+    "model_closed",
     "free_models_may_train",
     "overtaken",
 ]

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Literal, Protocol, TypeAlias
 
 from pydantic import SecretStr
 
 from bot.clock import Instant
+from bot.errors import NotAllowed
 from bot.messages import (
+    ChosenFor,
     CommunityId,
     ConversationId,
     Explanation,
     IncomingMessage,
+    Lane,
     Member,
     MessageId,
     ModelId,
@@ -22,6 +26,7 @@ from bot.messages import (
     Share,
     TicketId,
     Usage,
+    Who,
 )
 
 # --- the model -------------------------------------------------------------------------------------------
@@ -223,6 +228,61 @@ class DayBook(Protocol):
         ...
 
     async def course(self, member: Member, community: CommunityId) -> DayCourse: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelOnOffer:
+    """A model as a member may choose it, or why not."""
+
+    id: ModelId
+    name: str
+    """`Maker: Model`, as OpenRouter shows it."""
+    lane: Lane
+    """How the member's questions to it are paid for."""
+    prompt: Decimal | None
+    """US dollars per million tokens sent; with `completion` 0 where it is free. None: no price is known beforehand."""
+    completion: Decimal | None
+    """US dollars per million tokens of the answer, reasoning included."""
+    at_most: bool = False
+    """A router picks the model: the prices are the highest it may pick at."""
+    why_not: NotAllowed | None = None
+    """None: the member may have it. That there is money left for it is another question."""
+
+    @property
+    def free(self) -> bool:
+        return self.prompt == 0 and self.completion == 0
+
+
+class ModelChoices(Protocol):
+    """Which models members have chosen, and may: `bot.choices.Choices` is the one.
+
+    A message that names a model has its own way. Else what was chosen for its conversation holds, then what its member
+    chose, then what was chosen for its community; what none of them says is the deployment's.
+    """
+
+    def chosen(self, whom: ChosenFor) -> ModelId | None:
+        """What was chosen for just this; None: nothing."""
+        ...
+
+    def usable(self, who: Who, search: str = "", *, limit: int = 25, all: bool = False) -> Sequence[ModelOnOffer]:
+        """The models the member may use, free ones first, then by price.
+
+        `search` narrows them to those whose id or name has each of its words; of these the ones that begin so go before
+        the others of their kind. `all` adds what is closed to the member, at the end. Costs no request.
+        """
+        ...
+
+    async def choose(self, whom: ChosenFor, model: ModelId | None, *, who: Who) -> None:
+        """Keep a choice in place of the one there is; None: leave it to Potluck.
+
+        `who` makes it: a model that costs is used for their own questions only, also in a conversation they share. For
+        a community only what is free can be chosen.
+
+        Raises:
+            Refused: `model_not_allowed`, and why.
+            AnswerFailed: `bad_key`, for what may be an OpenRouter key. It was not kept.
+        """
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -52,6 +52,7 @@ async def run(settings: Settings, *, say: Callable[[str], None]) -> None:
             retain_messages_days=settings.retain_messages_days,
             retain_counts_days=settings.retain_counts_days,
             own_keys=running.own_keys,
+            models=running.choices,
         )
         try:
             url = await web.start()

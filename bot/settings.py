@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Literal, TypeAlias
 from urllib.parse import urlsplit
@@ -15,6 +16,11 @@ from pydantic_settings import SettingsError as SourceError
 from bot.errors import SettingsError
 from bot.messages import Member, ModelId
 from bot.routing.chain import Chain
+
+BYOK_FREE_USD, BYOK_FEE_PERCENT = Decimal(25_000), Decimal(5)
+"""For pay-as-you-go accounts, by https://openrouter.ai/docs/guides/overview/auth/byok as it was in August 2026. Before
+that it was 1,000,000 requests a month."""
+BYOK_RULE_OF = "August 2026"
 
 FairPolicy: TypeAlias = Literal["fair", "fcfs"]
 
@@ -133,6 +139,15 @@ class Settings(BaseSettings):
     )
     owner_ids: Annotated[tuple[Member, ...], NoDecode, BeforeValidator(_owner_ids)] = Field(
         default=(), description="Who runs this Potluck: discord:123,slack:T1/U2,web:ann."
+    )
+    byok_free_usd: Decimal = Field(
+        default=BYOK_FREE_USD,
+        ge=0,
+        le=1_000_000_000,
+        description="USD of list price a month that providers' own keys may serve before OpenRouter takes a fee.",
+    )
+    byok_fee_percent: Decimal = Field(
+        default=BYOK_FEE_PERCENT, ge=0, le=100, description="That fee, in percent of the list price."
     )
     secret_key: Annotated[SecretStr | None, AfterValidator(_secret_key)] = Field(
         default=None,

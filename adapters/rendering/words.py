@@ -403,6 +403,10 @@ _NOTICES: Mapping[NoticeKind, tuple[str, str]] = {
         "The model you chose is no longer offered; another one answers.",
         "The model you chose is no longer offered; another one answers.",
     ),
+    "model_closed": (
+        "The model you chose is not open to you here; another one answers.",
+        "The model you chose is not open to you here; another one answers.",
+    ),
     "free_models_may_train": (
         "Free models may store what you write and learn from it: leave out anything private.",
         "Free models may store what you write and learn from it: leave out anything private.",

@@ -12,12 +12,13 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from adapters.rendering import words
+from adapters.rendering import models, words
 from adapters.rendering.why import why
 from adapters.terminal.inert import inert
 from bot.clock import Clock
-from bot.messages import CommunityId, ConversationId, IncomingMessage, Member, MessageId, ModelId, ReplyEvent
-from bot.ports import Conversations, PoolView
+from bot.errors import AnswerFailed, Refused, ReplyError
+from bot.messages import CommunityId, ConversationId, IncomingMessage, Member, MessageId, ModelId, ReplyEvent, Who
+from bot.ports import Conversations, ModelChoices, PoolView
 
 PLATFORM = "terminal"
 COMMANDS: Mapping[str, str] = {
@@ -26,9 +27,13 @@ COMMANDS: Mapping[str, str] = {
     "stop": "stop the answer; Ctrl-C does it while one is written",
     "quota": "what you have used today and may still use, and why",
     "pool": "how the pool stands that everyone shares",
-    "model": "the model that answers; /model NAME asks for another, /model auto leaves it to Potluck",
+    "model": "the model that answers and others there are; /model NAME chooses, /model auto leaves it to Potluck",
     "quit": "leave, as Ctrl-D does",
 }
+LISTED = 8
+"""Models named in one go."""
+NEAR = 3
+"""Of those that may have been meant."""
 _COMMAND = re.compile(r"/([a-z]+)(?:\s+(.*))?", re.DOTALL)
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
@@ -71,12 +76,19 @@ class Chat:
     """See the module. All of it belongs to the service's loop."""
 
     def __init__(
-        self, *, conversations: Conversations, clock: Clock, member: Member, at: Callable[[float], str], days: int
+        self,
+        *,
+        conversations: Conversations,
+        choices: ModelChoices,
+        clock: Clock,
+        member: Member,
+        at: Callable[[float], str],
+        days: int,
     ) -> None:
         """`at` names a moment as the person's clock shows it; `days` is how long messages are kept."""
-        self._conversations, self._clock, self._at, self._days = conversations, clock, at, days
+        self._conversations, self._choices = conversations, choices
+        self._clock, self._at, self._days = clock, at, days
         self.member = member
-        self.model: ModelId | None = None
         self._conversation = ConversationId(f"{PLATFORM}:{member.user}:{uuid4()}")
 
     def ask(self, text: str) -> AsyncGenerator[ReplyEvent]:
@@ -91,7 +103,6 @@ class Chat:
                 place="a terminal",
                 text=_storable(text),
                 received_at=self._clock.now(),
-                model=self.model,
             )
         )
 
@@ -130,7 +141,7 @@ class Chat:
             case "pool":
                 return self._pool(self._conversations.pool())
             case "model":
-                return self._choose(command.argument)
+                return await self._choose(inert(command.argument).replace("\n", " "))
             case "quit":
                 return None
             case name:
@@ -158,10 +169,32 @@ class Chat:
         lines.append(words.pool_state(pool.shut_for, again))
         return " ".join(line for line in lines if line)
 
-    def _choose(self, wish: str) -> str:
-        if wish:
-            self.model = None if wish == "auto" else ModelId(inert(wish).replace("\n", " "))
-        return f"Model: {self.model or 'auto, which leaves it to Potluck'}."
+    async def _choose(self, wish: str) -> str:
+        who = Who(member=self.member, community=CommunityId(PLATFORM), standing="guest")
+        if not wish:
+            chosen = self._choices.chosen(self.member)
+            found = self._choices.usable(who, limit=LISTED + 1)
+            more = ["and more: /model WORD finds those with it"] if len(found) > LISTED else []
+            listed = [models.line(model) for model in found[:LISTED]]
+            return inert("\n".join([f"Model: {chosen or 'auto, which leaves it to Potluck'}.", *listed, *more]))
+        try:
+            await self._choices.choose(self.member, None if wish == models.AUTO else ModelId(wish), who=who)
+        except ReplyError as error:
+            said = _why(error)
+            if isinstance(error, Refused) and error.why == "unknown":
+                said = f"{said} {models.nearest(self._choices.usable(who, wish, limit=NEAR))}".rstrip()
+            return inert(said)
+        return models.chosen(self._choices.chosen(self.member))
+
+
+def _why(error: ReplyError) -> str:
+    return str(
+        words.explain(
+            error.code,
+            reason=error.reason if isinstance(error, AnswerFailed) else None,
+            why_not=error.why if isinstance(error, Refused) else None,
+        )
+    )
 
 
 def _storable(text: str) -> str:

@@ -65,7 +65,14 @@ async def _chat(opening: AbstractAsyncContextManager[Service], *, member: Member
 
     async with opening as service:
         days = service.settings.retain_messages_days
-        yield Chat(conversations=service.conversations, clock=clock, member=member, at=at, days=days)
+        yield Chat(
+            conversations=service.conversations,
+            choices=service.choices,
+            clock=clock,
+            member=member,
+            at=at,
+            days=days,
+        )
 
 
 def _piped() -> str:

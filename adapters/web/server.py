@@ -13,12 +13,13 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from adapters.web.chat import Chat
 from adapters.web.commands import CommandPages
 from adapters.web.inbound import BODY_MAX
+from adapters.web.models import ModelPages
 from adapters.web.own_key import OwnKeyPages
 from adapters.web.pool import PoolFeed
 from adapters.web.security import COOKIE, SESSION_SECONDS, Guard, add_headers, is_loopback
 from bot.clock import Clock
 from bot.commands.registry import Registry
-from bot.ports import Conversations, KeyLinks
+from bot.ports import Conversations, KeyLinks, ModelChoices
 
 HERE = Path(__file__).parent
 CLOSE_SECONDS = 2.0
@@ -37,8 +38,8 @@ class WebAdapter:
     """Potluck in a browser. Satisfies `bot.ports.Adapter`.
 
     `sandbox_members` are the names the page seats side by side while the sandbox stands in for OpenRouter, so
-    that sharing can be seen. Without `own_keys` nobody can link an account of their own, without `registry` there are
-    no commands.
+    that sharing can be seen. Without `own_keys` nobody can link an account of their own, without `models` choose one,
+    and without `registry` there are no commands.
     """
 
     name = "web"
@@ -58,6 +59,7 @@ class WebAdapter:
         retain_counts_days: int = 60,
         own_keys: KeyLinks | None = None,
         registry: Registry | None = None,
+        models: ModelChoices | None = None,
     ) -> None:
         if token is None and not is_loopback(host):
             raise ValueError("without a token the page may listen on this machine only")
@@ -72,6 +74,7 @@ class WebAdapter:
         self._commands = (
             None if registry is None else CommandPages(registry=registry, clock=clock, all_manage=token is None)
         )
+        self._models = None if models is None else ModelPages(models)
         self._pool = PoolFeed(conversations=conversations, clock=clock)
         self._templates = Environment(
             loader=FileSystemLoader(HERE / "templates"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
@@ -88,7 +91,8 @@ class WebAdapter:
         app.on_response_prepare.append(add_headers)
         own_key = () if self._own_key is None else self._own_key.routes()
         commands = () if self._commands is None else self._commands.routes()
-        app.add_routes([*self._routes(), *self._chat.routes(), *self._pool.routes(), *own_key, *commands])
+        models = () if self._models is None else self._models.routes()
+        app.add_routes([*self._routes(), *self._chat.routes(), *self._pool.routes(), *own_key, *commands, *models])
         # A client that goes away cancels its handler: that is what stops its answer.
         runner = web.AppRunner(app, handler_cancellation=True, access_log=None, shutdown_timeout=CLOSE_SECONDS)
         await runner.setup()
@@ -135,7 +139,11 @@ class WebAdapter:
     async def _index(self, request: web.Request) -> web.Response:
         sandbox = self._conversations.pool().sandbox
         return self._page(
-            "index.html", sandbox=sandbox, members=self._seats if sandbox else (), own_keys=self._own_key is not None
+            "index.html",
+            sandbox=sandbox,
+            members=self._seats if sandbox else (),
+            own_keys=self._own_key is not None,
+            models=self._models is not None,
         )
 
     async def _privacy(self, request: web.Request) -> web.Response:

@@ -126,13 +126,16 @@ def _event(event: ReplyEvent, now: Instant, zone: tzinfo, shut_for: str | None) 
         case Notice(kind=kind, count=count):
             return "notice", {"kind": kind, "message": words.notice(kind, count)}
         case Finished():
-            return "finished", {
+            told: dict[str, object] = {
                 "model": event.model,
                 "lane": event.lane,
                 "cost_usd": f"{event.usage.cost_usd:f}",
                 "attempts": event.attempts,
                 "share": share(event.share),
             }
+            if event.usage.upstream_usd is not None:  # by a provider's own key
+                told["upstream_usd"] = f"{event.usage.upstream_usd:f}"
+            return "finished", told
         case Failed():
             return "failed", _failed(event, now, zone, shut_for)
         case Held(ticket=ticket, estimate_at=estimate_at):

@@ -190,6 +190,7 @@ class Answering:
             )
             self._shelf.answered(end.model)
             self._guarding.paid_for(route, end.usage)
+            self._metrics.used(lease.lane, end.usage)
             return end
         except ModelGoneError:
             self._not_again(chance)

@@ -174,6 +174,7 @@ class OwnLane:
                 result="answered", whole=True, model=end.model, generation=end.generation, usage=end.usage
             )
             self._accounts.worked(first.author)
+            self._metrics.used("own_key", end.usage)
             return end
         except UpstreamFailure as failure:
             outcome = Outcome(result="failed", generation=failure.generation, usage=failure.usage or Usage())

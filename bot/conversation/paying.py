@@ -35,7 +35,7 @@ from bot.quota.aside import Aside
 from bot.quota.ledger import AlreadyHandled, Outcome
 from bot.quota.scheduler import Scheduler
 from bot.routing import paid
-from bot.routing.access import Access, NotCovered, Who
+from bot.routing.access import Access, NotCovered
 from bot.routing.budget import Budget, NoBudget, OverBudget, Pico, Spend, ends_at, pico, usd
 from bot.routing.catalogue import ModelInfo
 from bot.routing.lanes import Free, NoLane, OwnKey, Paid, PaidWay, Purse, Way, Wish, lane
@@ -103,7 +103,7 @@ class Paying:
         entry = self._entry(message.model)
         offer = self._shelf.offer()
         size = Size(prompt_tokens=prompt_tokens([message.text]), completion_tokens=offer.answer(entry.id))
-        way = paid.quote(entry, size, _who(message), self._access.rules, self._clock.now())
+        way = paid.quote(entry, size, message.who, self._access.rules, self._clock.now())
         if isinstance(way.access, NotCovered):
             raise Refused("model_not_allowed", why=way.access.reason)
         return paid.route(entry, offer, Needs())
@@ -202,7 +202,7 @@ class Paying:
         if wish == "paid_model":
             entry = self._entry(first.model)
         else:
-            entry = paid.cheapest(offer, tokens, _who(first), self._access.rules)
+            entry = paid.cheapest(offer, tokens, first.who, self._access.rules)
             if entry is None:
                 return None
         route = paid.route(entry, offer, Needs(tokens=tokens))
@@ -212,7 +212,7 @@ class Paying:
             prompt_tokens=prompt_tokens(message.content for message in sending.messages),
             completion_tokens=route.answer,
         )
-        way = paid.quote(entry, size, _who(first), self._access.rules, self._clock.now())
+        way = paid.quote(entry, size, first.who, self._access.rules, self._clock.now())
         left = await self._till.left(self._spend(first, entry.id, Pico(0)))
         return _Order(route=route, sending=sending, size=size, way=replace(way, purse=self._purse(left)))
 
@@ -288,6 +288,7 @@ class Paying:
                 result="answered", whole=True, model=end.model, generation=end.generation, usage=end.usage
             )
             cost = _told(end.usage, purchase)
+            self._metrics.used("paid", end.usage)
             return Finished(
                 model=end.model,
                 lane="paid",
@@ -350,9 +351,12 @@ _NOTHING_SAID: Pico | None = None
 
 
 def _told(usage: Usage | None, purchase: Purchase) -> Pico | None:
-    """The cost that came with an answer; None: none did. Zero for what costs is no word to rely on."""
-    if usage is not None and (usage.cost_usd > Decimal(0) or not purchase.charge.spend.most):
-        return pico(usage.cost_usd)
+    """The cost that came with an answer; None: none did. Zero for what costs is no word to rely on.
+
+    What a provider charged for its own key is money of the account's owner, too: it counts with OpenRouter's fee.
+    """
+    if usage is not None and (usage.whole_usd > Decimal(0) or not purchase.charge.spend.most):
+        return pico(usage.whole_usd)
     return None
 
 
@@ -365,13 +369,3 @@ def _cost_of(failure: UpstreamFailure, purchase: Purchase) -> Pico | None:
         return told
     refused = failure.status is not None and not failure.generation and failure.kind not in _MAY_GO_ON
     return Pico(0) if refused else None
-
-
-def _who(message: IncomingMessage) -> Who:
-    return Who(
-        member=message.author,
-        community=message.community,
-        standing=message.standing,
-        roles=message.roles,
-        groups=message.groups,
-    )

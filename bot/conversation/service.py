@@ -11,6 +11,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import replace
 
+from bot.choices import Choices
 from bot.clock import Clock, day_start
 from bot.conversation.answering import Answering
 from bot.conversation.context import tokens
@@ -58,12 +59,13 @@ class ConversationService:
         transcripts: Transcripts,
         held: HeldQuestions,
         terms: TermsStore,
+        choices: Choices,
         clock: Clock,
         metrics: Metrics,
         sandbox: bool,
     ) -> None:
         self._answering, self._scheduler, self._transcripts = answering, scheduler, transcripts
-        self._own_lane = own_lane
+        self._own_lane, self._choices = own_lane, choices
         self._terms, self._metrics, self._sandbox = terms, metrics, sandbox
         self._exchanges: dict[tuple[ConversationId, Member], list[Exchange]] = {}
         """Per conversation and member: the one under way, and the one that gathers what comes meanwhile."""
@@ -84,6 +86,8 @@ class ConversationService:
         self._metrics.messages.labels(platform=message.author.platform).inc()
         try:
             _refuse_a_key(message)
+            model, notice = self._choices.wanted(message)
+            message = replace(message, model=model)
             own = self._own_lane.takes(message.author)
             exchange = self._gather(message, (self._own_lane if own else self._answering).route(message))
         except ReplyError as error:
@@ -91,6 +95,9 @@ class ConversationService:
             yield self._failed(message, error)
             return
         try:
+            if notice is not None:
+                exchange.say(Notice(kind=notice))
+                await self._choices.tidy()
             async with aclosing(exchange.told(message)) as events:
                 async for event in events:
                     yield event

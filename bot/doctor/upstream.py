@@ -13,7 +13,8 @@ from bot.errors import FailureKind, UpstreamFailure
 from bot.messages import ModelId
 from bot.openrouter.client import Deadlines, OpenRouter
 from bot.openrouter.wire import KeyInfo
-from bot.settings import Settings
+from bot.routing.byok import ByokRule, month
+from bot.settings import BYOK_FEE_PERCENT, BYOK_FREE_USD, BYOK_RULE_OF, Settings
 from bot.storage.inspection import used_on
 
 FREE_RPM = 20
@@ -49,6 +50,8 @@ async def account(settings: Settings, clock: Clock, model: ModelId | None) -> As
             for finding in drift(info, used_on(settings.database_file, "default", day_of(clock.now()))):
                 yield finding
             yield await _balance(client)
+            for finding in provider_keys(info, settings):
+                yield finding
             for finding in await models(client, clock, settings, model):
                 yield finding
     finally:
@@ -121,6 +124,22 @@ def drift(info: KeyInfo, here: int | None) -> Iterator[Finding]:
         yield warning("shared use", found, "Give this account to Potluck alone; what others take, its members lack.")
     else:
         yield ok("shared use", "no other program has used the account today, as far as it tells")
+
+
+def provider_keys(info: KeyInfo, settings: Settings) -> Iterator[Finding]:
+    """What went by providers' own keys this month, and what OpenRouter takes for it. Nothing, where none did."""
+    if not info.byok_month_usd:
+        return
+    rule = ByokRule(free_usd=settings.byok_free_usd, fee_percent=settings.byok_fee_percent)
+    so_far = month(info.byok_month_usd, rule)
+    given = (rule.free_usd, rule.fee_percent) != (BYOK_FREE_USD, BYOK_FEE_PERCENT)
+    of = "BYOK_FREE_USD and BYOK_FEE_PERCENT" if given else f"OpenRouter's rule of {BYOK_RULE_OF}"
+    found = (
+        f"{so_far.served:,.2f} USD of list price went by providers' keys this month, for this key of the account; "
+        f"{so_far.left:,.2f} of {rule.free_usd:,.0f} are left without a fee, and the fee so far is about "
+        f"{so_far.fee:,.2f} USD, an estimate by {of}"
+    )
+    yield ok("provider keys", found, "Compare with openrouter.ai/activity.")
 
 
 async def _balance(client: OpenRouter) -> Finding:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from decimal import Decimal
-from typing import assert_never, get_args
+from typing import Protocol, assert_never, get_args
 
 from bot.clock import Clock, day_of, day_start
 from bot.errors import AccountTrouble, FailureKind, UpstreamFailure
@@ -42,16 +42,33 @@ _REFUSALS = 2
 _TROUBLES: tuple[AccountTrouble, ...] = get_args(AccountTrouble)
 
 
+class ByokBook(Protocol):
+    """Who keeps what went by providers' own keys. `bot.storage.byok.SqlByok` is the one."""
+
+    async def note(self, usd: Decimal) -> None:
+        """List price of this month's so far, in US dollars."""
+        ...
+
+
 class Account:
     """Watches the account behind a pool: `bot.conversation.lessons.AccountWatch`."""
 
     def __init__(
-        self, *, client: OpenRouter, scheduler: Scheduler, models: Models, clock: Clock, learn_rpd: bool
+        self,
+        *,
+        client: OpenRouter,
+        scheduler: Scheduler,
+        models: Models,
+        byok: ByokBook,
+        clock: Clock,
+        learn_rpd: bool,
     ) -> None:
-        self._client, self._scheduler, self._models = client, scheduler, models
+        self._client, self._scheduler, self._models, self._byok = client, scheduler, models, byok
         self._clock, self._learn_rpd = clock, learn_rpd
         self.trouble: str | None = None
         """Why the last look failed; None: it did not. One word of the closed set of failures."""
+        self.byok_month: Decimal | None = None
+        """List price in US dollars of what went by providers' own keys this month; None: it has not said."""
         self._suspected: set[AccountTrouble] = set()
         self._examined: dict[AccountTrouble, float] = {}
         self._refusals = 0
@@ -98,6 +115,7 @@ class Account:
             if key.free_used is not None:
                 self._scheduler.reported(used=key.free_used)
             self._tell_drift()
+            await self._note_byok(key)
         for trouble in _TROUBLES:
             if trouble in self._suspected or trouble == self._scheduler.shut_for:
                 await self._examine(trouble)
@@ -116,6 +134,17 @@ class Account:
             return None
         self.trouble, self._refusals = None, 0
         return key
+
+    async def _note_byok(self, key: KeyInfo) -> None:
+        told, before = key.byok_month_usd, self.byok_month
+        self.byok_month = told
+        if told is None or told == (before or Decimal(0)):
+            return
+        try:
+            await self._byok.note(told)
+        except Exception as error:  # it is told again at the next look
+            self.byok_month = before
+            log.error("a month's use could not be kept", extra={"action": "byok", "error": type(error).__name__})
 
     def _tell_drift(self) -> None:
         drift = self._scheduler.drift

@@ -70,7 +70,7 @@ class Costs:
             wait = min(SELDOM, AGAIN * 2 ** min(unknown.looks, 10))
             await self._money.unknown(unknown.charge, unknown.generation, Instant(self._clock.now() + wait))
         else:
-            await self._settle(unknown, pico(told.usage.cost_usd))
+            await self._settle(unknown, pico(told.usage.whole_usd))
 
     async def _settle(self, unknown: Unknown, cost: Pico) -> None:
         with suppress(ChargeNotOpenError):  # given up in between

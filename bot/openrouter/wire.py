@@ -162,7 +162,13 @@ def usage(value: object) -> Usage:
         completion_tokens=count(fields.get("completion_tokens")) or 0,
         reasoning_tokens=count(details.get("reasoning_tokens")) or 0,
         cost_usd=_cost(number(fields.get("cost")) or Decimal(0)),
+        upstream_usd=_upstream(fields.get("is_byok"), mapping(fields.get("cost_details"))),
     )
+
+
+def _upstream(is_byok: object, costs: Mapping[str, object]) -> Decimal | None:
+    """What a provider charged the owner of its key. Without such a key a price may stand there, and means nothing."""
+    return _cost(number(costs.get("upstream_inference_cost")) or Decimal(0)) if is_byok is True else None
 
 
 def _cost(cost: Decimal) -> Decimal:
@@ -185,6 +191,8 @@ class KeyInfo:
     """What the key may still spend; None also where the key has no cap."""
     is_free_tier: bool | None
     """The account has never bought credits."""
+    byok_month_usd: Decimal | None = None
+    """List price of what went by providers' own keys this calendar month of UTC, for this key of the account alone."""
 
 
 def exchanged_key(document: object) -> SecretStr:
@@ -217,6 +225,7 @@ def key_info(document: object) -> KeyInfo:
         limit_usd=money(data.get("limit")),
         limit_remaining_usd=money(data.get("limit_remaining")),
         is_free_tier=tier if isinstance(tier, bool) else None,
+        byok_month_usd=money(data.get("byok_usage_monthly")),
     )
 
 
@@ -265,6 +274,7 @@ def generation(document: object) -> Generation:
             completion_tokens=count(data.get("tokens_completion")) or 0,
             reasoning_tokens=count(data.get("native_tokens_reasoning")) or 0,
             cost_usd=_cost(cost),
+            upstream_usd=_upstream(data.get("is_byok"), data),
         ),
         cancelled=cancelled if isinstance(cancelled, bool) else None,
         finish_reason=encodable(text(data.get("finish_reason")))[:_NAME_MAX],

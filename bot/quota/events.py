@@ -40,6 +40,8 @@ class EventKind(StrEnum):
     FAILED = "failed"
     GIVEN_BACK = "given_back"
     """Nothing was shown and the cause was upstream: the member has the unit back, the pool has not."""
+    UNCOUNTED = "uncounted"
+    """A provider's own key answered, which OpenRouter does not count: the pool has its unit back."""
     PROMISED = "promised"
     """Units are set aside for the member, in place of those that were: `units`."""
 

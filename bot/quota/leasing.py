@@ -100,7 +100,9 @@ class Leasing:
         if answered:
             self._starts.answered_in(self._book.now - began)
         kinds = [EventKind.FAILED if outcome.result == "failed" else EventKind.ANSWERED]
-        if outcome.give_back:
+        if outcome.uncounted:
+            kinds.append(EventKind.UNCOUNTED)
+        if outcome.give_back or outcome.uncounted:
             kinds.append(EventKind.GIVEN_BACK)
         events = self._book.after(lease, kinds, promise=answered)
         await self._close(lease, self._book.ledger.settle(lease, outcome, events))

@@ -118,7 +118,12 @@ class Outcome:
     generation: str = ""
     usage: Usage = field(default_factory=Usage)
     give_back: bool = False
-    """The member's unit is given back, since nothing was shown and the cause was upstream. The pool's never is."""
+    """The member's unit is given back, since nothing was shown and the cause was upstream. The pool's is not."""
+
+    @property
+    def uncounted(self) -> bool:
+        """A provider's own key answered: OpenRouter does not count it, so the pool has its unit of the day back."""
+        return self.usage.upstream_usd is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

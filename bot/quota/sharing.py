@@ -104,7 +104,7 @@ class FirstComeSharing:
                 self.used, self._pending = self.used + 1, self._pending - 1
             case EventKind.RETRIED:
                 self.used += 1
-            case EventKind.UNRETRIED:
+            case EventKind.UNRETRIED | EventKind.UNCOUNTED:
                 self.used -= 1
             case EventKind.UNSENT:
                 self.used, self._pending = self.used - 1, self._pending + 1
@@ -180,7 +180,7 @@ class FairSharing:
                 fair.send()
             case EventKind.RETRIED:
                 fair.send(first=False)
-            case EventKind.UNRETRIED:
+            case EventKind.UNRETRIED | EventKind.UNCOUNTED:
                 fair.unsend(first=False)
             case EventKind.UNSENT:
                 fair.unsend()

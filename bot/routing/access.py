@@ -14,23 +14,11 @@ from typing import Literal, NewType, Protocol, TypeAlias, assert_never
 from bot.clock import Instant
 from bot.messages import CommunityId, Member, ModelId
 from bot.messages import Standing as Standing
+from bot.messages import Who as Who
 from bot.routing.catalogue import ModelInfo
 from bot.routing.prices import Price, Priced, Rates, Unpriced, Variable
 
 RuleId = NewType("RuleId", int)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Who:
-    """A member where they ask, as the platform says at that moment."""
-
-    member: Member
-    community: CommunityId
-    standing: Standing
-    roles: frozenset[str] = frozenset()
-    """Ids of the roles the member has in this community."""
-    groups: frozenset[str] = frozenset()
-    """Ids of the user groups the member is in, of this community."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,8 +76,8 @@ def guard_paid(
 
 
 def costs(usage: Usage) -> Fault | None:
-    """What is wrong with an answer of the free lane: it cost something."""
-    return None if usage.cost_usd == Decimal(0) else _fault("cost", usage.cost_usd)
+    """What is wrong with an answer of the free lane: it cost something, at OpenRouter or at a provider by its key."""
+    return None if usage.whole_usd == Decimal(0) else _fault("cost", usage.whole_usd)
 
 
 def _models(body: Mapping[str, object], offer: Offer) -> Fault | None:

@@ -119,7 +119,8 @@ _ADD_LEASE = Prepared(
 _CLOSE = Prepared(
     update(leases)
     .where(leases.c.id == bindparam("lease"), leases.c.settled_at.is_(None))
-    .values({name: bindparam(name) for name in ("settled_at", "outcome", "generation", "cost_usd", "turn")})
+    .values({name: bindparam(name) for name in (
+        "settled_at", "outcome", "generation", "cost_usd", "upstream_usd", "turn")})
     .returning(leases.c.id)
 )  # fmt: skip
 _END_TURN = Prepared(
@@ -133,6 +134,11 @@ _ADD_EVENT = Prepared(
     insert(day_events).values({name: bindparam(name) for name in (
         "pool", "day", "at", "kind", "member", "community", "units")})
 )  # fmt: skip
+_UNCOUNT = Prepared(
+    update(pool_days)
+    .where(pool_days.c.pool == bindparam("in_pool"), pool_days.c.day == bindparam("on_day"))
+    .values(used=case((pool_days.c.used > 0, pool_days.c.used - 1), else_=0))
+)
 _GIVE_MEMBER_BACK = Prepared(
     update(member_days)
     .where(
@@ -371,7 +377,11 @@ def settle(connection: Connection, lease: Lease, outcome: Outcome, now: Instant)
         completion_tokens=outcome.usage.completion_tokens,
         ended_at=at,
     )
-    if outcome.give_back and not lease.aside:
+    if lease.aside:
+        return
+    if outcome.uncounted:
+        _UNCOUNT(connection, in_pool=lease.pool, on_day=lease.day)
+    if outcome.give_back or outcome.uncounted:
         _give_back(connection, lease)
 
 
@@ -385,6 +395,7 @@ def release(connection: Connection, lease: Lease, now: Instant) -> None:
         outcome="released",
         generation=None,
         cost_usd=None,
+        upstream_usd=None,
         turn=None,
     )
     if closed is None:
@@ -490,6 +501,7 @@ def _close(connection: Connection, lease: Lease, outcome: Outcome, at: int) -> N
         outcome=outcome.result,
         generation=outcome.generation or None,
         cost_usd=str(outcome.usage.cost_usd),
+        upstream_usd=None if outcome.usage.upstream_usd is None else str(outcome.usage.upstream_usd),
         turn=lease.turn,
     )
     if closed is None:

@@ -61,6 +61,7 @@ leases = Table(
     Column("outcome", Text),
     Column("generation", Text),
     Column("cost_usd", Text),
+    Column("upstream_usd", Text, doc="What a provider charged its own key's owner. Null: it was no provider's key."),
     Index("ix_leases_pool_number", "pool", "number"),
     Index("ix_leases_open", "id", sqlite_where=text("settled_at IS NULL"), postgresql_where=text("settled_at IS NULL")),
 )
@@ -263,4 +264,23 @@ day_fairness = Table(
     Column("asked", Integer, nullable=False),
     Column("given", Integer, nullable=False),
     Column("units", Integer, nullable=False, doc="What there was to give."),
+)
+
+model_choices = Table(
+    "model_choices",
+    metadata,
+    Column("kind", Text, primary_key=True, doc="member, conversation or community."),
+    Column("key", Text, primary_key=True),
+    Column("model", Text, nullable=False),
+    Column("chosen_by", Text, nullable=False, doc="A model that costs is used for this member's questions only."),
+    Column("chosen_at", BigInteger, nullable=False),
+)
+
+byok_months = Table(
+    "byok_months",
+    metadata,
+    Column("account", Text, primary_key=True),
+    Column("month", Integer, primary_key=True, doc="Counted from January 1970."),
+    Column("usd", Text, nullable=False, doc="What went by providers' own keys, at list prices, by /key."),
+    Column("told_at", BigInteger, nullable=False),
 )

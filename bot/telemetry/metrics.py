@@ -9,6 +9,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 
+from bot.messages import Lane, Usage
 from bot.ports import PoolView
 
 _WAITS = (0.01, 0.1, 0.5, 1, 2, 5, 10, 20, 40, 60, 120, 300, 900)
@@ -32,12 +33,27 @@ class Metrics:
         self.guard = Counter(
             "potluck_guard_faults", "What the guard of the free lane found.", ["kind"], registry=self._registry
         )
+        self.byok = Counter(
+            "potluck_byok_answers", "Answers by a provider's own key, by lane.", ["lane"], registry=self._registry
+        )
+        self.byok_usd = Counter(
+            "potluck_byok_usd",
+            "US dollars that providers charged for those, beside what OpenRouter did.",
+            ["lane"],
+            registry=self._registry,
+        )
         self.wait = Histogram(
             "potluck_wait_seconds", "From the question to its lease.", buckets=_WAITS, registry=self._registry
         )
         self.first_text = Histogram(
             "potluck_first_text_seconds", "From sending to the first text.", buckets=_WAITS, registry=self._registry
         )
+
+    def used(self, lane: Lane, usage: Usage) -> None:
+        """What an answer took, where a provider's own key gave it."""
+        if usage.upstream_usd is not None:
+            self.byok.labels(lane=lane).inc()
+            self.byok_usd.labels(lane=lane).inc(float(usage.upstream_usd))
 
     def watch_pool(self, pool: Callable[[], PoolView]) -> None:
         """Show a pool's state, read whenever the metrics are."""

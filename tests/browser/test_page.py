@@ -242,3 +242,15 @@ async def test_the_page_says_why_and_a_held_question_outlives_a_reload_and_a_res
             await expect(ann.get_by_text("Your question is kept.")).to_be_hidden()
             await page.reload()
             await expect(ann.locator(".question").filter(has_text=f"Plate number {asked}, please")).to_have_count(1)
+
+
+async def test_a_model_is_chosen_and_stays_chosen(tmp_path: Path) -> None:
+    async with page_of(tmp_path) as opened:
+        page = opened.page
+        picker = seat(page, "Ann").get_by_label("Model that answers Ann")
+        await picker.select_option(label="Sandbox: Harbor 24B (free)")
+        await ask(page, "Ann", "hello")
+        await expect(seat(page, "Ann").locator(".meta").first).to_contain_text("sandbox/harbor-24b · free")
+        await page.reload()
+        await expect(picker).to_have_value("sandbox/harbor-24b:free")
+        assert opened.complaints == []

@@ -33,6 +33,7 @@ class Terminal:
         self.screen = Screen(answers=self.out, notes=self.err, clock=clock)
         self.chat = Chat(
             conversations=potluck.running.conversations,
+            choices=potluck.running.choices,
             clock=clock,
             member=member(name),
             at=lambda moment: words.at(Instant(moment), clock.now(), UTC),
@@ -180,14 +181,25 @@ async def test_the_commands(tmp_path: Path, clock: VirtualClock) -> None:
         assert await terminal.chat.do(Command(name="quit", argument="")) is None
 
 
-async def test_a_model_can_be_asked_for(tmp_path: Path, clock: VirtualClock) -> None:
+async def test_a_model_can_be_chosen(tmp_path: Path, clock: VirtualClock) -> None:
     async with potluck(tmp_path, clock) as running:
         terminal = Terminal(running)
-        assert await terminal.do("model") == "Model: auto, which leaves it to Potluck.\n"
-        assert await terminal.do("model", "acme/large") == "Model: acme/large.\n"
-        assert "There is no model of that name to be had here." in await terminal.ask("hello")
-        await terminal.do("model", "auto")
-        assert "1 of today's 50 used" in await terminal.ask("hello"), "what was refused cost nothing"
+        first, *listed = (await terminal.do("model")).splitlines()
+        assert first == "Model: auto, which leaves it to Potluck."
+        assert listed[0] == "openrouter/free · free"
+        assert all(line.endswith(" · free") for line in listed), "what costs is open to nobody yet"
+        unknown = await terminal.do("model", "harbor")
+        assert "There is no model of that name" in unknown
+        assert "Did you mean sandbox/harbor-24b:free?" in unknown
+        assert "nobody has opened it to you" in await terminal.do("model", "sandbox/summit-120b")
+        assert await terminal.do("model", "sandbox/harbor-24b:free") == (
+            "From now on sandbox/harbor-24b:free answers you.\n"
+        )
+        assert (await terminal.do("model")).startswith("Model: sandbox/harbor-24b:free.")
+        assert "sandbox/harbor-24b:free" in await terminal.ask("hello")
+        again = Terminal(running)
+        assert "sandbox/harbor-24b:free" in await again.do("model"), "it is kept for the next time"
+        assert "Potluck chooses" in await terminal.do("model", "auto")
 
 
 async def test_two_members_of_the_terminal_do_not_share_a_conversation(tmp_path: Path, clock: VirtualClock) -> None:

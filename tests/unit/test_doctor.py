@@ -7,6 +7,7 @@ import socket
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
+from dataclasses import replace
 from decimal import Decimal
 from email.utils import formatdate
 from pathlib import Path
@@ -16,7 +17,7 @@ import pytest
 from bot.clock import SystemClock, day_of
 from bot.doctor.examine import examine
 from bot.doctor.finding import Finding, stops
-from bot.doctor.upstream import limits
+from bot.doctor.upstream import limits, provider_keys
 from bot.messages import ModelId
 from bot.openrouter.sandbox import FaultRule, Faults, Sandbox, SandboxSettings
 from bot.openrouter.wire import KeyInfo
@@ -395,3 +396,26 @@ async def test_a_token_that_could_be_guessed(patient: Patient) -> None:
     assert "heron" not in repr(patient.findings)
     await patient.look(WEB_TOKEN="heron" * 4)
     assert patient.level("web access") == "ok"
+
+
+# --- providers' own keys ---------------------------------------------------------------------------------
+
+
+async def test_what_went_by_providers_keys_is_told_with_an_estimate_of_the_fee(patient: Patient) -> None:
+    info = KeyInfo(
+        free_used=None,
+        free_limit=None,
+        free_remaining=None,
+        limit_usd=None,
+        limit_remaining_usd=None,
+        is_free_tier=None,
+        byok_month_usd=Decimal(30_000),
+    )
+    (found,) = provider_keys(info, Settings())
+    assert "30,000.00 USD" in found.found
+    assert "about 250.00 USD, an estimate by OpenRouter's rule of August 2026" in found.found
+    (other,) = provider_keys(info, Settings(byok_free_usd=Decimal(200_000)))
+    assert "170,000.00 of 200,000 are left" in other.found
+    assert "BYOK_FREE_USD" in other.found
+    assert list(provider_keys(replace(info, byok_month_usd=Decimal(0)), Settings())) == []
+    assert list(provider_keys(replace(info, byok_month_usd=None), Settings())) == []

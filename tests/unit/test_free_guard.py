@@ -106,6 +106,8 @@ def test_without_a_catalogue_the_router_passes_and_what_the_deployment_prefers()
 
 def test_an_answer_that_cost_something_is_a_fault() -> None:
     assert costs(Usage(prompt_tokens=7, cost_usd=Decimal("0.000"))) is None
+    assert costs(Usage(upstream_usd=Decimal(0))) is None, "by a provider's own key, which charged nothing"
+    assert costs(Usage(upstream_usd=Decimal("1e-12"))) is not None
     fault = costs(Usage(cost_usd=Decimal("1e-12")))
     assert fault is not None
     assert fault.trips

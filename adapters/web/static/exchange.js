@@ -118,10 +118,10 @@ export class Exchange {
     this.say(fresh.slice(0, end).replace(/[*_`#>|]+/g, " "));
   }
 
-  #finish({ model, lane, attempts, share, cost_usd }) {
+  #finish({ model, lane, attempts, share, cost_usd, upstream_usd }) {
     this.#draw(true);
     if (!this.text) this.#trouble("calm", "Answered together with your other message.", "");
-    this.#end(`${words.source(model, lane)}${words.cost(lane, cost_usd)} · ${words.share(share)}`, attempts === 0 && this.text ? "no request taken" : "");
+    this.#end(`${words.source(model, lane)}${words.cost(lane, cost_usd, upstream_usd)} · ${words.share(share)}`, attempts === 0 && this.text ? "no request taken" : "");
   }
 
   #fail({ error, message, resets_at, share, may_hold, offer }) {

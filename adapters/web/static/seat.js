@@ -3,6 +3,7 @@
 import { Commands, isCommand } from "./commands.js";
 import { Exchange } from "./exchange.js";
 import { Lost, Refused, events, json, pause } from "./http.js";
+import { ModelPicker } from "./model.js";
 import * as slots from "./slots.js";
 import * as words from "./words.js";
 
@@ -52,6 +53,8 @@ export class Seat {
     this.leaveButton.addEventListener("click", () => table.leave(this));
     // Only where accounts can be linked: the dialog it works on is not there otherwise.
     at("[data-at=own-key]")?.addEventListener("click", async () => (await import("./own-key.js")).open(this));
+    const models = at("[data-at=model]");
+    this.models = models && new ModelPicker(models, this);
     at("[data-at=again]").addEventListener("click", () => this.startOver());
     this.commands = new Commands(this, at("form"));
     this.#wireComposer(at("form"));
@@ -72,6 +75,7 @@ export class Seat {
     const [{ turns }, share] = await Promise.all([
       json(`/api/turns?${new URLSearchParams(this.where)}`),
       json(`/api/share?${new URLSearchParams({ member: this.member })}`),
+      this.models?.load(),
     ]);
     this.showShare(share);
     if (this.exchanges.length) return;
@@ -211,6 +215,7 @@ export class Seat {
 
   #handle(exchange, name, data) {
     exchange.handle(name, data);
+    if (name === "notice" && data.kind === "model_gone") this.models?.load().catch(() => {});
     if (data.share) this.showShare(data.share);
   }
 

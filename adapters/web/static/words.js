@@ -34,7 +34,9 @@ export function share({ used, level, left_now, left_sure }, { brief = false } = 
 const lanes = { free: "free", paid: "paid", own_key: "your own key" };
 
 /** What an answer cost whoever pays for it, where that is known already; of an own key also that none was told. */
-export function cost(lane, usd) {
+export function cost(lane, usd, upstream) {
+  // A provider's own key answered: what the provider charged stands beside OpenRouter's fee.
+  if (upstream !== undefined) return ` · by a provider's key${Number(upstream) > 0 ? `, $${Number(upstream).toPrecision(2)}` : ""}`;
   if (lane === "free") return "";
   return Number(usd) > 0 ? ` · $${Number(usd).toPrecision(2)}` : lane === "own_key" ? " · no charge told" : "";
 }

@@ -1,0 +1,189 @@
+"""A model that was chosen, over the whole service: which of several choices holds, and what becomes of it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from bot.errors import AnswerFailed, Refused
+from bot.messages import CommunityId, Failed, Finished, InCommunity, InConversation, Member, ModelId, Started, Who
+from bot.openrouter.sandbox import SandboxSettings
+from bot.quota.ledger import PoolId
+from bot.routing.access import Reach, ToCommunity, ToMember
+from bot.routing.budget import Budget, pico
+from tests.fakes.deployment import Deployment, Heard, deployment
+from tests.fakes.virtual import VirtualClock, VirtualLoop
+
+pytestmark = pytest.mark.virtual
+
+WEB, SLACK = CommunityId("web"), CommunityId("slack:T1")
+ANN, BEN = Member("web", "ann"), Member("web", "ben")
+HARBOR, SUMMIT = ModelId("sandbox/harbor-24b:free"), ModelId("sandbox/summit-120b")
+RICH = SandboxSettings(credits=Decimal(1000), rpd=1000)
+
+
+def who(member: Member) -> Who:
+    return Who(member=member, community=WEB, standing="full")
+
+
+async def fund(potluck: Deployment, to: ToMember | ToCommunity = ToCommunity(WEB)) -> int:  # noqa: B008
+    budget = Budget(account=PoolId("default"), member=None, community=None, period="month", limit=pico(Decimal(5)))
+    await potluck.running.money.set_budget(budget)
+    return (await potluck.running.access.add(allows=True, to=to, reach=Reach())).id
+
+
+def contents(folder: Path) -> list[bytes]:
+    return [file.read_bytes() for file in folder.iterdir()]
+
+
+def first_asked(heard: Heard) -> str:
+    (started,) = [event.model for event in heard.events if isinstance(event, Started)]
+    return started
+
+
+async def choose(potluck: Deployment, whom: Member | InConversation | InCommunity, model: str | None) -> None:
+    by = whom if isinstance(whom, Member) else ANN
+    await potluck.running.choices.choose(whom, None if model is None else ModelId(model), who=who(by))
+
+
+# --- which one holds -------------------------------------------------------------------------------------
+
+
+async def test_the_nearest_choice_holds(tmp_path: Path, clock: VirtualClock) -> None:
+    """What the message names, before the conversation's, the member's, the community's, the deployment's."""
+    async with deployment(tmp_path, clock, sandbox=RICH) as potluck:
+        free = [one.id for one in potluck.running.choices.usable(who(ANN)) if one.id != "openrouter/free"]
+        named, talk, mine, ours = free[:4] if len(free) > 3 else (free * 2)[:4]
+        message = potluck.message("ann", conversation="c")
+        expected: list[tuple[Member | InConversation | InCommunity | None, str]] = [
+            (None, "openrouter/free"),
+            (InCommunity(WEB), ours),
+            (ANN, mine),
+            (InConversation(message.conversation), talk),
+        ]
+        for whom, model in expected:
+            if whom is not None:
+                await choose(potluck, whom, model)
+            assert first_asked(await potluck.ask("ann", conversation="c")) == model
+        assert first_asked(await potluck.ask("ann", conversation="c", model=named)) == named
+        assert first_asked(await potluck.ask("ann", conversation="other")) == mine
+        assert first_asked(await potluck.ask("ben", conversation="c")) == ours, "conversations of the web are private"
+        for whom, _ in expected[1:]:
+            assert whom is not None
+            await choose(potluck, whom, None)
+        assert first_asked(await potluck.ask("ann", conversation="c")) == "openrouter/free"
+
+
+async def test_a_choice_outlives_a_restart(tmp_path: Path, clock: VirtualClock) -> None:
+    async with deployment(tmp_path, clock) as potluck:
+        await choose(potluck, ANN, HARBOR)
+    async with deployment(tmp_path, clock) as potluck:
+        assert potluck.running.choices.chosen(ANN) == HARBOR
+        assert first_asked(await potluck.ask("ann")) == HARBOR
+
+
+# --- what costs ------------------------------------------------------------------------------------------
+
+
+async def test_a_model_that_costs_is_paid_for_by_who_chose_it_and_by_nobody_else(
+    tmp_path: Path, clock: VirtualClock
+) -> None:
+    async with deployment(tmp_path, clock, sandbox=RICH) as potluck:
+        await fund(potluck)
+        shared = replace(potluck.message("ann"), conversation=potluck.message("x", conversation="shared").conversation)
+        await choose(potluck, InConversation(shared.conversation), SUMMIT)
+        paid = await potluck.hear(shared)
+        assert isinstance(paid.ending, Finished)
+        assert paid.ending.lane == "paid"
+        bill = potluck.sandbox.billed()
+        assert bill > 0
+        free = await potluck.hear(replace(potluck.message("ben"), conversation=shared.conversation))
+        assert isinstance(free.ending, Finished)
+        assert (free.ending.lane, free.notices) == ("free", ["free_models_may_train"]), "Ben asked for nothing"
+        assert potluck.sandbox.billed() == bill
+        await potluck.quiet()
+
+
+async def test_nobody_is_given_a_paid_model_by_their_community(tmp_path: Path, clock: VirtualClock) -> None:
+    async with deployment(tmp_path, clock, sandbox=RICH) as potluck:
+        await fund(potluck)
+        with pytest.raises(Refused) as caught:
+            await choose(potluck, InCommunity(WEB), SUMMIT)
+        assert (caught.value.code, caught.value.why) == ("model_not_allowed", "wide")
+        assert potluck.running.choices.chosen(InCommunity(WEB)) is None
+
+
+@pytest.mark.parametrize(
+    ("model", "why"),
+    [(SUMMIT, "nobody"), ("sandbox/none", "unknown"), ("sandbox/summit-120b:online", "unknown"), ("", "unknown")],
+)
+async def test_what_may_not_be_had_is_not_chosen(tmp_path: Path, clock: VirtualClock, model: str, why: str) -> None:
+    async with deployment(tmp_path, clock, sandbox=RICH) as potluck:
+        with pytest.raises(Refused) as caught:
+            await choose(potluck, ANN, model)
+        assert caught.value.why == why
+        assert potluck.running.choices.chosen(ANN) is None
+
+
+async def test_a_key_is_no_model_and_is_kept_nowhere(tmp_path: Path, clock: VirtualClock) -> None:
+    key = "sk-or-v1-" + "ab" * 32
+    async with deployment(tmp_path, clock) as potluck:
+        with pytest.raises(AnswerFailed) as caught:
+            await choose(potluck, ANN, key)
+        assert caught.value.reason == "pasted_key"
+    assert not any(key.encode() in content for content in contents(tmp_path))
+
+
+# --- what no longer holds --------------------------------------------------------------------------------
+
+
+async def test_a_model_that_is_gone_is_forgotten_and_its_member_told_once(
+    tmp_path: Path, clock: VirtualClock, loop: VirtualLoop
+) -> None:
+    async with deployment(tmp_path, clock) as potluck:
+        await choose(potluck, ANN, HARBOR)
+        assert first_asked(await potluck.ask("ann")) == HARBOR
+    without = SandboxSettings(withdrawn=(HARBOR,))
+    async with deployment(tmp_path, clock, sandbox=without) as potluck:
+        await potluck.running.models.look()
+        heard = await potluck.ask("ann")
+        assert isinstance(heard.ending, Finished)
+        assert "model_gone" in heard.notices
+        assert potluck.running.choices.chosen(ANN) is None
+        assert (await potluck.ask("ann")).notices == []
+    async with deployment(tmp_path, clock, sandbox=without) as potluck:
+        assert (await potluck.ask("ann")).notices == []
+
+
+async def test_a_model_that_is_closed_is_passed_over_and_its_member_told_once(
+    tmp_path: Path, clock: VirtualClock
+) -> None:
+    async with deployment(tmp_path, clock, sandbox=RICH) as potluck:
+        rule = await fund(potluck, ToMember(ANN, WEB))
+        await choose(potluck, ANN, SUMMIT)
+        elsewhere = [replace(potluck.message("ann"), community=SLACK) for _ in range(2)]
+        heard = [await potluck.hear(message) for message in elsewhere]
+        assert [one.notices.count("model_closed") for one in heard] == [1, 0]
+        assert [one.ending.lane for one in heard if isinstance(one.ending, Finished)] == ["free", "free"]
+        again = await potluck.ask("ann")
+        assert isinstance(again.ending, Finished)
+        assert again.ending.lane == "paid", "there it is still open"
+        await potluck.running.access.remove(rule)  # type: ignore[arg-type]
+        heard = [await potluck.ask("ann") for _ in range(2)]
+        assert [one.notices.count("model_closed") for one in heard] == [1, 0]
+        assert potluck.running.choices.chosen(ANN) == SUMMIT, "kept, for the day it is open again"
+
+
+async def test_a_choice_for_money_says_so_when_the_budget_is_spent(tmp_path: Path, clock: VirtualClock) -> None:
+    async with deployment(tmp_path, clock, sandbox=RICH) as potluck:
+        await fund(potluck)
+        await choose(potluck, ANN, SUMMIT)
+        await potluck.running.money.set_budget(
+            Budget(account=PoolId("default"), member=None, community=None, period="month", limit=pico(Decimal(0)))
+        )
+        heard = await potluck.ask("ann")
+        assert isinstance(heard.ending, Failed)
+        assert heard.ending.error.code == "budget_spent"

@@ -17,7 +17,9 @@ from bot.clock import DAY, Clock, Instant, day_of, day_start
 from bot.community_keys import CommunityKeys
 from bot.conversation.paying import Paying
 from bot.conversation.service import ConversationService
+from bot.day_book import LedgerDayBook
 from bot.errors import PotluckError, StorageError
+from bot.fairness import Fairness
 from bot.open_links import OpenLinks
 from bot.openrouter.account import Account
 from bot.openrouter.client import OpenRouter
@@ -36,6 +38,7 @@ from bot.storage.access import SqlAccess
 from bot.storage.attachments import SqlFiles
 from bot.storage.choices import SqlChoices
 from bot.storage.database import Database
+from bot.storage.fairness import SqlFairness
 from bot.storage.held import SqlHeldQuestions
 from bot.storage.keys import SqlKeys
 from bot.storage.ledger import SqlLedger
@@ -78,6 +81,8 @@ class Service:
     choices: Choices
     money: SqlMoney
     """How much may be spent, and what has been."""
+    day: LedgerDayBook
+    fairness: Fairness
     metrics: Metrics
     upstream: str
     """The base URL requests go to."""
@@ -191,9 +196,18 @@ async def service(
         )
         await conversations.open()
         stack.push_async_callback(conversations.close)
+        fairness = Fairness(
+            scheduler=pools.line_at_hand,
+            schedulers=lambda: tuple(pool.scheduler for pool in pools.at_hand),
+            ledger=ledger,
+            store=SqlFairness(database),
+            person=lambda member: member,
+            clock=clock,
+            weights=pools.weights if settings.fair_between == "communities" else None,
+        )
         metrics.watch_pools(lambda: [pool.measured() for pool in pools.at_hand])
         pruning = _prune(transcripts, ledger, money, chosen, clock, settings)
-        for chore in (pools.watch(), costs.watch(), pruning):
+        for chore in (pools.watch(), costs.watch(), fairness.watch(), pruning):
             stack.push_async_callback(_end, asyncio.create_task(chore))
         yield Service(
             settings=settings,
@@ -212,6 +226,8 @@ async def service(
             ),
             choices=choices,
             money=money,
+            day=LedgerDayBook(scheduler=pools.line_at_hand, ledger=ledger, clock=clock),
+            fairness=fairness,
             metrics=metrics,
             upstream=upstream,
             recovered=recovered,

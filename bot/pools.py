@@ -142,6 +142,11 @@ class Pools:
         """All that are open."""
         return (self.default, *self._open.values())
 
+    def weights(self, id: PoolId) -> Mapping[str, float]:
+        """What the communities of a pool count, as admins have laid it down; of one that is not open: alike."""
+        pool = next((pool for pool in self.at_hand if pool.id == id), None)
+        return {} if pool is None else pool.scheduler.terms.communities
+
     @property
     def linked(self) -> Mapping[CommunityId, Linked]:
         """The communities with an account of their own."""

@@ -21,6 +21,7 @@ from bot.messages import (
     Member,
     MessageId,
     ModelId,
+    Queued,
     ReplyEvent,
     Share,
     TicketId,
@@ -267,6 +268,27 @@ class Conversations(Protocol):
     async def give_up(self, ticket: TicketId) -> bool:
         """Drop a held question. False: there is none under this ticket."""
         ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DayCourse:
+    """The day so far: the units that were gone at each moment at which their number changed, oldest first."""
+
+    begins: Instant
+    pool: Sequence[tuple[Instant, int]]
+    """Of the pool. The last one is what it says of itself now, units that were used elsewhere included."""
+    mine: Sequence[tuple[Instant, int]]
+    """Of one member. The last one is what the member's share says now."""
+
+
+class DayBook(Protocol):
+    """The day that runs, for those who look back at it: `bot.day_book.LedgerDayBook` is the one."""
+
+    def place(self, member: Member, community: CommunityId) -> Queued | None:
+        """Where the first of the member's questions stands in line; None: none waits."""
+        ...
+
+    async def course(self, member: Member, community: CommunityId) -> DayCourse: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

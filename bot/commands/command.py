@@ -111,6 +111,8 @@ class Call:
     rank: Rank
     """The highest the caller has there."""
     values: Mapping[str, Checked] = field(default_factory=dict)
+    usable: Sequence[Command] = ()
+    """The commands the caller may use where they are, in the order help shows them."""
 
     def has(self, name: str) -> bool:
         return name in self.values

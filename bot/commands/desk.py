@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from bot.clock import Clock, Instant
 from bot.commands.rights import Rights
+from bot.fairness import Fairness
 from bot.messages import Member
-from bot.ports import Conversations, KeyLinks
+from bot.ports import Conversations, DayBook, KeyLinks
 
 if TYPE_CHECKING:
     from bot.commands.command import Call, Caller
@@ -23,6 +24,8 @@ class Desk:
     conversations: Conversations
     rights: Rights
     keys: KeyLinks
+    day: DayBook
+    fairness: Fairness
     find_member: Callable[[str, Caller], Member | None]
     """Whom a name or a key such as `discord:123` means where the caller is; None: nobody known."""
     models: Callable[[Call, str], Awaitable[Sequence[str]]]

@@ -97,7 +97,7 @@ class Registry:
             raise BadInput(
                 say("{command} takes no {name}. {help} says what it takes.", command=shown, name=unknown, help=_HELP)
             )
-        call = Call(caller=caller, desk=self._desk, community=community, rank=rank)
+        call = Call(caller=caller, desk=self._desk, community=community, rank=rank, usable=tuple(self.usable(caller)))
         checked = {}
         for name, parameter in taken.items():
             value = rest.get(name)

@@ -123,6 +123,11 @@ class Scheduler:
         return Caps(rpm=self._starts.window.rpm, rpd=self._today.rpd)
 
     @property
+    def terms(self) -> Terms:
+        """An admin's terms in force."""
+        return self._terms
+
+    @property
     def used(self) -> int:
         """Units of today's that are gone, whoever used them."""
         self._turn_day()
@@ -171,6 +176,11 @@ class Scheduler:
         """The account may still count yesterday, and nothing starts until it is known to have begun anew."""
         self._turn_day()
         return self._gate.awaits_reset(self._clock.now())
+
+    def place(self, member: Member) -> Place | None:
+        """Where the first of a member's tickets stands in line; None: none waits."""
+        own = next((ticket for ticket in self._line if ticket.member == member), None)
+        return None if own is None else Place(place=own.place, estimate_at=own.estimate_at)
 
     def share(self, member: Member, community: CommunityId) -> Share:
         """What a member has taken and may still take."""

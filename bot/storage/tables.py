@@ -6,7 +6,19 @@ can be pruned without touching a count.
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary, MetaData, Table, Text, text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    text,
+)
 
 metadata = MetaData(
     naming_convention={
@@ -77,6 +89,7 @@ day_events = Table(
     Column("member", Text, nullable=False),
     Column("community", Text, nullable=False),
     Column("units", Integer, nullable=False, server_default=text("0"), doc="Where the kind does not say it."),
+    Column("other", Text, doc="The account that has become one of the member's, where that is what happened."),
     Index("ix_day_events_pool_day", "pool", "day", "id"),
     Index("ix_day_events_day", "day"),
 )
@@ -257,6 +270,36 @@ own_keys = Table(
     Column("linked_at", BigInteger, nullable=False),
     Column("pool", Text, doc="Of a community's: the pool of the account it is a key of."),
     Index("ix_own_keys_pool", "pool", sqlite_where=text("pool IS NOT NULL"), postgresql_where=text("pool IS NOT NULL")),
+)
+
+linked_accounts = Table(
+    "linked_accounts",
+    metadata,
+    Column("account", Text, primary_key=True),
+    Column("person", Text, nullable=False, doc="The first account, which all of the person is counted under."),
+    Column("joined_at", BigInteger, nullable=False),
+    Column("parts_on", Integer, doc="The first day on which it is by itself again. Null: it is to stay."),
+    Index("ix_linked_accounts_person", "person"),
+)
+
+link_codes = Table(
+    "link_codes",
+    metadata,
+    Column("digest", Text, primary_key=True, doc="Keyed: who reads the database cannot use it."),
+    Column("member", Text, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+)
+
+day_fairness = Table(
+    "day_fairness",
+    metadata,
+    Column("pool", Text, primary_key=True),
+    Column("day", Integer, primary_key=True),
+    Column("ratio", Float, nullable=False, doc="By bot.fairness, 0 to 1."),
+    Column("members", Integer, nullable=False),
+    Column("asked", Integer, nullable=False),
+    Column("given", Integer, nullable=False),
+    Column("units", Integer, nullable=False, doc="What there was to give."),
 )
 
 model_choices = Table(

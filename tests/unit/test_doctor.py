@@ -11,6 +11,7 @@ from dataclasses import replace
 from decimal import Decimal
 from email.utils import formatdate
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography.fernet import Fernet
@@ -383,7 +384,7 @@ async def test_communities_keys_are_read_and_asked_about(patient: Patient) -> No
     await database.open()
     kept = SqlKeys(database, CLOCK, Vault([MASTER]))
     upstream = Sandbox(SandboxSettings(), CLOCK)
-    env = {"OPENROUTER_API_KEY": KEY, "OPENROUTER_BASE_URL": await upstream.start()}
+    env: Any = {"OPENROUTER_API_KEY": KEY, "OPENROUTER_BASE_URL": await upstream.start()}
     try:
         await patient.look(SECRET_KEY=MASTER.decode(), **env)
         assert all(finding.check != "community keys" for finding in patient.findings), "there are none"

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
+from sqlalchemy import insert
 
 from bot.errors import LinkError
 from bot.messages import CommunityId, Finished, Held, Member, TicketId
@@ -17,6 +18,7 @@ from bot.openrouter.sandbox import AccountSettings, FaultRule, Faults, SandboxSe
 from bot.pools import IDLE, LOOK_EVERY
 from bot.quota.terms import Block, MemberTerms, Terms
 from bot.storage.keys import SqlKeys
+from bot.storage.tables import own_keys
 from tests.fakes.deployment import Deployment, Heard, deployment
 from tests.fakes.linking import challenge_in, key_of
 from tests.fakes.virtual import VirtualClock
@@ -391,3 +393,24 @@ async def test_metrics_tell_the_pools_apart(tmp_path: Path, clock: VirtualClock)
         assert 'potluck_pool_day_used{pool="default"} 0.0' in page
         assert f'potluck_pool_day_used{{pool="{pool}"}} 1.0' in page
         assert OURS not in page, "no label says whose it is"
+
+
+async def test_a_linked_community_that_says_nothing_costs_a_row(tmp_path: Path, clock: VirtualClock) -> None:
+    async with potlucks(tmp_path, clock) as potluck:
+        tasks = len(asyncio.all_tasks())
+        vault = potluck.running.secret.vault()
+        rows = [
+            {"owner": f"community {number}", "sealed": sealed, "linked_at": number, "pool": f"account:{number}"}
+            for number in range(3000)
+            if (sealed := vault.seal(f"community {number}", SecretStr("sk-or-x")))
+        ]
+        await potluck.running.database.write(lambda core: core.execute(insert(own_keys), rows) and None)
+    async with potlucks(tmp_path, clock) as potluck:
+        assert len(potluck.running.pools.linked) == 3000
+        assert len(potluck.running.pools.at_hand) == 1
+        assert len(asyncio.all_tasks()) == tasks
+        await asyncio.sleep(3 * LOOK_EVERY)
+        assert potluck.running.pools.state() == "0 open, 0 of them shut, for 3000 communities"
+        assert (await potluck.ask("ann", community="17")).error is None
+        assert potluck.running.pools.state() == "1 open, 0 of them shut, for 3000 communities"
+        assert len(asyncio.all_tasks()) == tasks + 2

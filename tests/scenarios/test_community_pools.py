@@ -266,6 +266,18 @@ async def link_again(potluck: Deployment, account: str) -> SecretStr:
     return await potluck.running.pools.default.client.exchange_code(code, verifier)
 
 
+async def test_where_openrouter_does_not_tell_each_key_is_an_account(tmp_path: Path, clock: VirtualClock) -> None:
+    async with potlucks(tmp_path, clock, FaultRule(fault="key_empty", path="/key")) as potluck:
+        keys = potluck.running.community_keys
+        key = await key_of(potluck, "ours")
+        assert (await keys.link_community(OURS, key)).account == "untold"
+        assert (await keys.link_community(THEIRS, key)).account == "another_communitys", "it is the very same"
+        assert (await potluck.ask("ann", community=OURS)).error is None
+        assert await used(potluck) == {"web": 0, OURS: 1, THEIRS: 1}
+        await keys.link_community(THEIRS, await link_again(potluck, "ours"))
+        assert await used(potluck) == {"web": 0, OURS: 1, THEIRS: 0}, "that it is the same account cannot be known"
+
+
 async def test_a_replaced_key_keeps_the_day_of_its_account_and_no_other(tmp_path: Path, clock: VirtualClock) -> None:
     async with potlucks(tmp_path, clock) as potluck:
         keys = potluck.running.community_keys
@@ -370,6 +382,23 @@ async def test_an_idle_pool_is_closed_and_opens_again_where_it_stood(tmp_path: P
         (await potluck.running.pools.of(OURS)).scheduler.shut("guard")
         await asyncio.sleep(IDLE + 2 * LOOK_EVERY)
         assert (await potluck.ask("ann", community=OURS)).error == "pool_paused", "what is shut stays at hand, and shut"
+
+
+async def test_a_pool_whose_key_was_revoked_is_closed_too_and_found_out_again(
+    tmp_path: Path, clock: VirtualClock
+) -> None:
+    async with potlucks(tmp_path, clock) as potluck:
+        key = await link(potluck, OURS, "ours")
+        potluck.sandbox.revoke(key.get_secret_value())
+        await potluck.ask("ann", community=OURS)
+        await asyncio.sleep(IDLE + 2 * LOOK_EVERY)
+        assert len(potluck.running.pools.at_hand) == 1, "or it would be asked about for ever"
+        shown = await potluck.running.community_keys.community_key(OURS)
+        assert shown is not None
+        assert not shown.works
+        await asyncio.sleep(60)
+        assert (await potluck.ask("ann", community=OURS)).error == "pool_paused"
+        assert (await potluck.running.conversations.pool(OURS)).shut_for == "bad_key"
 
 
 async def test_a_key_that_cannot_be_read_shuts_its_pool_alone(tmp_path: Path, clock: VirtualClock) -> None:

@@ -51,7 +51,7 @@ def add(community: str) -> None:
         from bot.messages import CommunityId
         from bot.openrouter.client import OpenRouter
         from bot.own_keys import checked, key_in
-        from bot.pools import pool_of
+        from bot.pools import account_pool
         from bot.secrets import load_secret
         from bot.vault import last_four
 
@@ -65,7 +65,7 @@ def add(community: str) -> None:
             raise _NotLinkedError(_FAULTS.get(error.fault, str(error))) from None
         finally:
             await client.close()
-        await kept.put(CommunityId(community), one, pool=pool_of(info, one, load_secret(settings).pseudonym()))
+        await kept.put(CommunityId(community), one, pool=account_pool(info, one, load_secret(settings).pseudonym()))
         click.echo(f"The key that ends in {last_four(one)} is kept. {_SOON}")
 
     _with_keys(link)

@@ -15,7 +15,7 @@ from bot.messages import CommunityId
 from bot.open_links import OpenLinks
 from bot.openrouter.client import OpenRouter
 from bot.own_keys import checked, key_in
-from bot.pools import Pools, pool_of
+from bot.pools import Pools, account_pool
 from bot.ports import CommunityKey, LinkOpened, WhoseAccount
 from bot.quota.ledger import PoolId
 from bot.storage.keys import SqlKeys
@@ -66,8 +66,9 @@ class CommunityKeys:
         linked = self._pools.linked.get(community)
         if shown is None or linked is None:
             return None
-        pool = self._pools.now(community)
-        works = shown.works and pool.scheduler.shut_for != "bad_key"
+        pool = await self._pools.of(community)
+        refused = "bad_key" in (pool.account.trouble, pool.scheduler.shut_for)
+        works = shown.works and not refused
         return CommunityKey(
             last_four=shown.last_four,
             linked_at=shown.linked_at,
@@ -83,7 +84,7 @@ class CommunityKeys:
         if self._linking.get(community) is not attempt:
             raise LinkError("no_link")
         del self._linking[community]
-        await self._kept.put(community, key, pool=pool_of(info, key, self._pseudonym))
+        await self._kept.put(community, key, pool=account_pool(info, key, self._pseudonym))
         await self._pools.refresh()
         shown = await self.community_key(community)
         if shown is None:  # removed in the same moment

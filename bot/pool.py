@@ -7,6 +7,7 @@ import random
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import get_args
 
 from bot.clock import Clock
 from bot.conversation.answering import Answering
@@ -14,7 +15,7 @@ from bot.conversation.guarding import Guarding
 from bot.conversation.lessons import Lessons
 from bot.conversation.own_lane import Accounts, OwnLane
 from bot.conversation.paying import Paying
-from bot.errors import FailureKind
+from bot.errors import AccountTrouble, FailureKind
 from bot.messages import IncomingMessage
 from bot.openrouter.account import Account
 from bot.openrouter.client import OpenRouter
@@ -133,10 +134,12 @@ class Pool:
         return not (self.scheduler.waiting or self.scheduler.answering)
 
     def idle(self, seconds: float) -> bool:
-        """It has been of no use for so long, and closing it would lose nothing that is not kept."""
-        scheduler = self.scheduler
-        settled = self.quiet and (self.left or (scheduler.shut_for is None and scheduler.paused_until is None))
-        return settled and (self.left or self.clock.monotonic() - self.used_at >= seconds)
+        """It has been of no use for so long, and closing it would lose nothing that cannot be found out again."""
+        if self.left or not self.quiet:
+            return self.quiet
+        found_out = self.scheduler.shut_for is None or self.scheduler.shut_for in get_args(AccountTrouble)
+        settled = found_out and self.scheduler.paused_until is None
+        return settled and self.clock.monotonic() - self.used_at >= seconds
 
     async def look(self) -> None:
         """Hear what the account says, where that is quick. Models that were kept need no look now."""

@@ -17,11 +17,13 @@ from typing import Protocol
 from pydantic import SecretStr
 
 from bot.account_clients import AccountClients
+from bot.errors import FailureKind
 from bot.messages import CommunityId
 from bot.openrouter.wire import KeyInfo
 from bot.pool import Pool, Shared, open_pool
 from bot.quota.ledger import PoolId
 from bot.quota.scheduler import Scheduler
+from bot.storage.catalogue import SqlCatalogues
 from bot.storage.keys import Linked, SqlKeys
 from bot.telemetry.logs import logger
 from bot.vault import VaultError
@@ -34,7 +36,7 @@ IDLE = 3600.0
 """Seconds after which a pool nobody has asked for is closed."""
 
 
-def pool_of(info: KeyInfo, key: SecretStr, pseudonym: Callable[[str], str]) -> PoolId:
+def account_pool(info: KeyInfo, key: SecretStr, pseudonym: Callable[[str], str]) -> PoolId:
     """The pool of the account that a key is of, by what OpenRouter says of the key."""
     if info.account is not None:
         return _pool_of_account(info.account, pseudonym)
@@ -169,7 +171,11 @@ class Pools:
             kept = await self._keys.communities()
             for community in self._linked.keys() | kept.keys():
                 if self._linked.get(community) != kept.get(community):
-                    await self._change(community, kept.get(community))
+                    try:
+                        await self._change(community, kept.get(community))
+                    except Exception as error:  # tried again at the next look; the others' go on meanwhile
+                        failed = {"action": "pools", "community": community, "error": repr(error)}
+                        log.error("a community's pool could not be changed", extra=failed)
 
     async def watch(self) -> None:
         """Do so whenever it is time, and close what is idle, until cancelled."""
@@ -222,17 +228,17 @@ class Pools:
         """One of a pool's communities has left it: what the others have linked goes on, the last one's key rests."""
         if id in self._opening:
             await self._opened(id)
-        pool = self._open.get(id)
-        if pool is None:
-            return
-        if any(linked.pool == id for linked in self._linked.values()):
+        pool, of_others = self._open.get(id), any(linked.pool == id for linked in self._linked.values())
+        if pool is not None and of_others:
             await self._go_on(pool)
-            return
-        pool.left = True
-        pool.scheduler.shut("admin")
-        await pool.rest()
-        if pool.quiet:
-            await self._end(pool)
+        elif pool is not None:
+            pool.left = True
+            pool.scheduler.shut("admin")
+            await pool.rest()
+            if pool.quiet:
+                await self._end(pool)
+        if not of_others:
+            await SqlCatalogues(self._shared.database).forget(id)
 
     async def _opened(self, id: PoolId) -> Pool | None:
         """Opened once, whoever asks at the same time. None: nobody has it linked any more."""
@@ -258,6 +264,8 @@ class Pools:
         pool = await open_pool(self._shared, id, client, own=True)
         if not readable:
             pool.scheduler.shut("bad_key")
+        elif pool.account.trouble == FailureKind.BAD_KEY.value:
+            pool.account.suspect("bad_key")  # asked once more, and shut if that is so
         self._open[id] = pool
         log.info("a community's pool is open", extra={"action": "pool", "pool": id, "rpd": pool.scheduler.caps.rpd})
         return pool

@@ -20,6 +20,7 @@ from bot.vault import Vault, VaultError, last_four
 
 _MEMBER = "member "
 _COMMUNITY = "community "
+_LINKED = select(own_keys.c.owner, own_keys.c.pool, own_keys.c.linked_at).where(own_keys.c.pool.is_not(None))
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +77,7 @@ class SqlKeys:
 
     async def communities(self) -> Mapping[CommunityId, Linked]:
         """Which communities have one, and of which account."""
-        wanted = select(own_keys.c.owner, own_keys.c.pool, own_keys.c.linked_at).where(own_keys.c.pool.is_not(None))
-        rows = await self._database.read(lambda connection: connection.execute(wanted).all())
+        rows = await self._database.read(lambda connection: connection.execute(_LINKED).all())
         return {
             CommunityId(row.owner.removeprefix(_COMMUNITY)): Linked(PoolId(row.pool), instant(row.linked_at))
             for row in rows
@@ -122,6 +122,13 @@ class SqlKeys:
             return len(rows)
 
         return await self._database.write(unit)
+
+
+async def linked_by(database: Database, community: CommunityId) -> Linked | None:
+    """What a community has linked; None: nothing. Needs no key of `SECRET_KEY`."""
+    wanted = _LINKED.where(own_keys.c.owner == _name(community))
+    row = await database.read(lambda connection: connection.execute(wanted).first())
+    return None if row is None else Linked(PoolId(row.pool), instant(row.linked_at))
 
 
 def _name(owner: Member | CommunityId) -> str:

@@ -123,23 +123,30 @@ class Deployment:
         return heard
 
     async def counted(self) -> dict[str, Any]:
-        """What the database says: all leases by outcome; today's units used, in all and by pool; those of members."""
+        """What the database says: all leases by outcome; today's units used, and charged to members."""
 
         def unit(connection: Any) -> dict[str, Any]:
             rows = connection.execute(select(leases.c.outcome, func.count()).group_by(leases.c.outcome)).all()
             today = day_of(self.clock.now())
-            of_pools = connection.execute(select(pool_days.c.pool, pool_days.c.used).where(pool_days.c.day == today))
-            by_pool = {row.pool: row.used for row in of_pools}
             return {
                 "leases": {outcome or "open": number for outcome, number in rows},
-                "used": sum(by_pool.values()),
-                "by pool": by_pool,
+                "used": connection.scalar(
+                    select(func.coalesce(func.sum(pool_days.c.used), 0)).where(pool_days.c.day == today)
+                ),
                 "taken": connection.scalar(
                     select(func.coalesce(func.sum(member_days.c.taken), 0)).where(member_days.c.day == today)
                 ),
             }
 
         return await self.running.database.read(unit)
+
+    async def used_in(self, pool: str) -> int:
+        """Today's units of one pool, by the database."""
+        today = day_of(self.clock.now())
+        wanted = select(func.coalesce(func.sum(pool_days.c.used), 0)).where(
+            pool_days.c.pool == pool, pool_days.c.day == today
+        )
+        return await self.running.database.read(lambda connection: connection.scalar(wanted) or 0)
 
     async def quiet(self) -> None:
         """Nothing is under way any more, and the books are straight."""
@@ -150,7 +157,7 @@ class Deployment:
         counted = await self.counted()
         assert "open" not in counted["leases"], counted
         for scheduler in schedulers:
-            used = counted["by pool"].get(scheduler.pool, 0)
+            used = await self.used_in(scheduler.pool)
             assert scheduler.used_here == used, "the scheduler and the ledger disagree at rest"
 
 

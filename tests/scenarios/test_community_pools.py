@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
+from sqlalchemy import insert
 
 from bot.errors import LinkError
 from bot.messages import CommunityId, Finished, Held, Member, TicketId
@@ -17,6 +18,7 @@ from bot.openrouter.sandbox import AccountSettings, FaultRule, Faults, SandboxSe
 from bot.pools import IDLE, LOOK_EVERY
 from bot.quota.terms import Block, MemberTerms, Terms
 from bot.storage.keys import SqlKeys
+from bot.storage.tables import own_keys
 from tests.fakes.deployment import Deployment, Heard, deployment
 from tests.fakes.linking import challenge_in, key_of
 from tests.fakes.virtual import VirtualClock
@@ -264,6 +266,18 @@ async def link_again(potluck: Deployment, account: str) -> SecretStr:
     return await potluck.running.pools.default.client.exchange_code(code, verifier)
 
 
+async def test_where_openrouter_does_not_tell_each_key_is_an_account(tmp_path: Path, clock: VirtualClock) -> None:
+    async with potlucks(tmp_path, clock, FaultRule(fault="key_empty", path="/key")) as potluck:
+        keys = potluck.running.community_keys
+        key = await key_of(potluck, "ours")
+        assert (await keys.link_community(OURS, key)).account == "untold"
+        assert (await keys.link_community(THEIRS, key)).account == "another_communitys", "it is the very same"
+        assert (await potluck.ask("ann", community=OURS)).error is None
+        assert await used(potluck) == {"web": 0, OURS: 1, THEIRS: 1}
+        await keys.link_community(THEIRS, await link_again(potluck, "ours"))
+        assert await used(potluck) == {"web": 0, OURS: 1, THEIRS: 0}, "that it is the same account cannot be known"
+
+
 async def test_a_replaced_key_keeps_the_day_of_its_account_and_no_other(tmp_path: Path, clock: VirtualClock) -> None:
     async with potlucks(tmp_path, clock) as potluck:
         keys = potluck.running.community_keys
@@ -370,6 +384,23 @@ async def test_an_idle_pool_is_closed_and_opens_again_where_it_stood(tmp_path: P
         assert (await potluck.ask("ann", community=OURS)).error == "pool_paused", "what is shut stays at hand, and shut"
 
 
+async def test_a_pool_whose_key_was_revoked_is_closed_too_and_found_out_again(
+    tmp_path: Path, clock: VirtualClock
+) -> None:
+    async with potlucks(tmp_path, clock) as potluck:
+        key = await link(potluck, OURS, "ours")
+        potluck.sandbox.revoke(key.get_secret_value())
+        await potluck.ask("ann", community=OURS)
+        await asyncio.sleep(IDLE + 2 * LOOK_EVERY)
+        assert len(potluck.running.pools.at_hand) == 1, "or it would be asked about for ever"
+        shown = await potluck.running.community_keys.community_key(OURS)
+        assert shown is not None
+        assert not shown.works
+        await asyncio.sleep(60)
+        assert (await potluck.ask("ann", community=OURS)).error == "pool_paused"
+        assert (await potluck.running.conversations.pool(OURS)).shut_for == "bad_key"
+
+
 async def test_a_key_that_cannot_be_read_shuts_its_pool_alone(tmp_path: Path, clock: VirtualClock) -> None:
     async with potlucks(tmp_path, clock) as potluck:
         await link(potluck, OURS, "ours")
@@ -391,3 +422,24 @@ async def test_metrics_tell_the_pools_apart(tmp_path: Path, clock: VirtualClock)
         assert 'potluck_pool_day_used{pool="default"} 0.0' in page
         assert f'potluck_pool_day_used{{pool="{pool}"}} 1.0' in page
         assert OURS not in page, "no label says whose it is"
+
+
+async def test_a_linked_community_that_says_nothing_costs_a_row(tmp_path: Path, clock: VirtualClock) -> None:
+    async with potlucks(tmp_path, clock) as potluck:
+        tasks = len(asyncio.all_tasks())
+        vault = potluck.running.secret.vault()
+        rows = [
+            {"owner": f"community {number}", "sealed": sealed, "linked_at": number, "pool": f"account:{number}"}
+            for number in range(3000)
+            if (sealed := vault.seal(f"community {number}", SecretStr("sk-or-x")))
+        ]
+        await potluck.running.database.write(lambda core: core.execute(insert(own_keys), rows) and None)
+    async with potlucks(tmp_path, clock) as potluck:
+        assert len(potluck.running.pools.linked) == 3000
+        assert len(potluck.running.pools.at_hand) == 1
+        assert len(asyncio.all_tasks()) == tasks
+        await asyncio.sleep(3 * LOOK_EVERY)
+        assert potluck.running.pools.state() == "0 open, 0 of them shut, for 3000 communities"
+        assert (await potluck.ask("ann", community="17")).error is None
+        assert potluck.running.pools.state() == "1 open, 0 of them shut, for 3000 communities"
+        assert len(asyncio.all_tasks()) == tasks + 2

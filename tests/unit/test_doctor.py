@@ -11,7 +11,6 @@ from dataclasses import replace
 from decimal import Decimal
 from email.utils import formatdate
 from pathlib import Path
-from typing import Any
 
 import pytest
 from cryptography.fernet import Fernet
@@ -384,23 +383,25 @@ async def test_communities_keys_are_read_and_asked_about(patient: Patient) -> No
     await database.open()
     kept = SqlKeys(database, CLOCK, Vault([MASTER]))
     upstream = Sandbox(SandboxSettings(), CLOCK)
-    env: Any = {"OPENROUTER_API_KEY": KEY, "OPENROUTER_BASE_URL": await upstream.start()}
+    url = await upstream.start()
     try:
-        await patient.look(SECRET_KEY=MASTER.decode(), **env)
+        await patient.look(SECRET_KEY=MASTER.decode(), OPENROUTER_API_KEY=KEY, OPENROUTER_BASE_URL=url)
         assert all(finding.check != "community keys" for finding in patient.findings), "there are none"
         await kept.put(CommunityId("discord:1"), SecretStr(f"{KEY}-1"), pool=PoolId("account:1"))
         await kept.put(CommunityId("discord:2"), SecretStr(f"{KEY}-2"), pool=PoolId("account:2"))
-        await patient.look(SECRET_KEY=f"{LATER.decode()},{MASTER.decode()}", **env)
+        await patient.look(
+            SECRET_KEY=f"{LATER.decode()},{MASTER.decode()}", OPENROUTER_API_KEY=KEY, OPENROUTER_BASE_URL=url
+        )
         assert patient.level("community keys") == "ok"
         upstream.revoke(f"{KEY}-2")
-        await patient.look(SECRET_KEY=MASTER.decode(), **env)
+        await patient.look(SECRET_KEY=MASTER.decode(), OPENROUTER_API_KEY=KEY, OPENROUTER_BASE_URL=url)
         assert patient.level("community keys") == "warning"
         assert "discord:2" in patient["community keys"].found
         assert "discord:1" not in patient["community keys"].found
-        await patient.look(SECRET_KEY=LATER.decode(), **env)
+        await patient.look(SECRET_KEY=LATER.decode(), OPENROUTER_API_KEY=KEY, OPENROUTER_BASE_URL=url)
         assert "2 of 2 cannot be read" in patient["community keys"].found
         assert not stops(patient.findings)
-        await patient.look(**env)
+        await patient.look(OPENROUTER_API_KEY=KEY, OPENROUTER_BASE_URL=url)
         assert "2 of 2 cannot be read" in patient["community keys"].found
         assert "potluck.key" not in patient.files(), "nothing is made"
     finally:

@@ -39,11 +39,8 @@ class SqlAccess:
         """Raises: StorageError: what is kept is no rule. Without a denial somebody could spend who must not."""
 
         def unit(connection: Connection) -> tuple[dict[RuleId, Rule], set[Member]]:
-            kept = connection.execute(
-                select(access_rules).where(access_rules.c.account == self.account).order_by(access_rules.c.id)
-            )
             paying = connection.scalars(select(paying_members.c.member).where(_of(self.account)))
-            return {RuleId(row.id): _rule(row.id, row.rule) for row in kept}, {Member.parse(key) for key in paying}
+            return {rule.id: rule for rule in rules(connection, self.account)}, set(map(Member.parse, paying))
 
         self._rules, self._paying = await self._database.read(unit)
 
@@ -68,6 +65,16 @@ class SqlAccess:
         gone = delete(paying_members).where(_of(self.account), paying_members.c.member == member.key)
         await self._database.write(lambda connection: connection.execute(row if yes else gone) and None)
         (self._paying.add if yes else self._paying.discard)(member)
+
+
+def rules(connection: Connection, account: PoolId) -> Sequence[Rule]:
+    """The rules of an account, oldest first.
+
+    Raises:
+        StorageError: what is kept is no rule.
+    """
+    kept = select(access_rules).where(access_rules.c.account == account).order_by(access_rules.c.id)
+    return [_rule(row.id, row.rule) for row in connection.execute(kept)]
 
 
 def _of(account: PoolId) -> Any:

@@ -195,6 +195,7 @@ async def service(
             pseudonym=secret.pseudonym(),
             metrics=metrics,
             unknown_cost=costs.expect,
+            prefers=choices.prefers,
         )
         conversations = ConversationService(
             answering=Answering(

@@ -16,6 +16,7 @@ from bot.messages import ChosenFor, IncomingMessage, InCommunity, InConversation
 from bot.pasted_keys import holds_key
 from bot.ports import ModelOnOffer
 from bot.routing.access import Access
+from bot.routing.catalogue import is_free_id
 from bot.routing.listing import listed, on_offer
 from bot.routing.offer import Offer
 
@@ -72,6 +73,15 @@ class Choices:
         choice = self._kept.get(whom)
         return None if choice is None else choice.model
 
+    async def look(self, message: IncomingMessage) -> None:
+        """See to it that the rules at hand are those that stand, where the message may be for money."""
+        named = [message.model, *(self.chosen(whom) for whom in _places(message))]
+        if any(model is not None and not is_free_id(model) for model in named):
+            await self._access.refresh()
+
+    async def refresh(self) -> None:
+        await self._access.refresh()
+
     def usable(self, who: Who, search: str = "", *, limit: int = 25, all: bool = False) -> Sequence[ModelOnOffer]:
         own_key = self._own_key(who.member)
         found = listed(self._offer(who), who, self._access.rules, own_key=own_key, search=search, all=all)
@@ -81,6 +91,7 @@ class Choices:
         if model is None:
             await self._keep(whom, None)
             return
+        await self._access.refresh()
         if holds_key(model):
             raise AnswerFailed("bad_key", reason="pasted_key")
         if not (0 < len(model) <= ID_MAX and model.isprintable()):
@@ -103,7 +114,7 @@ class Choices:
         if message.model is not None:
             return message.model, None
         said: NoticeKind | None = None
-        for whom in (InConversation(message.conversation), message.author, InCommunity(message.community)):
+        for whom in _places(message):
             if (choice := self._kept.get(whom)) is None:
                 continue
             verdict = self._verdict(choice, message.who)
@@ -154,3 +165,8 @@ class Choices:
             self._kept[whom] = choice
         self._told = {told for told in self._told if choice is None or told[2] != choice.model}
         await self._store.put(whom, choice)
+
+
+def _places(message: IncomingMessage) -> tuple[ChosenFor, ...]:
+    """Where a model may have been chosen for it, the nearest first."""
+    return InConversation(message.conversation), message.author, InCommunity(message.community)

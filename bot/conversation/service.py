@@ -20,7 +20,7 @@ from bot.conversation.held import HeldQuestions
 from bot.conversation.holding import Holding
 from bot.conversation.own_lane import OwnLane
 from bot.conversation.transcripts import Transcripts
-from bot.errors import AnswerFailed, InternalError, Refused, ReplyError, Stopped
+from bot.errors import AnswerFailed, InternalError, Refused, ReplyError, Stopped, StorageError
 from bot.messages import (
     CommunityId,
     ConversationId,
@@ -86,6 +86,10 @@ class ConversationService:
         self._metrics.messages.labels(platform=message.author.platform).inc()
         try:
             _refuse_a_key(message)
+            await self._choices.look(message)
+            if self._is_closing():  # meanwhile
+                self._handling.discard(message.id)
+                return
             model, notice = self._choices.wanted(message)
             message = replace(message, model=model)
             own = self._own_lane.takes(message.author)
@@ -93,6 +97,12 @@ class ConversationService:
         except ReplyError as error:
             self._handling.discard(message.id)
             yield self._failed(message, error)
+            return
+        except StorageError as error:
+            # Whether the member may have what they ask for cannot be told, so they may not.
+            log.error("the rules cannot be read", extra={"action": "reply", "error": str(error)})
+            self._handling.discard(message.id)
+            yield self._failed(message, InternalError())
             return
         try:
             if notice is not None:
@@ -180,6 +190,9 @@ class ConversationService:
         for conversation, member in list(self._exchanges):
             self.stop(conversation, member)
         await asyncio.gather(*running, self._holding.close())
+
+    def _is_closing(self) -> bool:
+        return self._closing
 
     # --- gathering ---------------------------------------------------------------------------------------
 

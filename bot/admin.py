@@ -57,7 +57,7 @@ def rotate_secrets() -> None:
 def paid(context: click.Context, community: str | None) -> None:
     """Who may use models that cost, and how much may be spent. Nobody may, and nothing, until this says so.
 
-    Budgets hold at once. Grants and denials hold from the next start of Potluck on.
+    All of it holds at once, also in a Potluck that runs.
     """
     context.obj = community
 
@@ -108,7 +108,7 @@ def _add_rule(allows: bool, whom: str, models: tuple[str, ...], ceiling: str | N
 
     async def add(access: SqlAccess, money: SqlMoney) -> None:
         rule = await access.add(allows=allows, to=to, reach=reach, ends_at=ends_at)
-        click.echo(f"Rule {rule.id} is kept. It holds from the next start of Potluck on.")
+        click.echo(f"Rule {rule.id} is kept and holds at once.")
 
     _with_books(add)
 
@@ -156,7 +156,7 @@ def forget(rule: int) -> None:
     async def remove(access: SqlAccess, money: SqlMoney) -> None:
         if not await access.remove(RuleId(rule)):
             raise click.UsageError(f"there is no rule {rule}")
-        click.echo(f"Rule {rule} is taken back. It no longer holds from the next start of Potluck on.")
+        click.echo(f"Rule {rule} is taken back and no longer holds.")
 
     _with_books(remove)
 
@@ -183,6 +183,25 @@ def budget(usd: str, per: Literal["day", "month", "ever"], member: str | None, c
             Budget(account=access.account, member=whose, community=where, period=per, limit=pico(amount))
         )
         click.echo("The budget is set and holds at once.")
+
+    _with_books(change)
+
+
+@paid.command("when-spent")
+@click.argument("member")
+@click.argument("state", metavar="on|off", type=click.Choice(["on", "off"]))
+@one_line_errors
+def when_spent(member: str, state: Literal["on", "off"]) -> None:
+    """Let MEMBER's questions go on for money when the pool is spent, without asking each time; or not.
+
+    It gives nobody a right to spend: see `allow` and `budget`.
+    """
+    whose = _member(member)
+
+    async def change(access: SqlAccess, money: SqlMoney) -> None:
+        await access.pay_when_spent(whose, state == "on")
+        on = "go on for money when the pool is spent" if state == "on" else "end when the pool is spent, with an offer"
+        click.echo(f"From now on questions of {whose.key} {on}.")
 
     _with_books(change)
 

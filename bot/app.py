@@ -156,6 +156,13 @@ async def service(
         chosen = SqlChoices(database, clock)
         clients = AccountClients(default=pool_of(settings), client=client, keys=keys)
         costs = Costs(clients=clients, money=money, clock=clock)
+        choices = Choices(
+            store=chosen,
+            access=lambda community: pools.now(community).access,
+            offer=lambda who: pools.now(who.community).shelf.offer(),
+            own_key=own_keys.has,
+        )
+        await choices.open()
         shared = Shared(
             settings=settings,
             clock=clock,
@@ -168,6 +175,7 @@ async def service(
             metrics=metrics,
             pseudonym=secret.pseudonym(),
             unknown_cost=costs.expect,
+            prefers=choices.prefers,
         )
         pools = Pools(
             shared=shared,
@@ -177,13 +185,6 @@ async def service(
         )
         stack.push_async_callback(pools.close)
         await pools.open()
-        choices = Choices(
-            store=chosen,
-            rules=lambda who: pools.now(who.community).access.rules,
-            offer=lambda who: pools.now(who.community).shelf.offer(),
-            own_key=own_keys.has,
-        )
-        await choices.open()
         conversations = ConversationService(
             pools=pools,
             transcripts=transcripts,

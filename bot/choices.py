@@ -12,10 +12,21 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from bot.errors import AnswerFailed, Refused
-from bot.messages import ChosenFor, IncomingMessage, InCommunity, InConversation, Member, ModelId, NoticeKind, Who
+from bot.messages import (
+    ChosenFor,
+    CommunityId,
+    IncomingMessage,
+    InCommunity,
+    InConversation,
+    Member,
+    ModelId,
+    NoticeKind,
+    Who,
+)
 from bot.pasted_keys import holds_key
 from bot.ports import ModelOnOffer
-from bot.routing.access import Rule
+from bot.routing.access import Access
+from bot.routing.catalogue import is_free_id
 from bot.routing.listing import listed, on_offer
 from bot.routing.offer import Offer
 
@@ -45,7 +56,7 @@ class Choices:
     """`bot.ports.ModelChoices`, and what the conversation service asks of it. `open` before use.
 
     Args:
-        rules: who may spend there where somebody asks.
+        access: who may spend, in a community.
         offer: what can be asked for there at this moment.
         own_key: whether a member has an account of their own.
     """
@@ -54,11 +65,11 @@ class Choices:
         self,
         *,
         store: ChoicesStore,
-        rules: Callable[[Who], Sequence[Rule]],
+        access: Callable[[CommunityId], Access],
         offer: Callable[[Who], Offer],
         own_key: Callable[[Member], bool],
     ) -> None:
-        self._store, self._rules, self._offer, self._own_key = store, rules, offer, own_key
+        self._store, self._access, self._offer, self._own_key = store, access, offer, own_key
         self._kept: dict[ChosenFor, Choice] = {}
         self._told: set[tuple[Member, InCommunity, ModelId]] = set()
         """Who has heard that what they chose is closed to them, and where."""
@@ -73,15 +84,27 @@ class Choices:
         choice = self._kept.get(whom)
         return None if choice is None else choice.model
 
+    async def look(self, message: IncomingMessage) -> None:
+        """See to it that the rules at hand are those that stand, where the message may be for money."""
+        named = [message.model, *(self.chosen(whom) for whom in _places(message))]
+        if any(model is not None and not is_free_id(model) for model in named):
+            await self._access(message.community).refresh()
+
+    async def refresh(self, community: CommunityId) -> None:
+        await self._access(community).refresh()
+
     def usable(self, who: Who, search: str = "", *, limit: int = 25, all: bool = False) -> Sequence[ModelOnOffer]:
         own_key = self._own_key(who.member)
-        found = listed(self._offer(who), who, self._rules(who), own_key=own_key, search=search, all=all)
+        found = listed(
+            self._offer(who), who, self._access(who.community).rules, own_key=own_key, search=search, all=all
+        )
         return found[: max(0, limit)]
 
     async def choose(self, whom: ChosenFor, model: ModelId | None, *, who: Who) -> None:
         if model is None:
             await self._keep(whom, None)
             return
+        await self._access(who.community).refresh()
         if holds_key(model):
             raise AnswerFailed("bad_key", reason="pasted_key")
         if not (0 < len(model) <= ID_MAX and model.isprintable()):
@@ -104,7 +127,7 @@ class Choices:
         if message.model is not None:
             return message.model, None
         said: NoticeKind | None = None
-        for whom in (InConversation(message.conversation), message.author, InCommunity(message.community)):
+        for whom in _places(message):
             if (choice := self._kept.get(whom)) is None:
                 continue
             verdict = self._verdict(choice, message.who)
@@ -145,7 +168,9 @@ class Choices:
         return None
 
     def _found(self, model: ModelId, who: Who) -> ModelOnOffer | None:
-        return on_offer(model, self._offer(who), who, self._rules(who), own_key=self._own_key(who.member))
+        return on_offer(
+            model, self._offer(who), who, self._access(who.community).rules, own_key=self._own_key(who.member)
+        )
 
     async def _keep(self, whom: ChosenFor, choice: Choice | None) -> None:
         """In force at once, and kept."""
@@ -155,3 +180,8 @@ class Choices:
             self._kept[whom] = choice
         self._told = {told for told in self._told if choice is None or told[2] != choice.model}
         await self._store.put(whom, choice)
+
+
+def _places(message: IncomingMessage) -> tuple[ChosenFor, ...]:
+    """Where a model may have been chosen for it, the nearest first."""
+    return InConversation(message.conversation), message.author, InCommunity(message.community)

@@ -16,7 +16,7 @@ from bot.conversation.lessons import Lessons
 from bot.conversation.own_lane import Accounts, OwnLane
 from bot.conversation.paying import Paying
 from bot.errors import AccountTrouble, FailureKind
-from bot.messages import IncomingMessage
+from bot.messages import IncomingMessage, Member, ModelId
 from bot.openrouter.account import Account
 from bot.openrouter.client import OpenRouter
 from bot.openrouter.models import Models
@@ -66,6 +66,8 @@ class Shared:
     pseudonym: Callable[[str], str]
     unknown_cost: Callable[[], None]
     """Called when the cost of a request has to be found out."""
+    prefers: Callable[[Member], ModelId | None]
+    """The model a member has chosen for themselves."""
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -224,6 +226,7 @@ async def open_pool(shared: Shared, id: PoolId, client: OpenRouter, *, own: bool
         pseudonym=shared.pseudonym,
         metrics=shared.metrics,
         unknown_cost=shared.unknown_cost,
+        prefers=shared.prefers,
     )
     pool = Pool(
         id=id,

@@ -333,6 +333,10 @@ class ModelChoices(Protocol):
         """
         ...
 
+    async def refresh(self, community: CommunityId) -> None:
+        """Take up what an admin has just changed from the shell; before `usable` is shown to somebody."""
+        ...
+
     async def choose(self, whom: ChosenFor, model: ModelId | None, *, who: Who) -> None:
         """Keep a choice in place of the one there is; None: leave it to Potluck.
 

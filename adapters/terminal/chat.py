@@ -173,6 +173,7 @@ class Chat:
     async def _choose(self, wish: str) -> str:
         who = Who(member=self.member, community=CommunityId(PLATFORM), standing="guest")
         if not wish:
+            await self._choices.refresh(CommunityId(PLATFORM))
             chosen = self._choices.chosen(self.member)
             found = self._choices.usable(who, limit=LISTED + 1)
             more = ["and more: /model WORD finds those with it"] if len(found) > LISTED else []

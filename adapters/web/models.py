@@ -30,6 +30,7 @@ class ModelPages:
     async def models(self, request: web.Request) -> web.Response:
         fields = request.query
         who, search = _who(fields), fields.get("search", "")[:200]
+        await self._choices.refresh(who.community)
         found = self._choices.usable(who, search, limit=SHOWN, all=fields.get("all") == "true")
         return web.json_response(
             {"chosen": self._choices.chosen(_whom(fields, who)), "models": [_model(one) for one in found]}

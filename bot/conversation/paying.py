@@ -29,7 +29,7 @@ from bot.conversation.reading import read
 from bot.conversation.till import Purchase, Till
 from bot.conversation.transcripts import Transcripts
 from bot.errors import FailureKind, Refused, UpstreamFailure
-from bot.messages import Finished, IncomingMessage, ModelId, Started, Usage
+from bot.messages import Finished, IncomingMessage, Member, ModelId, Started, Usage
 from bot.ports import ChatModel, ChatRequest
 from bot.quota.aside import Aside
 from bot.quota.ledger import AlreadyHandled, Outcome
@@ -81,12 +81,13 @@ class Paying:
         pseudonym: Callable[[str], str],
         metrics: Metrics,
         unknown_cost: Callable[[], None],
+        prefers: Callable[[Member], ModelId | None],
     ) -> None:
-        """`unknown_cost` is called when the cost of a request has to be found out."""
+        """`unknown_cost` is called when the cost of a request has to be found out; `prefers` is what a member chose."""
         self._aside, self._access, self._till, self._scheduler = aside, access, till, scheduler
         self._model, self._shelf, self._lessons, self._guarding = model, shelf, lessons, guarding
         self._transcripts, self._clock, self._pseudonym, self._metrics = transcripts, clock, pseudonym, metrics
-        self._unknown_cost = unknown_cost
+        self._unknown_cost, self._prefers = unknown_cost, prefers
 
     # --- what is wished for ------------------------------------------------------------------------------
 
@@ -128,6 +129,7 @@ class Paying:
         Raises:
             ReplyError: as `answer`; else the refusal, with what could be had for money where the member may have it.
         """
+        await self._access.refresh()
         wish = paid.wish_of(exchange.first.model, self._shelf.offer())
         if wish not in ("open", "free_model"):
             raise spent
@@ -201,13 +203,15 @@ class Paying:
         Raises:
             Refused: `model_not_allowed`, `too_long`, `attachment_refused`.
         """
+        await self._access.refresh()  # it may have waited
         first, offer, asked = exchange.first, self._shelf.offer(), asking(exchange)
         tokens = needed(asked)
         entry: ModelInfo | None
         if wish == "paid_model":
             entry = self._entry(first.model)
         else:
-            entry = paid.cheapest(offer, tokens, first.who, self._access.rules, images=asked.images)
+            preferred, rules = self._prefers(first.author), self._access.rules
+            entry = paid.instead(preferred, offer, tokens, first.who, rules, images=asked.images)
             if entry is None:
                 return None
         # What is paid for goes along whole, as far as the model's window allows.

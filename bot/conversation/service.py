@@ -20,7 +20,7 @@ from bot.conversation.held import HeldQuestions
 from bot.conversation.holding import Holding
 from bot.conversation.intake import Files, Intake
 from bot.conversation.transcripts import Transcripts
-from bot.errors import AnswerFailed, InternalError, PotluckError, Refused, ReplyError, Stopped
+from bot.errors import AnswerFailed, InternalError, PotluckError, Refused, ReplyError, Stopped, StorageError
 from bot.messages import (
     CommunityId,
     ConversationId,
@@ -93,11 +93,12 @@ class ConversationService:
             try:
                 _refuse_a_key(message)
                 pool = await self._pool_of(message)
+                await self._look(message)
                 model, notice = self._choices.wanted(message)
                 message = replace(message, model=model)
                 files = await self._intake.take(message, lambda files: pool.route(message, images=_images(files)))
                 message = replace(message, attachments=())  # from here on they are kept, and not in memory
-                if self._closing:
+                if self._is_closing():
                     raise Stopped
                 exchange = self._gather(message, files, pool.route(message, images=_images(files)))
             except ReplyError as error:
@@ -196,6 +197,17 @@ class ConversationService:
             self.stop(conversation, member)
         await asyncio.gather(*running, self._holding.close())
         await self._intake.close()
+
+    def _is_closing(self) -> bool:
+        return self._closing
+
+    async def _look(self, message: IncomingMessage) -> None:
+        try:
+            await self._choices.look(message)
+        except StorageError as error:
+            # Whether the member may have what they ask for cannot be told, so they may not.
+            log.error("the rules cannot be read", extra={"action": "reply", "error": str(error)})
+            raise InternalError from None
 
     # --- gathering ---------------------------------------------------------------------------------------
 

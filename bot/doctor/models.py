@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from decimal import Decimal
 
 from bot.clock import Clock
 from bot.doctor.finding import Finding, failure, ok, shown, warning
+from bot.doctor.model import Known, about
 from bot.errors import UpstreamFailure
 from bot.messages import ModelId
 from bot.openrouter.client import OpenRouter
-from bot.routing.catalogue import FREE_ROUTER, Catalogue, ModelInfo
+from bot.quota.ledger import PoolId
+from bot.routing.catalogue import FREE_ROUTER, Catalogue
 from bot.routing.chain import Chain
 from bot.routing.offer import Offer
 from bot.settings import Settings
+from bot.storage.rights import rights as read_rights
 
 _LISTED = 6
 """Ids told by name; the rest are counted."""
-_MILLION = Decimal(1_000_000)
 _PRIVACY = "Allow free models at openrouter.ai/settings/privacy: free providers may train on what they are sent."
 
 
@@ -30,8 +31,17 @@ async def models(client: OpenRouter, clock: Clock, settings: Settings, wanted: M
     offer = Offer(catalogue=catalogue, chain=Chain.of(settings.free_models), now=clock.now())
     found = [_free(offer, catalogue), *_chain(offer)]
     if wanted is not None:
-        found.append(_one(wanted, offer, catalogue))
+        rights = read_rights(settings.database_file, PoolId("default"), clock.now())
+        everybodys = await _everybodys(client, clock) if wanted not in catalogue.models else None
+        found += about(wanted, Known(offer=offer, everybodys=everybodys, rights=rights))
     return found
+
+
+async def _everybodys(client: OpenRouter, clock: Clock) -> Catalogue | None:
+    try:
+        return Catalogue.of(await client.models(), fetched_at=clock.now(), personal=False)
+    except UpstreamFailure:
+        return None
 
 
 async def _catalogue(client: OpenRouter, clock: Clock) -> Catalogue:
@@ -68,37 +78,3 @@ def _chain(offer: Offer) -> Iterator[Finding]:
     else:
         named = ", then ".join(offer.chain.models)
         yield ok("FREE_MODELS", f"{named}; {offer.window_of(offer.chain.models):,} tokens fit all of them")
-
-
-def _one(wanted: ModelId, offer: Offer, catalogue: Catalogue) -> Finding:
-    """A model by name: its window, its price, who may ask it, and why not."""
-    check, model = shown(wanted), catalogue.models.get(wanted)
-    if wanted == FREE_ROUTER and offer.free(wanted):
-        return ok(check, f"free: everyone's default, {offer.window(wanted):,} tokens are counted on")
-    if model is None:
-        found = (
-            f"not among the {len(catalogue.models):,} {'this account may use' if catalogue.personal else 'on offer'}"
-        )
-        return failure(check, found, f"See openrouter.ai/models; until then whoever asks for it gets {FREE_ROUTER}.")
-    window = f"{model.window:,} tokens" if model.window else "a window it does not tell"
-    if offer.free(wanted):
-        reads = ", reads images" if model.accepts_images else ""
-        return ok(check, f"free: everyone may ask for it; {window}{reads}")
-    return warning(check, f"{window}; {_why_not(model, offer)}, so nobody may ask for it", "Choose a free one.")
-
-
-def _why_not(model: ModelInfo, offer: Offer) -> str:
-    if model.expired(offer.now):
-        return "it has been withdrawn"
-    if model.alias_of is not None:
-        return "its id stands for another model"
-    if not model.costs_nothing:
-        asked, written = _per_million(model.prompt_price), _per_million(model.completion_price)
-        return f"it costs {asked} USD per million tokens of a question and {written} of an answer"
-    if model.judges:
-        return "it passes judgement on texts and holds no conversation"
-    return "it costs nothing, but is none of the free models by its id"
-
-
-def _per_million(price: Decimal | None) -> str:
-    return "?" if price is None or price < 0 else f"{price * _MILLION:,.2f}"

@@ -95,6 +95,11 @@ class Access(Protocol):
         """Those in force and those that have ended, as they are now."""
         ...
 
+    async def refresh(self) -> None:
+        """Take up what was changed outside this process, such as from the shell. One small read, mostly for nothing:
+        to be called before something is decided that costs."""
+        ...
+
     def pays_when_spent(self, member: Member) -> bool:
         """The member wants to go on for money when the pool is spent, without being asked each time."""
         ...

@@ -6,7 +6,7 @@ A wish is for money only by an id that stands in the catalogue word for word and
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 
 from bot.clock import Instant
@@ -78,6 +78,16 @@ def quote(entry: ModelInfo, size: Size, who: Who, rules: Iterable[Rule], now: In
     return PaidWay(model=entry.id, access=access, most=most, purse=None)
 
 
+def instead(
+    preferred: ModelId | None, offer: Offer, tokens: int, who: Who, rules: Sequence[Rule], *, images: int = 0
+) -> ModelInfo | None:
+    """What takes the place of a free model: the one the member prefers if it will do, else the cheapest."""
+    entry = None if preferred is None else entry_of(preferred, offer)
+    if entry is not None and _most(entry, offer, tokens, who, rules, images) is not None:
+        return entry
+    return cheapest(offer, tokens, who, rules, images=images)
+
+
 def cheapest(offer: Offer, tokens: int, who: Who, rules: Sequence[Rule], *, images: int = 0) -> ModelInfo | None:
     """The model that a question of about so many tokens costs this member least with, of those they may have.
 
@@ -85,23 +95,20 @@ def cheapest(offer: Offer, tokens: int, who: Who, rules: Sequence[Rule], *, imag
     """
     if not any(rule.allows for rule in rules):
         return None
-    found = min(_affordable(offer, tokens, who, rules, images), default=None)
+    entries = offer.catalogue.models.values() if offer.catalogue is not None else ()
+    paid = [entry for entry in entries if _for_money(entry, offer.now)]
+    costs = ((_most(entry, offer, tokens, who, rules, images), entry.id) for entry in paid)
+    found = min(((most, model) for most, model in costs if most is not None), default=None)
     return None if found is None else entry_of(found[1], offer)
 
 
-def _affordable(
-    offer: Offer, tokens: int, who: Who, rules: Sequence[Rule], images: int
-) -> Iterator[tuple[Decimal, ModelId]]:
-    entries = offer.catalogue.models.values() if offer.catalogue is not None else ()
-    for entry in entries:
-        answer = offer.answer(entry.id)
-        if not _for_money(entry, offer.now) or tokens > offer.window(entry.id) - answer:
-            continue
-        if images and not entry.accepts_images:
-            continue
-        size = Size(prompt_tokens=tokens, completion_tokens=answer, images=images)
-        if isinstance(price(entry, size), Variable):
-            continue
-        way = quote(entry, size, who, rules, offer.now)
-        if isinstance(way.access, Covered) and way.most > 0:
-            yield way.most, entry.id
+def _most(entry: ModelInfo, offer: Offer, tokens: int, who: Who, rules: Sequence[Rule], images: int) -> Decimal | None:
+    """US dollars at most for a question of about so many tokens; None: it will not do, or costs nothing."""
+    if images and not entry.accepts_images:
+        return None
+    answer = offer.answer(entry.id)
+    size = Size(prompt_tokens=tokens, completion_tokens=answer, images=images)
+    if tokens > offer.window(entry.id) - answer or isinstance(price(entry, size), Variable):
+        return None
+    way = quote(entry, size, who, rules, offer.now)
+    return way.most if isinstance(way.access, Covered) and way.most > 0 else None

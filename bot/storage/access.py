@@ -1,11 +1,11 @@
-"""Grants and denials of one account, in SQL, a row each; read at the start, and in force the moment they are kept."""
+"""Grants and denials of one account, in SQL, a row each; in force the moment they are kept, by whichever process."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
 from decimal import Decimal, InvalidOperation
-from typing import Any, assert_never
+from typing import Any, TypeAlias, assert_never
 
 from sqlalchemy import Connection, delete, insert, select
 from sqlalchemy.dialects.sqlite import insert as upsert
@@ -19,6 +19,9 @@ from bot.routing.prices import Rates, plain
 from bot.storage.database import Database
 from bot.storage.tables import access_rules, paying_members
 
+_Kept: TypeAlias = tuple[tuple[tuple[int, str], ...], tuple[str, ...]]
+"""The rules by number, and who pays when the pool is spent, as they are written."""
+
 
 class SqlAccess:
     """`bot.routing.access.Access` over one database. `load` before use."""
@@ -27,6 +30,10 @@ class SqlAccess:
         self._database, self.account = database, account
         self._rules: dict[RuleId, Rule] = {}
         self._paying: set[Member] = set()
+        self._read: _Kept | None = None
+        """What was read last, as it is written."""
+        self._changes = 0
+        """Changes of our own: what was read before one is not what stands there after it."""
 
     @property
     def rules(self) -> Sequence[Rule]:
@@ -37,15 +44,26 @@ class SqlAccess:
 
     async def load(self) -> None:
         """Raises: StorageError: what is kept is no rule. Without a denial somebody could spend who must not."""
+        self._take(await self._database.read(self._kept))
 
-        def unit(connection: Connection) -> tuple[dict[RuleId, Rule], set[Member]]:
-            kept = connection.execute(
-                select(access_rules).where(access_rules.c.account == self.account).order_by(access_rules.c.id)
-            )
-            paying = connection.scalars(select(paying_members.c.member).where(_of(self.account)))
-            return {RuleId(row.id): _rule(row.id, row.rule) for row in kept}, {Member.parse(key) for key in paying}
+    async def refresh(self) -> None:
+        """Raises as `load`."""
+        while True:
+            changes = self._changes
+            kept = await self._database.read(self._kept)
+            if self._changes == changes:
+                break
+        if kept != self._read:
+            self._take(kept)
 
-        self._rules, self._paying = await self._database.read(unit)
+    def _kept(self, connection: Connection) -> _Kept:
+        paying = select(paying_members.c.member).where(_of(self.account)).order_by(paying_members.c.member)
+        return _rows(connection, self.account), tuple(connection.scalars(paying))
+
+    def _take(self, kept: _Kept) -> None:
+        rows, paying = kept
+        self._rules = {RuleId(number): _rule(number, written) for number, written in rows}
+        self._paying, self._read = set(map(Member.parse, paying)), kept
 
     async def add(self, *, allows: bool, to: Grantee, reach: Reach, ends_at: Instant | None = None) -> Rule:
         """A new grant, or a new denial."""
@@ -54,13 +72,16 @@ class SqlAccess:
         new = RuleId(await self._database.write(lambda connection: connection.execute(row).scalar_one()))
         rule = Rule(id=new, allows=allows, to=to, reach=reach, ends_at=ends_at)
         self._rules[new] = rule
+        self._changed()
         return rule
 
     async def remove(self, rule: RuleId) -> bool:
         """Take a rule back. False: there is none of this number."""
         change = delete(access_rules).where(access_rules.c.id == rule, access_rules.c.account == self.account)
-        await self._database.write(lambda connection: connection.execute(change) and None)
-        return self._rules.pop(rule, None) is not None
+        gone = await self._database.write(lambda connection: connection.execute(change).rowcount > 0)
+        self._rules.pop(rule, None)
+        self._changed()
+        return gone
 
     async def pay_when_spent(self, member: Member, yes: bool) -> None:
         """Whether a member goes on for money without being asked. It gives nobody a right to."""
@@ -68,6 +89,28 @@ class SqlAccess:
         gone = delete(paying_members).where(_of(self.account), paying_members.c.member == member.key)
         await self._database.write(lambda connection: connection.execute(row if yes else gone) and None)
         (self._paying.add if yes else self._paying.discard)(member)
+        self._changed()
+
+    def _changed(self) -> None:
+        self._changes, self._read = self._changes + 1, None
+
+
+def rules(connection: Connection, account: PoolId) -> Sequence[Rule]:
+    """The rules of an account, oldest first.
+
+    Raises:
+        StorageError: what is kept is no rule.
+    """
+    return [_rule(number, written) for number, written in _rows(connection, account)]
+
+
+def _rows(connection: Connection, account: PoolId) -> tuple[tuple[int, str], ...]:
+    kept = (
+        select(access_rules.c.id, access_rules.c.rule)
+        .where(access_rules.c.account == account)
+        .order_by(access_rules.c.id)
+    )
+    return tuple((row.id, row.rule) for row in connection.execute(kept))
 
 
 def _of(account: PoolId) -> Any:

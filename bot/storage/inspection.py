@@ -32,7 +32,7 @@ def inspect_file(file: Path) -> Inspection:
     if not file.exists():
         return Inspection(state="missing")
     try:
-        with closing(sqlite3.connect(_uri(file), uri=True, isolation_level=None, timeout=2)) as db:
+        with closing(sqlite3.connect(read_only(file), uri=True, isolation_level=None, timeout=2)) as db:
             tables = {name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
             if "alembic_version" not in tables:
                 return Inspection(state="foreign" if tables else "new")
@@ -46,7 +46,7 @@ def inspect_file(file: Path) -> Inspection:
 def used_on(file: Path, pool: str, day: int) -> int | None:
     """Units that Potluck itself took of a pool on a UTC day; None: there is no book to tell."""
     try:
-        with closing(sqlite3.connect(_uri(file), uri=True, isolation_level=None, timeout=2)) as db:
+        with closing(sqlite3.connect(read_only(file), uri=True, isolation_level=None, timeout=2)) as db:
             row = db.execute("SELECT used FROM pool_days WHERE pool = ? AND day = ?", (pool, day)).fetchone()
     except sqlite3.Error:
         return None
@@ -56,15 +56,18 @@ def used_on(file: Path, pool: str, day: int) -> int | None:
 def community_keys(file: Path) -> Mapping[str, str]:
     """The sealed keys of communities, by their owner; none where there is no book to tell."""
     try:
-        with closing(sqlite3.connect(_uri(file), uri=True, isolation_level=None, timeout=2)) as db:
+        with closing(sqlite3.connect(read_only(file), uri=True, isolation_level=None, timeout=2)) as db:
             return dict(db.execute("SELECT owner, sealed FROM own_keys WHERE pool IS NOT NULL ORDER BY owner"))
     except sqlite3.Error:
         return {}
 
 
-def _uri(file: Path) -> str:
-    """Read only. Where no journal lies beside the file, it is opened as one that nobody changes: to read a database
-    in WAL mode SQLite would otherwise make that journal, and remove it again."""
+def read_only(file: Path) -> str:
+    """The address by which SQLite opens a file to read only.
+
+    Where no journal lies beside the file, it is opened as one that nobody changes: to read a database in WAL mode
+    SQLite would otherwise make that journal, and remove it again.
+    """
     journal = file.with_name(f"{file.name}-wal")
     whole = not journal.exists() or not journal.stat().st_size
     return f"{file.resolve().as_uri()}?mode=ro{'&immutable=1' if whole else ''}"

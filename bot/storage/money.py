@@ -107,7 +107,7 @@ class SqlMoney:
         await self._database.write(lambda connection: connection.execute(change) and None)
 
     async def budgets(self, account: PoolId) -> Sequence[Budget]:
-        return await self._database.read(lambda connection: _budgets(connection, account))
+        return await self._database.read(lambda connection: budgets_of(connection, account))
 
     async def left(self, spend: Spend) -> tuple[Budget, Pico] | None:
         """The budget of those that apply which has least left, for an offer; None: none applies.
@@ -117,7 +117,7 @@ class SqlMoney:
         at = self._clock.now()
 
         def unit(connection: Connection) -> tuple[Budget, Pico] | None:
-            found = applying(_budgets(connection, spend.account), spend)
+            found = applying(budgets_of(connection, spend.account), spend)
             return min(((one, _left(connection, one, spend, at)) for one in found), key=lambda o: o[1], default=None)
 
         return await self._database.read(unit)
@@ -219,7 +219,7 @@ def reserve(connection: Connection, spend: Spend, at: Instant) -> Charge | NoBud
     Raises:
         OverBudgetError: a budget has not enough left.
     """
-    limits = applying(_budgets(connection, spend.account), spend)
+    limits = applying(budgets_of(connection, spend.account), spend)
     if not limits:
         return NoBudget()
     for counter in _counters(spend, at):
@@ -291,6 +291,20 @@ def _counts(budget: Budget, spend: Spend) -> tuple[str, str]:
     return "" if budget.member is None else spend.member.key, budget.community or ""
 
 
+def left_of(connection: Connection, budget: Budget, at: Instant) -> Pico:
+    """What is left of a budget in its period; of each member's, what each has at most."""
+    if budget.member == "each":
+        return budget.limit
+    spend = Spend(
+        account=budget.account,
+        member=budget.member or Member("", ""),  # of all together, so of no one
+        community=budget.community or CommunityId(""),
+        model=ModelId(""),
+        most=Pico(0),
+    )
+    return _left(connection, budget, spend, at)
+
+
 def _left(connection: Connection, budget: Budget, spend: Spend, at: Instant) -> Pico:
     member, community = _counts(budget, spend)
     gone = connection.scalar(
@@ -339,7 +353,9 @@ def _key(budget: Budget) -> dict[str, str]:
     }
 
 
-def _budgets(connection: Connection, account: PoolId) -> list[Budget]:
+def budgets_of(connection: Connection, account: PoolId) -> list[Budget]:
+    """The budgets of an account."""
+
     def member(key: str) -> Member | Literal["each"] | None:
         return None if not key else "each" if key == _EACH else Member.parse(key)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from decimal import Decimal
 from pathlib import Path
@@ -115,3 +116,35 @@ async def test_a_rule_that_cannot_be_read_stops_the_start(database: Database, ke
     await database.write(lambda connection: connection.execute(change) and None)
     with pytest.raises(StorageError, match=f"access rule {rule.id}"):
         await opened(database)
+
+
+async def test_what_another_process_keeps_is_taken_up_when_it_is_asked_for(database: Database) -> None:
+    ours, shell = await opened(database), await opened(database)
+    granted = await shell.add(allows=True, to=ToMember(ANN), reach=Reach())
+    await shell.pay_when_spent(ANN, True)
+    assert list(ours.rules) == [], "not before"
+    await ours.refresh()
+    assert list(ours.rules) == [granted]
+    assert ours.pays_when_spent(ANN)
+    await ours.refresh()
+    assert list(ours.rules) == [granted], "and again"
+    await shell.remove(granted.id)
+    await shell.pay_when_spent(ANN, False)
+    await ours.refresh()
+    assert (list(ours.rules), ours.pays_when_spent(ANN)) == ([], False)
+    mine = await ours.add(allows=False, to=ToMember(ANN), reach=Reach())
+    await ours.refresh()
+    assert list(ours.rules) == [mine], "what we keep ourselves stays"
+
+
+async def test_changes_of_our_own_are_not_lost_to_a_look_that_began_before_them(database: Database) -> None:
+    access = await opened(database)
+    for number in range(20):
+        looked, rule = await asyncio.gather(
+            access.refresh(),
+            access.add(allows=True, to=ToMember(ANN), reach=Reach(models=frozenset({ModelId(f"m/{number}")}))),
+        )
+        del looked
+        assert rule in access.rules
+        await asyncio.gather(access.remove(rule.id), access.refresh())
+        assert not access.rules

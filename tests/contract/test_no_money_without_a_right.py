@@ -73,6 +73,8 @@ WISHES: Sequence[ModelId | None] = (
     *(ModelId(id) for id in ("sandbox/summit-120b:online", "sandbox/none", "sandbox/gatekeeper-4b:free")),
 )
 BOUGHT = (CHEAP, DEAR, AUTO)
+FREE = ModelId("openrouter/free")
+PRICE: dict[ModelId, int] = {CHEAP: 1, DEAR: 2}
 
 
 def rule(to: Grantee, reach: Reach = Reach(), *, allows: bool = True, ends_at: float | None = None) -> Rule:  # noqa: B008
@@ -81,6 +83,7 @@ def rule(to: Grantee, reach: Reach = Reach(), *, allows: bool = True, ends_at: f
 
 MINE = rule(ToMember(ANN))
 CEILING = Reach(ceiling=Rates.per_million(Decimal(1), Decimal(5)))
+LOW = Reach(ceiling=Rates.per_million(Decimal("0.5"), Decimal("0.5")))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,11 +105,16 @@ RIGHTS: Mapping[str, Right] = {
     "elsewhere": Right(rules=(rule(ToMember(ANN, CommunityId("slack:T1"))),), has=frozenset()),
     "community": Right(rules=(rule(ToCommunity(WEB)),), has=LISTED),
     "role": Right(rules=(rule(ToRole(WEB, "r1")),), has=LISTED),
+    "group": Right(rules=(rule(ToGroup(WEB, "g1")),), has=LISTED),
     "other group": Right(rules=(rule(ToGroup(WEB, "g2")),), has=frozenset()),
     "community, a guest": Right(rules=(rule(ToCommunity(WEB)),), has=frozenset(), standing="guest"),
     "by name, a guest": Right(rules=(MINE,), has=LISTED, standing="stranger"),
     "ended": Right(rules=(rule(ToMember(ANN), ends_at=1.0),), has=frozenset()),
     "denied": Right(rules=(MINE, rule(ToCommunity(WEB), allows=False)), has=frozenset(), standing="guest"),
+    "denied above a price": Right(rules=(MINE, rule(ToCommunity(WEB), CEILING, allows=False)), has=frozenset({CHEAP})),
+    "a router that could pick what is denied": Right(
+        rules=(rule(ToMember(ANN), CEILING), rule(ToMember(ANN), LOW, allows=False)), has=frozenset({CHEAP})
+    ),
     "one denied": Right(
         rules=(MINE, rule(ToMember(ANN), Reach(models=frozenset({DEAR})), allows=False)), has=frozenset({CHEAP})
     ),
@@ -116,6 +124,9 @@ BUDGETS: Mapping[str, tuple[Budget, ...]] = {
     "enough": (Budget(account=ACCOUNT, member=None, community=None, period="month", limit=Pico(5 * PICO)),),
     "a trace": (Budget(account=ACCOUNT, member=None, community=None, period="month", limit=Pico(1)),),
     "somebody else's": (Budget(account=ACCOUNT, member=BEN, community=None, period="day", limit=Pico(5 * PICO)),),
+    "another community's": (
+        Budget(account=ACCOUNT, member=None, community=CommunityId("slack:T1"), period="ever", limit=Pico(5 * PICO)),
+    ),
     "enough, but for the day": (
         Budget(account=ACCOUNT, member=None, community=None, period="ever", limit=Pico(5 * PICO)),
         Budget(account=ACCOUNT, member="each", community=None, period="day", limit=Pico(1)),
@@ -129,6 +140,11 @@ class Given:
     def __init__(self) -> None:
         self.rules: Sequence[Rule] = ()
         self.habit = False
+        self.chosen: ModelId | None = None
+        """What the member has chosen, where a message names nothing and the pool is spent."""
+
+    async def refresh(self) -> None:
+        pass
 
     def pays_when_spent(self, member: Member) -> bool:
         return self.habit
@@ -189,7 +205,7 @@ class Everything:
 
 @asynccontextmanager
 async def everything(
-    file: Path, clock: VirtualClock, loop: VirtualLoop, pool: Pool, *, listed: bool
+    file: Path, clock: VirtualClock, loop: VirtualLoop, pool: Pool, offered: frozenset[ModelId] | None
 ) -> AsyncIterator[Everything]:
     migrate(file)
     database = Database(file, clock)
@@ -212,7 +228,8 @@ async def everything(
     elif pool == "shut":
         scheduler.shut("admin")
     catalogue = Catalogue.of(wire.model_list(listing()), fetched_at=clock.now(), personal=True)
-    shelf = Shelf(models=Listed(catalogue if listed else None), chain=Chain(), clock=clock)
+    gone = ALL - (offered or frozenset())
+    shelf = Shelf(models=Listed(None if offered is None else catalogue.without(gone)), chain=Chain(), clock=clock)
     guarding = Guarding(scheduler=scheduler, shelf=shelf, metrics=metrics)
     lessons = Lessons(scheduler=scheduler, shelf=shelf, account=Trusting(), clock=clock)
     given, model, transcripts = Given(), Answers(), SqlTranscripts(database, clock)
@@ -230,6 +247,7 @@ async def everything(
         pseudonym=lambda name: name,
         metrics=metrics,
         unknown_cost=lambda: None,
+        prefers=lambda _: given.chosen,
     )
     answering = Answering(
         scheduler=scheduler,
@@ -275,74 +293,94 @@ async def asked(everything: Everything, number: int, wish: ModelId | None, right
     return finished
 
 
-@pytest.mark.parametrize("pool", ["open", "spent", "shut"])
-@pytest.mark.parametrize("listed", [True, False])
+ALL, ONE_GONE = frozenset(BOUGHT), frozenset({CHEAP, AUTO})
+
+
+@pytest.mark.parametrize(
+    ("pool", "offered"),
+    [
+        *(pytest.param(pool, ALL, id=f"{pool}, all on offer") for pool in ("open", "spent", "shut")),
+        pytest.param("spent", ONE_GONE, id="spent, one gone"),
+        *(pytest.param(pool, None, id=f"{pool}, no catalogue") for pool in ("open", "spent", "shut")),
+    ],
+)
 async def test_no_money_without_a_right_and_a_budget_and_no_refusal_without_a_reason(
-    tmp_path: Path, clock: VirtualClock, loop: VirtualLoop, pool: Pool, listed: bool
+    tmp_path: Path, clock: VirtualClock, loop: VirtualLoop, pool: Pool, offered: frozenset[ModelId] | None
 ) -> None:
     number, bought = 0, 0
-    async with everything(tmp_path / "pot.db", clock, loop, pool, listed=listed) as all_of_it:
-        for (budget_name, budgets), (name, right), habit in product(BUDGETS.items(), RIGHTS.items(), (False, True)):
+    async with everything(tmp_path / "pot.db", clock, loop, pool, offered) as all_of_it:
+        # What the member prefers counts only where something else takes the pool's place; elsewhere the habit is the
+        # bolder half.
+        spent = pool == "spent"
+        prefers = (None, DEAR, AUTO) if spent and offered else (None,)
+        rights_and_habits = product(BUDGETS.items(), RIGHTS.items(), (False, True) if spent else (True,), prefers)
+        for (budget_name, budgets), (name, right), habit, chosen in rights_and_habits:
             for budget in budgets:
                 await all_of_it.money.set_budget(budget)
-            all_of_it.given.rules, all_of_it.given.habit = right.rules, habit
-            for wish in WISHES:
+            has = right.has & (offered or frozenset())
+            all_of_it.given.rules, all_of_it.given.habit, all_of_it.given.chosen = right.rules, habit, chosen
+            for wish in WISHES if chosen is None else (None, FREE):
                 number += 1
                 all_of_it.model.sent.clear()
                 came = await asked(all_of_it, number, wish, right)
-                about = (wish, name, budget_name, habit, came)
-                can_pay = listed and budget_name == "enough" and pool != "shut"
-                may = can_pay and bool(right.has & LISTED)
+                about = (wish, name, budget_name, habit, chosen, came)
+                best = chosen if chosen in has & LISTED else min(has & LISTED, key=lambda one: PRICE[one], default=None)
+                can_pay = budget_name == "enough" and pool != "shut"
+                may = can_pay and best is not None
                 goes_on = wish is None and habit and pool == "spent" and may
-                paid = (can_pay and wish in right.has) or goes_on
+                paid = (can_pay and wish in has) or goes_on
                 requests = [one for one in all_of_it.model.sent if one.max_price is not None]
                 assert bool(requests) is paid, about
                 bought += paid
                 for request in all_of_it.model.sent:
                     assert is_free_id(request.model) is not paid, about
                     if paid:
-                        assert request.model == (wish if wish is not None else request.model), about
-                        assert request.model in right.has, about
+                        assert request.model == (wish if wish is not None else best), about
+                        assert request.model in has, about
                         assert not request.fallbacks, about
                         assert request.max_completion_tokens, about
                 if isinstance(came, Finished):
                     assert came.lane == ("paid" if paid else "free"), about
                     assert came.usage.cost_usd == (COST if paid else 0), about
                 else:
-                    explained(came, wish, right, pool, listed=listed, may=may)
+                    explained(came, wish, has, pool, offered or frozenset(), best if may else None)
             for budget in budgets:
                 await all_of_it.money.remove_budget(budget)
         whole = replace(BUDGETS["enough"][0], period="ever")
         await all_of_it.money.set_budget(whole)
         # By the counter of everything: what was bought was counted, once each, and nothing else.
         assert await all_of_it.money.left(_nothing()) == (whole, whole.limit - bought * int(COST * PICO))
-        assert (bought > 0) is (listed and pool != "shut"), "the table has something in it"
+        assert (bought > 0) is (bool(offered) and pool != "shut"), "the table has something in it"
 
 
 def _nothing() -> Spend:
     return Spend(account=ACCOUNT, member=ANN, community=WEB, model=CHEAP, most=Pico(0))
 
 
-def explained(error: ReplyError, wish: ModelId | None, right: Right, pool: Pool, *, listed: bool, may: bool) -> None:
+def explained(
+    error: ReplyError,
+    wish: ModelId | None,
+    has: frozenset[ModelId],
+    pool: Pool,
+    offered: frozenset[ModelId],
+    best: ModelId | None,
+) -> None:
     """A refusal has a reason, and it is the right one."""
     assert isinstance(error, Refused), error.code
     match error.code:
         case "model_not_allowed":
             assert error.why is not None
             assert wish is not None
-            assert (error.why == "unknown") is not (listed and wish in BOUGHT), (wish, error.why)
-            assert wish not in right.has or not listed, wish
+            assert (error.why == "unknown") is (wish not in offered), (wish, error.why)
+            assert wish not in has, wish
         case "budget_spent":
-            assert listed
-            assert wish in right.has
+            assert wish in has
         case "pool_spent":
             assert pool == "spent"
             assert error.resets_at is not None
             assert wish is None or wish.endswith(("free", ":free"))
-            assert (error.offer is not None) is may, (wish, right, error.offer)
-            if error.offer is not None:
-                assert error.offer.model in right.has
-                assert error.offer.most > 0
+            assert (None if error.offer is None else error.offer.model) == best, (wish, has, error.offer)
+            assert error.offer is None or error.offer.most > 0
         case "pool_paused":
             assert pool == "shut"
         case other:

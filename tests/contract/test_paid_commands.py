@@ -126,3 +126,22 @@ def test_the_account_of_a_community(home: Path) -> None:
     run("--of", "discord:9", "allow", "community:discord:9")
     assert kept(home) == ([], []), "nothing of everybody's"
     assert "1" in run("--of", "discord:9", "list")
+
+
+def test_a_member_may_go_on_for_money_when_the_pool_is_spent(home: Path) -> None:
+    async def pays() -> bool:
+        database = Database(home / "pot.db", SystemClock())
+        await database.open()
+        try:
+            access = SqlAccess(database, ACCOUNT)
+            await access.load()
+            return access.pays_when_spent(ANN)
+        finally:
+            await database.close()
+
+    assert "go on for money" in run("when-spent", ANN.key, "on")
+    assert asyncio.run(pays())
+    assert "with an offer" in run("when-spent", ANN.key, "off")
+    assert not asyncio.run(pays())
+    run("when-spent", ANN.key, "maybe", code=2)
+    run("when-spent", "nobody", "on", code=2)

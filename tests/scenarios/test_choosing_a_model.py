@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
+from bot.clock import day_of
 from bot.errors import AnswerFailed, Refused
 from bot.messages import CommunityId, Failed, Finished, InCommunity, InConversation, Member, ModelId, Started, Who
 from bot.openrouter.sandbox import SandboxSettings
 from bot.quota.ledger import PoolId
 from bot.routing.access import Reach, ToCommunity, ToMember
 from bot.routing.budget import Budget, pico
+from bot.storage.access import SqlAccess
+from bot.storage.database import Database
 from tests.fakes.deployment import Deployment, Heard, deployment
 from tests.fakes.virtual import VirtualClock, VirtualLoop
 
@@ -187,3 +192,70 @@ async def test_a_choice_for_money_says_so_when_the_budget_is_spent(tmp_path: Pat
         heard = await potluck.ask("ann")
         assert isinstance(heard.ending, Failed)
         assert heard.ending.error.code == "budget_spent"
+
+
+# --- what is said from the shell -------------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def shell(folder: Path, clock: VirtualClock, loop: VirtualLoop) -> AsyncIterator[SqlAccess]:
+    """The rules as another process has them, such as `potluck admin paid`."""
+    database = Database(folder / "potluck.db", clock)
+    loop.busy.append(lambda: database.busy)
+    await database.open()
+    try:
+        access = SqlAccess(database, PoolId("default"))
+        await access.load()
+        yield access
+    finally:
+        await database.close()
+
+
+async def test_a_grant_from_the_shell_holds_at_once_and_so_does_taking_it_back(
+    tmp_path: Path, clock: VirtualClock, loop: VirtualLoop
+) -> None:
+    async with deployment(tmp_path, clock, sandbox=RICH) as potluck, shell(tmp_path, clock, loop) as access:
+        rule = await fund(potluck, ToMember(BEN))
+        assert (await potluck.ask("ann", model=SUMMIT)).error == "model_not_allowed"
+        granted = await access.add(allows=True, to=ToMember(ANN), reach=Reach())
+        assert isinstance((await potluck.ask("ann", model=SUMMIT)).ending, Finished)
+        await choose(potluck, ANN, SUMMIT)
+        await access.remove(granted.id)
+        heard = await potluck.ask("ann")
+        assert isinstance(heard.ending, Finished)
+        assert (heard.ending.lane, "model_closed" in heard.notices) == ("free", True)
+        assert (await potluck.ask("ann", model=SUMMIT)).error == "model_not_allowed"
+        assert rule
+
+
+async def test_the_switch_from_the_shell_holds_at_once(tmp_path: Path, clock: VirtualClock, loop: VirtualLoop) -> None:
+    async with deployment(tmp_path, clock, sandbox=RICH) as potluck, shell(tmp_path, clock, loop) as access:
+        await fund(potluck)
+        potluck.running.scheduler.spend_rest(day_of(clock.now()))
+        offered = await potluck.ask("ann")
+        assert isinstance(offered.ending, Failed)
+        assert isinstance(offered.ending.error, Refused)
+        assert offered.ending.error.offer is not None
+        await access.pay_when_spent(ANN, True)
+        paid = await potluck.ask("ann")
+        assert isinstance(paid.ending, Finished)
+        assert paid.ending.lane == "paid"
+
+
+async def test_what_is_offered_for_a_spent_pool_is_what_the_member_prefers(tmp_path: Path, clock: VirtualClock) -> None:
+    """Where that is not what is asked anyway: here the conversation has a free model of its own."""
+    async with deployment(tmp_path, clock, sandbox=RICH) as potluck:
+        await fund(potluck)
+        message = potluck.message("ann", conversation="c")
+        await choose(potluck, InConversation(message.conversation), HARBOR)
+        potluck.running.scheduler.spend_rest(day_of(clock.now()))
+        cheapest = await potluck.ask("ann", conversation="c")
+        await choose(potluck, ANN, SUMMIT)
+        preferred = await potluck.ask("ann", conversation="c")
+        models = []
+        for heard in (cheapest, preferred):
+            assert isinstance(heard.ending, Failed)
+            assert isinstance(heard.ending.error, Refused)
+            assert heard.ending.error.offer is not None
+            models.append(heard.ending.error.offer.model)
+        assert models == ["sandbox/meadow-8b", SUMMIT]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -14,10 +15,11 @@ from hypothesis import strategies as st
 
 from bot.clock import DAY, Instant, day_of
 from bot.errors import AnswerFailed, PaidOffer, Refused, ReplyError
-from bot.messages import Member, ModelId, Usage
+from bot.messages import CommunityId, Member, ModelId, Usage
+from bot.quota.ledger import PoolId
 from bot.routing import paid
 from bot.routing.access import Covered, NotCovered, Reach, Rule, ToCommunity, ToMember, Who, covers
-from bot.routing.budget import Pico, ends_at, number_of, pico, usd
+from bot.routing.budget import PERIODS, Budget, Pico, Spend, applying, ends_at, number_of, pico, usd
 from bot.routing.catalogue import FREE_ROUTER, ExtraPrice, ModelInfo
 from bot.routing.chain import Chain
 from bot.routing.guard import costs, guard_paid
@@ -177,7 +179,7 @@ def test_what_is_finer_than_a_picodollar_counts_as_one() -> None:
 
 @pytest.mark.parametrize("amount", ["-0.01", "1000000.000000000001", "NaN", "Infinity"])
 def test_what_is_no_amount_is_refused(amount: str) -> None:
-    with pytest.raises(ValueError, match="from 0 to 1,000,000"):
+    with pytest.raises(ValueError, match=r"^is not an amount from 0 to 1,000,000 US dollars$"):
         pico(Decimal(amount))
 
 
@@ -195,6 +197,51 @@ def test_a_budgets_period_ends_at_its_next_midnight(at: float) -> None:
     assert (then.day, then.hour, then.minute) == (1, 0, 0)
     assert number_of("month", month) == number_of("month", now) + 1
     assert number_of("month", Instant(month - 1)) == number_of("month", now)
+
+
+def test_a_budget_that_never_ends_has_one_number() -> None:
+    assert number_of("ever", NOW) == number_of("ever", Instant(0)) == 0
+
+
+def test_days_and_months_are_of_utc_wherever_the_machine_stands(monkeypatch: pytest.MonkeyPatch) -> None:
+    new_year = Instant(datetime(2026, 1, 1, tzinfo=UTC).timestamp())
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setenv("TZ", "AHEAD-14")  # of UTC, by as many hours
+        time.tzset()
+        assert number_of("month", Instant(new_year - 1)) == (2025 - 1970) * 12 + 11
+        assert number_of("month", new_year) == (2026 - 1970) * 12
+        assert ends_at("month", Instant(new_year - 1)) == new_year
+    time.tzset()
+
+
+_ANN, _BEN = Member("web", "ann"), Member("web", "ben")
+_BUDGETS = st.lists(
+    st.builds(
+        Budget,
+        account=st.sampled_from([PoolId("mine"), PoolId("other")]),
+        member=st.sampled_from([None, "each", _ANN, _BEN]),
+        community=st.sampled_from([None, CommunityId("web"), CommunityId("slack:T1")]),
+        period=st.sampled_from(PERIODS),
+        limit=st.just(Pico(1)),
+    ),
+    unique=True,
+)
+
+
+@given(budgets=_BUDGETS)
+def test_a_request_must_fit_every_budget_that_speaks_of_it_its_members_own_before_each_members(
+    budgets: list[Budget],
+) -> None:
+    spend = Spend(account=PoolId("mine"), member=_ANN, community=CommunityId("web"), model=ModelId("x/y"), most=Pico(0))
+    found = applying(budgets, spend)
+    for one in budgets:
+        speaks = one.account == "mine" and one.community != "slack:T1" and one.member != _BEN
+        own = any(
+            (other.account, other.community, other.period) == ("mine", one.community, one.period)
+            for other in budgets
+            if other.member == _ANN
+        )
+        assert (one in found) is (speaks and not (one.member == "each" and own))
 
 
 # --- where it goes ---------------------------------------------------------------------------------------
@@ -419,8 +466,9 @@ def test_by_an_own_account_images_go_where_they_are_read() -> None:
     assert (with_images.models, with_images.images) == ((FREE, FREE_ROUTER), True)
     without = own_route(None, Needs(), offer)
     assert (without.models, without.images) == ((blind.id, FREE, FREE_ROUTER), False)
-    with pytest.raises(Refused, match="attachment_refused"):
+    with pytest.raises(Refused) as refused:
         own_route(blind.id, Needs(images=True), offer)
+    assert refused.value.code == "attachment_refused"
     assert own_route(FREE_ROUTER, Needs(images=True), NOTHING_KNOWN).images
 
 

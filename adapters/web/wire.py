@@ -16,9 +16,9 @@ from bot.messages import Explanation, Failed, Finished, Held, Notice, Queued, Re
 from bot.ports import PoolView, Turn
 
 
-def event(event: ReplyEvent, *, now: Instant, zone: tzinfo = UTC, shut_for: str | None = None) -> bytes:
-    """A reply event as one server-sent event; `zone` is for the times within sentences, `shut_for` the pool's."""
-    name, data = _event(event, now, zone, shut_for)
+def event(event: ReplyEvent, *, now: Instant, zone: tzinfo = UTC) -> bytes:
+    """A reply event as one server-sent event; `zone` is for the times within sentences."""
+    name, data = _event(event, now, zone)
     return server_sent(name, data)
 
 
@@ -116,7 +116,7 @@ def iso(moment: Instant | None) -> str | None:
     return None if moment is None else f"{datetime.fromtimestamp(math.ceil(moment), UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
-def _event(event: ReplyEvent, now: Instant, zone: tzinfo, shut_for: str | None) -> tuple[str, dict[str, object]]:
+def _event(event: ReplyEvent, now: Instant, zone: tzinfo) -> tuple[str, dict[str, object]]:
     match event:
         case TextDelta(text=text):
             return "delta", {"text": text}
@@ -135,13 +135,13 @@ def _event(event: ReplyEvent, now: Instant, zone: tzinfo, shut_for: str | None) 
                 "share": share(event.share),
             }
         case Failed():
-            return "failed", _failed(event, now, zone, shut_for)
+            return "failed", _failed(event, now, zone)
         case Held(ticket=ticket, estimate_at=estimate_at):
             return "held", {"ticket": ticket, "estimate_at": iso(estimate_at)}
     assert_never(event)
 
 
-def _failed(failed: Failed, now: Instant, zone: tzinfo, shut_for: str | None) -> dict[str, object]:
+def _failed(failed: Failed, now: Instant, zone: tzinfo) -> dict[str, object]:
     error = failed.error
     why_not, offer = (error.why, error.offer) if isinstance(error, Refused) else (None, None)
     explained = words.explain(
@@ -151,7 +151,7 @@ def _failed(failed: Failed, now: Instant, zone: tzinfo, shut_for: str | None) ->
         partial=failed.partial,
         may_hold=failed.may_hold,
         reason=error.reason if isinstance(error, AnswerFailed) else None,
-        shut_for=shut_for,
+        shut_for=failed.shut_for,
         why_not=why_not,
         offer=offer,
         file_fault=error.fault if isinstance(error, AttachmentRefused) else None,

@@ -12,7 +12,18 @@ from collections import deque
 from collections.abc import AsyncGenerator
 from dataclasses import replace
 
-from bot.messages import Ending, Failed, Finished, Held, IncomingMessage, MessageId, Notice, ReplyEvent, TextDelta
+from bot.messages import (
+    Ending,
+    Failed,
+    Finished,
+    Held,
+    IncomingMessage,
+    MessageId,
+    Notice,
+    ReplyEvent,
+    Started,
+    TextDelta,
+)
 from bot.ports import KeptFile
 
 
@@ -42,6 +53,11 @@ class Exchange:
     def text(self) -> str:
         """The answer so far."""
         return "".join(self._text)
+
+    @property
+    def sent(self) -> bool:
+        """A request of it has left."""
+        return any(isinstance(event, Started) for event in self._said)
 
     @property
     def over(self) -> bool:

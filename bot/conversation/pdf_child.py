@@ -54,12 +54,12 @@ def _pages(content: bytes, seconds: float) -> dict[str, object]:
     from pypdf.errors import LimitReachedError
 
     pages: list[str] = []
-    length, cut, faults = 0, False, 0
+    length, cut, faults, began = 0, False, 0, process_time()
     reader = PdfReader(io.BytesIO(content))
     if reader.is_encrypted and not reader.decrypt(""):
         return {"fault": "pdf_locked"}
     for number, page in enumerate(reader.pages):
-        if number >= PAGES or length >= CHARACTERS or process_time() > seconds:
+        if number >= PAGES or length >= CHARACTERS or process_time() - began > seconds:
             cut = True
             break
         try:

@@ -205,6 +205,8 @@ class KeyInfo:
     """What the key may still spend; None also where the key has no cap."""
     is_free_tier: bool | None
     """The account has never bought credits."""
+    account: str | None = None
+    """OpenRouter's id of the account: the organisation's, else the user's whose key it is. Nobody is shown it."""
 
 
 def exchanged_key(document: object) -> SecretStr:
@@ -237,7 +239,13 @@ def key_info(document: object) -> KeyInfo:
         limit_usd=money(data.get("limit")),
         limit_remaining_usd=money(data.get("limit_remaining")),
         is_free_tier=tier if isinstance(tier, bool) else None,
+        account=_account(data),
     )
+
+
+def _account(key: Mapping[str, object]) -> str | None:
+    ids = (key.get(name) for name in ("organization_id", "creator_user_id"))
+    return next((one for one in ids if isinstance(one, str) and one), None)
 
 
 def balance(document: object) -> Decimal:

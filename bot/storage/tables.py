@@ -254,4 +254,6 @@ own_keys = Table(
     Column("owner", Text, primary_key=True, doc="Of a member or a community."),
     Column("sealed", Text, nullable=False, doc="By bot.vault; the owner stands inside, too."),
     Column("linked_at", BigInteger, nullable=False),
+    Column("pool", Text, doc="Of a community's: the pool of the account it is a key of."),
+    Index("ix_own_keys_pool", "pool", sqlite_where=text("pool IS NOT NULL"), postgresql_where=text("pool IS NOT NULL")),
 )

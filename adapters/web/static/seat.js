@@ -1,5 +1,6 @@
 // One member at the table: what they ask, what they are answered, and what is left of their share.
 
+import { Commands, isCommand } from "./commands.js";
 import { Exchange } from "./exchange.js";
 import { Files, encoded } from "./files.js";
 import { Lost, Refused, UPLOAD, events, json, pause } from "./http.js";
@@ -53,6 +54,7 @@ export class Seat {
     // Only where accounts can be linked: the dialog it works on is not there otherwise.
     at("[data-at=own-key]")?.addEventListener("click", async () => (await import("./own-key.js")).open(this));
     at("[data-at=again]").addEventListener("click", () => this.startOver());
+    this.commands = new Commands(this, at("form"));
     this.#wireComposer(at("form"));
     this.#wireScrolling();
     at(".ideas").append(...IDEAS.map((idea) => this.#idea(idea)));
@@ -182,6 +184,15 @@ export class Seat {
     this.table.changed(this);
   }
 
+  /** What is no exchange, in its place in the conversation, and what it says. */
+  show(item, said) {
+    this.list.append(item);
+    this.element.classList.add("begun");
+    this.pinned = true;
+    this.#grew();
+    this.table.say(this, said);
+  }
+
   #add(text, files = []) {
     const exchange = new Exchange(text, files, {
       actions: { stop: () => this.stop(), ask: (question, options) => this.ask(question, options), giveUp: (held) => this.#giveUp(held), why: () => this.explain(true) },
@@ -278,8 +289,9 @@ export class Seat {
       const text = this.input.value;
       if (!text.trim() && !this.files.length) return;
       this.input.value = "";
-      const files = this.files.take();
-      this.ask(text, { files });
+      fit();
+      if (isCommand(text)) this.commands.run(text.trim());
+      else this.ask(text, { files: this.files.take() });
     });
   }
 

@@ -181,6 +181,7 @@ class AttachmentRefused(Refused):
     """A file that came with a message cannot be used. Adapters raise it too, for what they need not take in whole."""
 
     def __init__(self, fault: AttachmentFault, *, name: str = "", limit: int | None = None) -> None:
+        """`limit`: what was passed, in files, bytes or pixels as the fault has it."""
         super().__init__("attachment_refused", limit=limit)
         self.fault: AttachmentFault = fault
         self.name = name

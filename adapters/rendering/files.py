@@ -12,7 +12,8 @@ KINDS = "Images (PNG, JPEG, GIF, WebP), PDFs and files of text can be used."
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """`{file}` is the file's name in quotation marks, or "That file"; `{limit}` the number that was passed."""
+    """`{file}` is the file's name in quotation marks, or "That file". What was passed is `{limit}`, or in bytes
+    `{megabytes}`, or in pixels `{millions}`."""
 
     what: str
     advice: str
@@ -25,11 +26,11 @@ FAULTS: Mapping[AttachmentFault, Fault] = {
         advice="Send the most important ones.",
     ),
     "too_large": Fault(
-        what="{file} is too large: a file may have {limit} MB.",
+        what="{file} is too large: a file may have {megabytes} MB.",
         advice="Send a smaller one, or paste what matters into the message.",
     ),
     "too_large_together": Fault(
-        what="Those files are too large together: {limit} MB may come with one question.",
+        what="Those files are too large together: {megabytes} MB may come with one question.",
         advice="Send fewer or smaller ones.",
     ),
     "no_room": Fault(
@@ -59,7 +60,7 @@ FAULTS: Mapping[AttachmentFault, Fault] = {
         advice="Save it anew and send it again.",
     ),
     "too_many_pixels": Fault(
-        what="{file} has too many pixels: {limit} million at most, and no side over 8,000.",
+        what="{file} has too many pixels: {millions} million at most, and no side over 8,000.",
         advice="Send a smaller copy; models look at a few million at most.",
     ),
     "pdf_locked": Fault(

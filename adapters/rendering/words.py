@@ -467,7 +467,9 @@ def explain(
     if file_fault is not None:
         said = FAULTS[file_fault]
         which = f"“{file_name}”" if file_name else "That file"
-        known = _Reason(what=said.what.format(file=which, limit=limit), why=said.why, advice=said.advice)
+        most = limit or 0
+        numbers = {"limit": number(most), "megabytes": number(most >> 20), "millions": number(most // 1_000_000)}
+        known = _Reason(what=said.what.format(file=which, **numbers), why=said.why, advice=said.advice)
     if known is not None:
         headline, why, own_advice = known.what, known.why, known.advice
     elif limit is not None and entry.numbered:

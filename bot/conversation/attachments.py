@@ -21,7 +21,6 @@ MOST_BYTES = 5 * 2**20
 """Of one file. Some providers take no larger image."""
 MOST_TOGETHER = 10 * 2**20
 """Bytes of all the files of one question."""
-MEGABYTE = 2**20
 
 MOST_SIDE = 8_000
 """Pixels of an image's longer side. Some providers refuse more."""
@@ -68,9 +67,9 @@ def check(attachments: Sequence[Attachment]) -> None:
         raise AttachmentRefused("too_many", limit=MOST_FILES)
     for attachment in attachments:
         if len(attachment.content) > MOST_BYTES:
-            raise AttachmentRefused("too_large", name=plain_name(attachment.name), limit=MOST_BYTES // MEGABYTE)
+            raise AttachmentRefused("too_large", name=plain_name(attachment.name), limit=MOST_BYTES)
     if sum(len(attachment.content) for attachment in attachments) > MOST_TOGETHER:
-        raise AttachmentRefused("too_large_together", limit=MOST_TOGETHER // MEGABYTE)
+        raise AttachmentRefused("too_large_together", limit=MOST_TOGETHER)
 
 
 def check_together(files: Sequence[KeptFile]) -> None:
@@ -78,7 +77,7 @@ def check_together(files: Sequence[KeptFile]) -> None:
     if len(files) > MOST_FILES:
         raise AttachmentRefused("too_many", limit=MOST_FILES)
     if sum(file.length for file in files) > MOST_TOGETHER:
-        raise AttachmentRefused("too_large_together", limit=MOST_TOGETHER // MEGABYTE)
+        raise AttachmentRefused("too_large_together", limit=MOST_TOGETHER)
 
 
 def plain_name(name: str) -> str:
@@ -158,7 +157,7 @@ def _image(name: str, media_type: str, content: bytes) -> ReadFile:
     except NoImageError:
         raise AttachmentRefused("broken", name=name) from None
     if max(width, height) > MOST_SIDE or width * height > MOST_PIXELS:
-        raise AttachmentRefused("too_many_pixels", name=name, limit=MOST_PIXELS // 1_000_000)
+        raise AttachmentRefused("too_many_pixels", name=name, limit=MOST_PIXELS)
     return ReadFile(
         name=name,
         kind="image",

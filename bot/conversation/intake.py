@@ -8,8 +8,9 @@ being read at one time is bounded, whoever sends it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -22,6 +23,8 @@ from bot.ports import KeptFile
 
 MOST_AT_ONCE = 8 * MOST_TOGETHER
 """Bytes of files being read at one time, all members together."""
+MOST_OF_MEMBER = 4
+"""Messages of one member's whose files are being read."""
 
 
 class Files(Protocol):
@@ -51,6 +54,7 @@ class Intake:
         self._files, self._pdfs = files, Pdfs()
         self._orders: dict[tuple[ConversationId, Member], _Order] = {}
         self._bytes = 0
+        self._reading: Counter[Member] = Counter()
         self._discarding: set[asyncio.Task[None]] = set()
 
     async def take(self, message: IncomingMessage, may: Callable[[Sequence[ReadFile]], object]) -> tuple[KeptFile, ...]:
@@ -61,15 +65,27 @@ class Intake:
         Raises:
             ReplyError: the message ends here; nothing of it is kept.
         """
-        size = sum(len(attachment.content) for attachment in message.attachments)
-        if size and self._bytes + size > MOST_AT_ONCE:
-            raise AttachmentRefused("no_room")
-        self._bytes += size
-        try:
+        with self._room(message):
             async with self._in_order(message):
                 return await self._read(message, may) if message.attachments else ()
+
+    @contextmanager
+    def _room(self, message: IncomingMessage) -> Iterator[None]:
+        if not message.attachments:
+            yield
+            return
+        size = sum(len(attachment.content) for attachment in message.attachments)
+        if self._bytes + size > MOST_AT_ONCE or self._reading[message.author] >= MOST_OF_MEMBER:
+            raise AttachmentRefused("no_room")
+        self._bytes += size
+        self._reading[message.author] += 1
+        try:
+            yield
         finally:
             self._bytes -= size
+            self._reading[message.author] -= 1
+            if not self._reading[message.author]:
+                del self._reading[message.author]
 
     async def _read(
         self, message: IncomingMessage, may: Callable[[Sequence[ReadFile]], object]

@@ -17,7 +17,7 @@ from bot.messages import Attachment
 AT_ONCE = 2
 """PDFs read at the same time: each takes a processor."""
 SECONDS = 30.0
-"""How long one may take, whatever else the machine does."""
+"""How long one may take, whatever else the machine does; and how long it may have to wait before."""
 
 _CHILD = Path(__file__).with_name("pdf_child.py")
 _FAULTS: dict[str, AttachmentFault] = {
@@ -39,16 +39,24 @@ class Pdfs:
         """The document's text.
 
         Raises:
-            AttachmentRefused: it is locked, has no text, is broken, or takes too much to read.
+            AttachmentRefused: it is locked, has no text, is broken, or takes too much to read; or too many are being
+                read.
         """
         name = plain_name(attachment.name)
-        async with self._slots:
+        try:
+            async with asyncio.timeout(SECONDS):
+                await self._slots.acquire()
+        except TimeoutError:
+            raise AttachmentRefused("no_room") from None
+        try:
             # Started and ended here, so that whoever goes away leaves no process behind.
             process = _start()
             try:
                 answer = await asyncio.to_thread(self._answer, process, attachment.content)
             finally:
                 process.kill()
+        finally:
+            self._slots.release()
         fault, text = answer.get("fault"), answer.get("text")
         if not isinstance(text, str):
             raise AttachmentRefused(_FAULTS.get(str(fault), "pdf_too_heavy"), name=name)

@@ -88,7 +88,7 @@ def pdf(*pages: str, raw: Sequence[bytes] | None = None, encrypt: str = "") -> b
     return locked.getvalue()
 
 
-def pdf_bomb(megabytes: int = 400) -> bytes:
+def pdf_bomb(megabytes: int) -> bytes:
     """A small PDF whose one page unpacks to so much."""
     packer, packed = zlib.compressobj(9), bytearray()
     for _ in range(megabytes):

@@ -163,7 +163,7 @@ async def test_a_long_file_is_cut_to_what_fits_and_says_so(tmp_path: Path, clock
     ("file", "fault"),
     [
         (attachment("cat.png", "<html><body>Please sign in</body></html>", "image/png"), "web_page"),
-        (attachment("bomb.pdf", pdf_bomb(90), "application/pdf"), "pdf_too_heavy"),
+        (attachment("bomb.pdf", pdf_bomb(40), "application/pdf"), "pdf_too_heavy"),
         (attachment("locked.pdf", pdf("x", encrypt="word"), "application/pdf"), "pdf_locked"),
         (attachment("wall.jpg", jpeg(60_000, 60_000), "image/jpeg"), "too_many_pixels"),
         (attachment("empty.txt", ""), "empty"),
@@ -207,6 +207,18 @@ async def test_messages_answered_together_bring_all_their_files_in_order(tmp_pat
         assert [file.name for file in turn.files] == ["slow.pdf", "notes.txt"]
         await asyncio.sleep(1)
         assert await kept(potluck) == 2
+
+
+async def test_nobody_has_many_files_read_at_once(tmp_path: Path, clock: VirtualClock) -> None:
+    async with deployment(tmp_path, clock) as potluck:
+        slow = attachment("slow.pdf", pdf("text"), "application/pdf")
+        asked = [replace(potluck.message("flood", f"{number}"), attachments=(slow,)) for number in range(8)]
+        flood = [asyncio.create_task(potluck.hear(message)) for message in asked]
+        await asyncio.sleep(0)
+        ann = await send(potluck, slow)
+        faults = [refusal(heard).fault for heard in await asyncio.gather(*flood) if heard.error]
+        assert faults == ["no_room"] * 4
+        assert ann.error is None
 
 
 async def test_who_stops_waiting_leaves_no_file_behind(tmp_path: Path, clock: VirtualClock) -> None:

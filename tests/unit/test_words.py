@@ -112,7 +112,7 @@ def test_a_model_that_may_not_be_had_says_why(why: NotAllowed) -> None:
 
 @pytest.mark.parametrize("fault", get_args(AttachmentFault))
 def test_a_file_that_cannot_be_used_says_why_and_what_would_do(fault: AttachmentFault) -> None:
-    for name, limit in (("", 5), ("cat.png", 5), ("{0} {file} {x}", 36)):
+    for name, limit in (("", 5), ("cat.png", 5 * 2**20), ("{0} {file} {x}", 36_000_000)):
         said = words.explain("attachment_refused", file_fault=fault, file_name=name, limit=limit)
         plain = str(said).replace(name, "x") if name else str(said)
         assert whole(plain[:1].replace("“", "X") + plain[1:]), said
@@ -120,6 +120,8 @@ def test_a_file_that_cannot_be_used_says_why_and_what_would_do(fault: Attachment
         assert not JARGON.search(plain), said
         assert "Nothing was taken from your share." in str(said)
         assert "None" not in str(said)
+    large = words.explain("attachment_refused", file_fault="too_large", file_name="a.png", limit=5 * 2**20)
+    assert large.headline == "“a.png” is too large: a file may have 5 MB."
 
 
 def test_an_offer_names_the_model_and_the_most_it_costs() -> None:

@@ -23,12 +23,15 @@ from bot.conversation.service import ConversationService
 from bot.day_book import LedgerDayBook
 from bot.errors import FailureKind, PotluckError, StorageError
 from bot.fairness import Fairness
+from bot.joining import Joining, held_back
 from bot.openrouter.account import Account
 from bot.openrouter.client import OpenRouter
 from bot.openrouter.costs import Costs
 from bot.openrouter.linking import site
 from bot.openrouter.models import Models
 from bot.own_keys import OwnKeys
+from bot.people import People
+from bot.personal import PersonalChoices, PersonalKeys
 from bot.quota.aside import Aside
 from bot.quota.ledger import Caps, PoolId
 from bot.quota.line import FairLine, FirstCome
@@ -49,6 +52,7 @@ from bot.storage.keys import SqlKeys
 from bot.storage.ledger import SqlLedger
 from bot.storage.migration import migrate
 from bot.storage.money import SqlMoney
+from bot.storage.people import SqlPeople
 from bot.storage.terms import SqlTerms
 from bot.storage.till import SqlTill
 from bot.storage.transcripts import SqlTranscripts
@@ -87,7 +91,11 @@ class Service:
     account: Account
     models: Models
     own_keys: OwnKeys
-    choices: Choices
+    keys: PersonalKeys
+    """The same for adapters, which know accounts."""
+    choices: PersonalChoices
+    people: People
+    joining: Joining
     access: SqlAccess
     """Who may spend on which models."""
     money: SqlMoney
@@ -140,6 +148,9 @@ async def service(
         await money.recover()
         pool = pool_of(settings)
         await ledger.add_pool(pool)
+        vault = secret.vault()
+        people_kept = SqlPeople(database, SqlKeys(database, clock, vault))
+        people = People(store=people_kept, digest=secret.pseudonym())
         scheduler = Scheduler(
             pool=pool,
             caps=Caps(rpm=settings.pool_rpm, rpd=settings.pool_rpd or DEFAULT_RPD),
@@ -149,7 +160,11 @@ async def service(
             clock=clock,
             max_wait=settings.max_wait_seconds,
             watched=True,
+            person=people.of,
         )
+        # Who is one person comes first: today's terms and counts are over persons.
+        await people_kept.part_due(today=day_of(clock.now()))
+        await people.open()
         terms = SqlTerms(database, pool)
         await scheduler.open(await terms.load())
         stack.push_async_callback(scheduler.close)
@@ -166,7 +181,6 @@ async def service(
             learn_rpd=settings.pool_rpd is None,
         )
         await _first_look(account, models)
-        vault = secret.vault()
         own_keys = OwnKeys(
             kept=SqlKeys(database, clock, vault),
             vault=vault,
@@ -200,6 +214,7 @@ async def service(
             pseudonym=secret.pseudonym(),
             metrics=metrics,
             unknown_cost=costs.expect,
+            payer=people.payer,
         )
         conversations = ConversationService(
             answering=Answering(
@@ -232,6 +247,7 @@ async def service(
             clock=clock,
             metrics=metrics,
             sandbox=settings.sandbox,
+            people=people,
         )
         await conversations.open()
         stack.push_async_callback(conversations.close)
@@ -240,9 +256,26 @@ async def service(
             schedulers=lambda: (scheduler,),
             ledger=ledger,
             store=SqlFairness(database),
-            person=lambda member: member,
+            person=people.of,
             clock=clock,
             weights=(lambda _: scheduler.terms.communities) if settings.fair_between == "communities" else None,
+        )
+
+        async def moved() -> None:
+            for kept in (own_keys, choices):
+                await kept.open()
+            await access.load()
+
+        joining = Joining(
+            people=people,
+            store=people_kept,
+            clock=clock,
+            idle=conversations.idle,
+            held_back=lambda member: held_back(people, scheduler.terms, access.rules, member, clock.now()),
+            schedulers=lambda: (scheduler,),
+            moved=moved,
+            letter=secrets.randbelow,
+            digest=secret.pseudonym(),
         )
         metrics.watch_pool(conversations.pool)
         metrics.watch("potluck_pool_elsewhere", "Units of the day that other programs used.", lambda: scheduler.drift)
@@ -253,7 +286,7 @@ async def service(
             lambda: None if account.byok_month is None else float(account.byok_month),
         )
         pruning = _prune(transcripts, ledger, money, chosen, clock, settings)
-        for chore in (account.watch(), models.watch(), costs.watch(), fairness.watch(), pruning):
+        for chore in (account.watch(), models.watch(), costs.watch(), fairness.watch(), joining.watch(), pruning):
             task = asyncio.create_task(chore)
             stack.push_async_callback(_end, task)
         yield Service(
@@ -266,7 +299,10 @@ async def service(
             account=account,
             models=models,
             own_keys=own_keys,
-            choices=choices,
+            keys=PersonalKeys(own_keys, people),
+            choices=PersonalChoices(choices, people),
+            people=people,
+            joining=joining,
             access=access,
             money=money,
             paying=paying,

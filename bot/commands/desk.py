@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 from bot.clock import Clock, Instant
 from bot.commands.rights import Rights
 from bot.fairness import Fairness
+from bot.joining import Joining
 from bot.messages import Member
+from bot.people import People
 from bot.ports import Conversations, DayBook, KeyLinks
 
 if TYPE_CHECKING:
@@ -24,6 +26,8 @@ class Desk:
     conversations: Conversations
     rights: Rights
     keys: KeyLinks
+    people: People
+    joining: Joining
     day: DayBook
     fairness: Fairness
     find_member: Callable[[str, Caller], Member | None]

@@ -29,7 +29,7 @@ from bot.conversation.reading import read
 from bot.conversation.till import Purchase, Till
 from bot.conversation.transcripts import Transcripts
 from bot.errors import FailureKind, Refused, UpstreamFailure
-from bot.messages import Finished, IncomingMessage, ModelId, Started, Usage
+from bot.messages import Finished, IncomingMessage, Member, ModelId, Started, Usage
 from bot.ports import ChatModel, ChatRequest
 from bot.quota.aside import Aside
 from bot.quota.ledger import AlreadyHandled, Outcome
@@ -81,8 +81,13 @@ class Paying:
         pseudonym: Callable[[str], str],
         metrics: Metrics,
         unknown_cost: Callable[[], None],
+        payer: Callable[[Member], Member] = lambda member: member,
     ) -> None:
-        """`unknown_cost` is called when the cost of a request has to be found out."""
+        """`unknown_cost` is called when the cost of a request has to be found out.
+
+        `payer` says whom a member's spending is counted under.
+        """
+        self._payer = payer
         self._aside, self._access, self._till, self._scheduler = aside, access, till, scheduler
         self._model, self._shelf, self._lessons, self._guarding = model, shelf, lessons, guarding
         self._transcripts, self._clock, self._pseudonym, self._metrics = transcripts, clock, pseudonym, metrics
@@ -231,10 +236,11 @@ class Paying:
     def _spend(self, message: IncomingMessage, model: ModelId, most: Pico) -> Spend:
         return Spend(
             account=self._scheduler.pool,
-            member=message.author,
+            member=self._payer(message.author),
             community=message.community,
             model=model,
             most=most,
+            accounts=message.accounts,
         )
 
     async def _paid(self, exchange: Exchange, order: _Order, way: Paid) -> Finished | None:

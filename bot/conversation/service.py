@@ -7,6 +7,7 @@ that what was sent is settled whoever goes away.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import replace
@@ -37,6 +38,7 @@ from bot.messages import (
     TicketId,
 )
 from bot.pasted_keys import holds_key
+from bot.people import People
 from bot.ports import PoolView, Turn
 from bot.quota.scheduler import Scheduler
 from bot.quota.terms import Terms, TermsStore
@@ -63,10 +65,14 @@ class ConversationService:
         clock: Clock,
         metrics: Metrics,
         sandbox: bool,
+        people: People,
     ) -> None:
         self._answering, self._scheduler, self._transcripts = answering, scheduler, transcripts
         self._own_lane, self._choices = own_lane, choices
         self._terms, self._metrics, self._sandbox = terms, metrics, sandbox
+        self._people = people
+        self._here: Counter[Member] = Counter()
+        """Whose replies are under way, from their first step on."""
         self._exchanges: dict[tuple[ConversationId, Member], list[Exchange]] = {}
         """Per conversation and member: the one under way, and the one that gathers what comes meanwhile."""
         self._handling: set[MessageId] = set()
@@ -80,6 +86,19 @@ class ConversationService:
     # --- what adapters call ------------------------------------------------------------------------------
 
     async def reply(self, message: IncomingMessage) -> AsyncGenerator[ReplyEvent]:
+        await self._people.settled(message.author)
+        person, accounts = self._people.of(message.author), frozenset(self._people.accounts(message.author))
+        self._here[person] += 1
+        try:
+            async with aclosing(self._reply(replace(message, author=person, accounts=accounts))) as events:
+                async for event in events:
+                    yield event
+        finally:
+            self._here[person] -= 1
+            if not self._here[person]:
+                del self._here[person]
+
+    async def _reply(self, message: IncomingMessage) -> AsyncGenerator[ReplyEvent]:
         if message.id in self._handling or self._closing:
             return
         self._handling.add(message.id)
@@ -107,7 +126,7 @@ class ConversationService:
                 await self._cancel(exchange)
 
     def stop(self, conversation: ConversationId, member: Member) -> bool:
-        exchanges = list(self._exchanges.get((conversation, member), []))
+        exchanges = list(self._exchanges.get((conversation, self._people.of(member)), []))
         for exchange in reversed(exchanges):
             if exchange.task is not None:
                 exchange.task.cancel()
@@ -116,9 +135,10 @@ class ConversationService:
         return bool(exchanges)
 
     def share(self, member: Member, community: CommunityId) -> Share:
-        return self._scheduler.share(member, community)
+        return self._scheduler.share(self._people.of(member), community)
 
     def explain(self, member: Member, community: CommunityId) -> Explanation | None:
+        member = self._people.of(member)
         decision = self._scheduler.decision(member, community)
         if decision is None:
             return None
@@ -172,6 +192,10 @@ class ConversationService:
         await self._terms.save(terms)
         self._scheduler.lay_down(terms)
         self._holding.look_soon()
+
+    def idle(self, member: Member) -> bool:
+        """Nothing of the member's waits, is held or is being answered."""
+        return not self._here[member] and not self._holding.has(member) and self._scheduler.idle(member)
 
     async def close(self) -> None:
         """Stop every answer and settle it. What is held stays held."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
+from bot.belongings import Belongings, Retention
 from bot.choices import Choices
 from bot.clock import DAY, Clock, Instant, day_of, day_start
 from bot.conversation.answering import Answering
@@ -24,6 +25,7 @@ from bot.day_book import LedgerDayBook
 from bot.errors import FailureKind, PotluckError, StorageError
 from bot.fairness import Fairness
 from bot.joining import Joining, held_back
+from bot.messages import Member
 from bot.openrouter.account import Account
 from bot.openrouter.client import OpenRouter
 from bot.openrouter.costs import Costs
@@ -42,6 +44,7 @@ from bot.routing.shelf import Shelf
 from bot.secrets import Secret, load_secret
 from bot.settings import Settings
 from bot.storage.access import SqlAccess
+from bot.storage.belongings import SqlBelongings
 from bot.storage.byok import SqlByok
 from bot.storage.catalogue import SqlCatalogues
 from bot.storage.choices import SqlChoices
@@ -96,6 +99,7 @@ class Service:
     choices: PersonalChoices
     people: People
     joining: Joining
+    belongings: Belongings
     access: SqlAccess
     """Who may spend on which models."""
     money: SqlMoney
@@ -266,12 +270,25 @@ async def service(
                 await kept.open()
             await access.load()
 
+        def kept_back(member: Member) -> bool:
+            return held_back(people, scheduler.terms, access.rules, member, clock.now())
+
+        belongings = Belongings(
+            people=people,
+            store=SqlBelongings(database, lambda: secrets.token_hex(16)),
+            clock=clock,
+            retention=Retention(messages=settings.retain_messages_days, counts=settings.retain_counts_days),
+            idle=conversations.idle,
+            held_back=kept_back,
+            schedulers=lambda: (scheduler,),
+            moved=moved,
+        )
         joining = Joining(
             people=people,
             store=people_kept,
             clock=clock,
             idle=conversations.idle,
-            held_back=lambda member: held_back(people, scheduler.terms, access.rules, member, clock.now()),
+            held_back=kept_back,
             schedulers=lambda: (scheduler,),
             moved=moved,
             letter=secrets.randbelow,
@@ -303,6 +320,7 @@ async def service(
             choices=PersonalChoices(choices, people),
             people=people,
             joining=joining,
+            belongings=belongings,
             access=access,
             money=money,
             paying=paying,

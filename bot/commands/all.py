@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bot.commands import help, linking, own_key, share, talk
+from bot.commands import help, linking, own_key, privacy, share, talk
 from bot.commands.command import Command
 
 ALL: tuple[Command, ...] = (
@@ -10,5 +10,6 @@ ALL: tuple[Command, ...] = (
     *share.COMMANDS,
     *own_key.COMMANDS,
     *linking.COMMANDS,
+    *privacy.COMMANDS,
     *help.COMMANDS,
 )

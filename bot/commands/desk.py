@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from bot.belongings import Belongings
 from bot.clock import Clock, Instant
 from bot.commands.rights import Rights
 from bot.fairness import Fairness
@@ -28,6 +29,7 @@ class Desk:
     keys: KeyLinks
     people: People
     joining: Joining
+    belongings: Belongings
     day: DayBook
     fairness: Fairness
     find_member: Callable[[str, Caller], Member | None]

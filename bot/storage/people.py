@@ -95,7 +95,7 @@ class SqlPeople:
             rows = [{"account": key, "person": person.key, "joined_at": microseconds(now)} for key in keys]
             connection.execute(insert(linked_accounts), rows)
             for key in keys:
-                _move_counts(connection, key, person.key)
+                move_counts(connection, key, person.key)
                 for table in _NAMED:
                     connection.execute(update(table).where(table.c.member == key).values(member=person.key))
                 _move_switches(connection, key, person.key)
@@ -152,8 +152,10 @@ def _use_up(connection: Connection, code: str, now: Instant) -> bool:
     return connection.execute(delete(link_codes).where(good).returning(link_codes.c.digest)).first() is not None
 
 
-def _move_counts(connection: Connection, old: str, new: str) -> None:
-    for row in connection.execute(delete(member_days).where(member_days.c.member == old).returning(member_days)).all():
+def move_counts(connection: Connection, old: str, new: str, *, day: int | None = None) -> None:
+    """What one took on a day, or on all, is another's from now on."""
+    which = member_days.c.member == old if day is None else (member_days.c.member == old) & (member_days.c.day == day)
+    for row in connection.execute(delete(member_days).where(which).returning(member_days)).all():
         added = upsert(member_days).values(pool=row.pool, day=row.day, member=new, taken=row.taken)
         connection.execute(
             added.on_conflict_do_update(

@@ -44,6 +44,7 @@ class Calling:
             keys=running.keys,
             people=running.people,
             joining=running.joining,
+            belongings=running.belongings,
             day=running.day,
             fairness=running.fairness,
             find_member=lambda text, _: _parsed(text),

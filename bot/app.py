@@ -59,8 +59,10 @@ from bot.storage.people import SqlPeople
 from bot.storage.terms import SqlTerms
 from bot.storage.till import SqlTill
 from bot.storage.transcripts import SqlTranscripts
+from bot.storage.uses import SqlUses
 from bot.telemetry.logs import logger
 from bot.telemetry.metrics import Metrics
+from bot.uses import Uses
 
 if TYPE_CHECKING:
     from bot.openrouter.sandbox import SandboxSettings
@@ -100,6 +102,7 @@ class Service:
     people: People
     joining: Joining
     belongings: Belongings
+    uses: Uses
     access: SqlAccess
     """Who may spend on which models."""
     money: SqlMoney
@@ -321,6 +324,7 @@ async def service(
             people=people,
             joining=joining,
             belongings=belongings,
+            uses=Uses(store=SqlUses(database), people=people),
             access=access,
             money=money,
             paying=paying,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bot.commands import help, linking, own_key, privacy, share, talk
+from bot.commands import help, linking, own_key, privacy, share, talk, use
 from bot.commands.command import Command
 
 ALL: tuple[Command, ...] = (
@@ -12,4 +12,5 @@ ALL: tuple[Command, ...] = (
     *linking.COMMANDS,
     *privacy.COMMANDS,
     *help.COMMANDS,
+    *use.COMMANDS,
 )

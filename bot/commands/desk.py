@@ -14,6 +14,7 @@ from bot.joining import Joining
 from bot.messages import Member
 from bot.people import People
 from bot.ports import Conversations, DayBook, KeyLinks
+from bot.uses import Uses
 
 if TYPE_CHECKING:
     from bot.commands.command import Call, Caller
@@ -30,6 +31,7 @@ class Desk:
     people: People
     joining: Joining
     belongings: Belongings
+    uses: Uses
     day: DayBook
     fairness: Fairness
     find_member: Callable[[str, Caller], Member | None]

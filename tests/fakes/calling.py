@@ -45,6 +45,7 @@ class Calling:
             people=running.people,
             joining=running.joining,
             belongings=running.belongings,
+            uses=running.uses,
             day=running.day,
             fairness=running.fairness,
             find_member=lambda text, _: _parsed(text),

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from filelock import FileLock, Timeout
 
 from bot.account_clients import AccountClients
+from bot.belongings import Belongings, Retention
 from bot.choices import Choices
 from bot.clock import DAY, Clock, Instant, day_of, day_start
 from bot.community_keys import CommunityKeys
@@ -20,6 +21,8 @@ from bot.conversation.service import ConversationService
 from bot.day_book import LedgerDayBook
 from bot.errors import PotluckError, StorageError
 from bot.fairness import Fairness
+from bot.joining import Joining, held_back
+from bot.messages import Member
 from bot.open_links import OpenLinks
 from bot.openrouter.account import Account
 from bot.openrouter.client import OpenRouter
@@ -27,6 +30,8 @@ from bot.openrouter.costs import Costs
 from bot.openrouter.linking import site
 from bot.openrouter.models import Models
 from bot.own_keys import OwnKeys
+from bot.people import People
+from bot.personal import PersonalChoices, PersonalKeys
 from bot.pool import DEFAULT_RPD, Shared, open_pool
 from bot.pools import Pools
 from bot.quota.aside import Aside
@@ -36,6 +41,7 @@ from bot.secrets import Secret, load_secret
 from bot.settings import Settings
 from bot.storage.access import SqlAccess
 from bot.storage.attachments import SqlFiles
+from bot.storage.belongings import SqlBelongings
 from bot.storage.choices import SqlChoices
 from bot.storage.database import Database
 from bot.storage.fairness import SqlFairness
@@ -44,9 +50,12 @@ from bot.storage.keys import SqlKeys
 from bot.storage.ledger import SqlLedger
 from bot.storage.migration import migrate
 from bot.storage.money import SqlMoney
+from bot.storage.people import SqlPeople
 from bot.storage.transcripts import SqlTranscripts
+from bot.storage.uses import SqlUses
 from bot.telemetry.logs import logger
 from bot.telemetry.metrics import Metrics
+from bot.uses import Uses
 from bot.vault import Vault
 
 if TYPE_CHECKING:
@@ -78,7 +87,13 @@ class Service:
     """Members' own accounts."""
     community_keys: CommunityKeys
     """Communities' own accounts."""
-    choices: Choices
+    keys: PersonalKeys
+    """Members' own accounts for adapters, which know no persons."""
+    choices: PersonalChoices
+    people: People
+    joining: Joining
+    belongings: Belongings
+    uses: Uses
     money: SqlMoney
     """How much may be spent, and what has been."""
     day: LedgerDayBook
@@ -150,6 +165,11 @@ async def service(
         await money.recover()
         vault = secret.vault()
         keys = SqlKeys(database, clock, vault)
+        people_kept = SqlPeople(database, keys)
+        people = People(store=people_kept, digest=secret.pseudonym())
+        # Who is one person comes first: today's terms and counts are over persons.
+        await people_kept.part_due(today=day_of(clock.now()))
+        await people.open()
         own_keys = OwnKeys(kept=keys, links=_links(vault, client, upstream, clock), client=client)
         await own_keys.open()
         transcripts = SqlTranscripts(database, clock)
@@ -176,6 +196,7 @@ async def service(
             pseudonym=secret.pseudonym(),
             unknown_cost=costs.expect,
             prefers=choices.prefers,
+            people=people,
         )
         pools = Pools(
             shared=shared,
@@ -194,21 +215,53 @@ async def service(
             clock=clock,
             metrics=metrics,
             sandbox=settings.sandbox,
+            people=people,
         )
         await conversations.open()
         stack.push_async_callback(conversations.close)
         fairness = Fairness(
             scheduler=pools.line_at_hand,
-            schedulers=lambda: tuple(pool.scheduler for pool in pools.at_hand),
+            schedulers=pools.lines,
             ledger=ledger,
             store=SqlFairness(database),
-            person=lambda member: member,
+            person=people.of,
             clock=clock,
             weights=pools.weights if settings.fair_between == "communities" else None,
         )
+
+        async def moved() -> None:
+            await asyncio.gather(own_keys.open(), choices.open(), *(pool.access.load() for pool in pools.at_hand))
+
+        def kept_back(member: Member) -> bool:
+            now = clock.now()
+            return any(
+                held_back(people, pool.scheduler.terms, pool.access.rules, member, now) for pool in pools.at_hand
+            )
+
+        belongings = Belongings(
+            people=people,
+            store=SqlBelongings(database, lambda: secrets.token_hex(16)),
+            clock=clock,
+            retention=Retention(messages=settings.retain_messages_days, counts=settings.retain_counts_days),
+            idle=conversations.idle,
+            held_back=kept_back,
+            schedulers=pools.lines,
+            moved=moved,
+        )
+        joining = Joining(
+            people=people,
+            store=people_kept,
+            clock=clock,
+            idle=conversations.idle,
+            held_back=kept_back,
+            schedulers=pools.lines,
+            moved=moved,
+            letter=secrets.randbelow,
+            digest=secret.pseudonym(),
+        )
         metrics.watch_pools(lambda: [pool.measured() for pool in pools.at_hand])
         pruning = _prune(transcripts, ledger, money, chosen, clock, settings)
-        for chore in (pools.watch(), costs.watch(), fairness.watch(), pruning):
+        for chore in (pools.watch(), costs.watch(), fairness.watch(), joining.watch(), pruning):
             stack.push_async_callback(_end, asyncio.create_task(chore))
         yield Service(
             settings=settings,
@@ -225,7 +278,12 @@ async def service(
                 pools=pools,
                 pseudonym=secret.pseudonym(),
             ),
-            choices=choices,
+            keys=PersonalKeys(own_keys, people),
+            choices=PersonalChoices(choices, people),
+            people=people,
+            joining=joining,
+            belongings=belongings,
+            uses=Uses(store=SqlUses(database), people=people),
             money=money,
             day=LedgerDayBook(scheduler=pools.line_at_hand, ledger=ledger, clock=clock),
             fairness=fairness,

@@ -84,6 +84,8 @@ class Who:
     """Ids of the roles the member has in this community."""
     groups: frozenset[str] = frozenset()
     """Ids of the user groups the member is in, of this community."""
+    accounts: frozenset[Member] = frozenset()
+    """All accounts of the person: what is said of any of them is said of the member."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +131,8 @@ class IncomingMessage:
     groups: frozenset[str] = frozenset()
     """Ids of the user groups of this community the author is in."""
     attachments: tuple[Attachment, ...] = ()
+    accounts: frozenset[Member] = frozenset()
+    """All accounts of the author, once the core has put the person in the account's place."""
 
     @property
     def who(self) -> Who:
@@ -139,6 +143,7 @@ class IncomingMessage:
             standing=self.standing,
             roles=self.roles,
             groups=self.groups,
+            accounts=self.accounts,
         )
 
 

@@ -20,6 +20,7 @@ from bot.messages import IncomingMessage, Member, ModelId
 from bot.openrouter.account import Account
 from bot.openrouter.client import OpenRouter
 from bot.openrouter.models import Models
+from bot.people import People
 from bot.ports import PoolView
 from bot.quota.aside import Aside
 from bot.quota.ledger import Caps, PoolId
@@ -68,6 +69,7 @@ class Shared:
     """Called when the cost of a request has to be found out."""
     prefers: Callable[[Member], ModelId | None]
     """The model a member has chosen for themselves."""
+    people: People
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -191,6 +193,7 @@ async def open_pool(shared: Shared, id: PoolId, client: OpenRouter, *, own: bool
         clock=clock,
         max_wait=settings.max_wait_seconds,
         watched=True,
+        person=shared.people.of,
     )
     terms = SqlTerms(database, id)
     await scheduler.open(await terms.load())
@@ -227,6 +230,7 @@ async def open_pool(shared: Shared, id: PoolId, client: OpenRouter, *, own: bool
         metrics=shared.metrics,
         unknown_cost=shared.unknown_cost,
         prefers=shared.prefers,
+        payer=shared.people.payer,
     )
     pool = Pool(
         id=id,

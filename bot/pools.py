@@ -139,6 +139,10 @@ class Pools:
         """As `now`."""
         return self.now(community).scheduler
 
+    def lines(self) -> Sequence[Scheduler]:
+        """The lines of all that are open."""
+        return [pool.scheduler for pool in self.at_hand]
+
     @property
     def at_hand(self) -> Sequence[Pool]:
         """All that are open."""

@@ -53,7 +53,7 @@ async def run(settings: Settings, *, say: Callable[[str], None]) -> None:
             metrics=running.metrics.page,
             retain_messages_days=settings.retain_messages_days,
             retain_counts_days=settings.retain_counts_days,
-            own_keys=running.own_keys,
+            own_keys=running.keys,
             models=running.choices,
         )
         try:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from bot.commands import help, share, talk
+from bot.commands import help, linking, own_key, privacy, share, talk, use
 from bot.commands.command import Command
 
 ALL: tuple[Command, ...] = (
     *talk.COMMANDS,
     *share.COMMANDS,
+    *own_key.COMMANDS,
+    *linking.COMMANDS,
+    *privacy.COMMANDS,
     *help.COMMANDS,
+    *use.COMMANDS,
 )

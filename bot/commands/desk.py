@@ -6,11 +6,15 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from bot.belongings import Belongings
 from bot.clock import Clock, Instant
 from bot.commands.rights import Rights
 from bot.fairness import Fairness
+from bot.joining import Joining
 from bot.messages import Member
+from bot.people import People
 from bot.ports import Conversations, DayBook, KeyLinks
+from bot.uses import Uses
 
 if TYPE_CHECKING:
     from bot.commands.command import Call, Caller
@@ -24,6 +28,10 @@ class Desk:
     conversations: Conversations
     rights: Rights
     keys: KeyLinks
+    people: People
+    joining: Joining
+    belongings: Belongings
+    uses: Uses
     day: DayBook
     fairness: Fairness
     find_member: Callable[[str, Caller], Member | None]

@@ -11,7 +11,7 @@ from bot.commands.command import COMMUNITY, BadInput, Call, Caller, Command, Giv
 from bot.commands.desk import Desk
 from bot.commands.saying import Code, Say, say
 from bot.errors import PotluckError
-from bot.messages import CommunityId
+from bot.messages import CommunityId, Member
 from bot.telemetry.logs import logger
 
 log = logger(__name__)
@@ -46,7 +46,7 @@ class Registry:
         if command is None:
             return refusal(say("There is no {command}. {help} lists what there is.", command=_shown(path), help=_HELP))
         try:
-            call = self._call(command, given, caller)
+            call = self._call(command, given, await self._person(caller))
             answer = await command.handler(call)
         except BadInput as bad:
             answer = refusal(bad.said)
@@ -71,7 +71,7 @@ class Registry:
         if parameter.choices:
             return [one for one in parameter.choices if typed.lower() in one.lower()][:_SUGGESTED]
         try:
-            call = self._call(replace(command, parameters=()), {}, caller)
+            call = self._call(replace(command, parameters=()), {}, await self._person(caller))
             if parameter.suggests is not None:
                 return (await parameter.suggests(call, typed))[:_SUGGESTED]
             if parameter.kind == "model":
@@ -79,6 +79,11 @@ class Registry:
         except (BadInput, PotluckError):
             return ()
         return ()
+
+    async def _person(self, caller: Caller) -> Caller:
+        """The same with the person in the account's place."""
+        await self._desk.people.settled(caller.member)
+        return replace(caller, member=self._desk.people.of(caller.member))
 
     def _call(self, command: Command, given: Mapping[str, Given], caller: Caller) -> Call:
         """Raises: BadInput: they may not, or a value cannot be."""
@@ -108,7 +113,8 @@ class Registry:
                     )
                     raise BadInput(needs)
                 continue
-            checked[name] = values.check(parameter, value, call)
+            found = values.check(parameter, value, call)
+            checked[name] = self._desk.people.of(found) if isinstance(found, Member) else found
         return replace(call, values=checked)
 
 

@@ -109,6 +109,10 @@ class Holding:
         """More room may have come than time alone brings."""
         self._look_now.set()
 
+    def has(self, member: Member) -> bool:
+        """A question of the member's is held, or one that was is being answered."""
+        return any(exchange.first.author == member for exchange in self._exchanges.values())
+
     def may_hold(self, member: Member) -> bool:
         """One more question of the member's may be held."""
         return sum(held.message.author == member for held in self._waiting.values()) < MOST

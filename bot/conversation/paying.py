@@ -82,8 +82,13 @@ class Paying:
         metrics: Metrics,
         unknown_cost: Callable[[], None],
         prefers: Callable[[Member], ModelId | None],
+        payer: Callable[[Member], Member],
     ) -> None:
-        """`unknown_cost` is called when the cost of a request has to be found out; `prefers` is what a member chose."""
+        """`unknown_cost` is called when the cost of a request has to be found out.
+
+        `prefers` is what a member chose, `payer` whom a member's spending is counted under.
+        """
+        self._payer = payer
         self._aside, self._access, self._till, self._scheduler = aside, access, till, scheduler
         self._model, self._shelf, self._lessons, self._guarding = model, shelf, lessons, guarding
         self._transcripts, self._clock, self._pseudonym, self._metrics = transcripts, clock, pseudonym, metrics
@@ -243,10 +248,11 @@ class Paying:
     def _spend(self, message: IncomingMessage, model: ModelId, most: Pico) -> Spend:
         return Spend(
             account=self._scheduler.pool,
-            member=message.author,
+            member=self._payer(message.author),
             community=message.community,
             model=model,
             most=most,
+            accounts=message.accounts,
         )
 
     async def _paid(self, exchange: Exchange, order: _Order, way: Paid) -> Finished | None:

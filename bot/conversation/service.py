@@ -7,6 +7,7 @@ that what was sent is settled whoever goes away.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import replace
@@ -38,6 +39,7 @@ from bot.messages import (
     TicketId,
 )
 from bot.pasted_keys import holds_key
+from bot.people import People
 from bot.pool import Pool
 from bot.pools import Pools
 from bot.ports import KeptFile, PoolView, Turn
@@ -63,9 +65,12 @@ class ConversationService:
         clock: Clock,
         metrics: Metrics,
         sandbox: bool,
+        people: People,
     ) -> None:
         self._pools, self._transcripts, self._metrics, self._sandbox = pools, transcripts, metrics, sandbox
-        self._intake, self._choices = Intake(files), choices
+        self._intake, self._choices, self._people = Intake(files), choices, people
+        self._here: Counter[Member] = Counter()
+        """Whose replies are under way, from their first step on."""
         self._exchanges: dict[tuple[ConversationId, Member], list[Exchange]] = {}
         """Per conversation and member: the one under way, and the one that gathers what comes meanwhile."""
         self._handling: set[MessageId] = set()
@@ -83,6 +88,19 @@ class ConversationService:
     # --- what adapters call ------------------------------------------------------------------------------
 
     async def reply(self, message: IncomingMessage) -> AsyncGenerator[ReplyEvent]:
+        await self._people.settled(message.author)
+        person, accounts = self._people.of(message.author), frozenset(self._people.accounts(message.author))
+        self._here[person] += 1
+        try:
+            async with aclosing(self._reply(replace(message, author=person, accounts=accounts))) as events:
+                async for event in events:
+                    yield event
+        finally:
+            self._here[person] -= 1
+            if not self._here[person]:
+                del self._here[person]
+
+    async def _reply(self, message: IncomingMessage) -> AsyncGenerator[ReplyEvent]:
         if message.id in self._handling or self._closing:
             return
         self._handling.add(message.id)
@@ -118,7 +136,7 @@ class ConversationService:
                 self._intake.discard([message.id])
 
     def stop(self, conversation: ConversationId, member: Member) -> bool:
-        exchanges = list(self._exchanges.get((conversation, member), []))
+        exchanges = list(self._exchanges.get((conversation, self._people.of(member)), []))
         for exchange in reversed(exchanges):
             if exchange.task is not None:
                 exchange.task.cancel()
@@ -127,10 +145,10 @@ class ConversationService:
         return bool(exchanges)
 
     async def share(self, member: Member, community: CommunityId) -> Share:
-        return (await self._pools.of(community)).scheduler.share(member, community)
+        return (await self._pools.of(community)).scheduler.share(self._people.of(member), community)
 
     async def explain(self, member: Member, community: CommunityId) -> Explanation | None:
-        scheduler = (await self._pools.of(community)).scheduler
+        scheduler, member = (await self._pools.of(community)).scheduler, self._people.of(member)
         decision = scheduler.decision(member, community)
         if decision is None:
             return None
@@ -174,6 +192,11 @@ class ConversationService:
         await pool.terms.save(terms)
         pool.scheduler.lay_down(terms)
         self._holding.look_soon()
+
+    def idle(self, member: Member) -> bool:
+        """Nothing of the member's waits, is held or is being answered."""
+        busy = self._here[member] or self._holding.has(member)
+        return not busy and all(line.idle(member) for line in self._pools.lines())
 
     # --- when a community's pool changes -----------------------------------------------------------------
 

@@ -93,6 +93,11 @@ class Book:
         task.add_done_callback(self._background.discard)
         return task
 
+    async def caught_up(self) -> None:
+        """Wait until all that has happened by now is kept."""
+        if self._background:
+            await asyncio.wait(set(self._background))
+
     async def close(self) -> None:
         """Wait until all that happened is kept, and the days before are learned from."""
         while self._background:

@@ -181,6 +181,33 @@ class FairDay:
             standing.promised_until = moment + PROMISE_SECONDS
         heapq.heappush(self._promises, (standing.promised_until, member))
 
+    def join(self, member: str, other: str, moment: Instant, community: str = "") -> None:
+        """Two members turn out to be one person: what `other` has asked, taken and been promised is the member's now.
+
+        Nothing of `other`'s may be under way: what ended after this would be counted for nobody.
+        """
+        gone = self._standings.get(other)
+        if gone is None or other == member:
+            return
+        self._since = self._tick(moment)
+        asks, taken, promised, until = gone.asks, gone.taken, gone.promised, gone.promised_until
+        waiting, refused = gone.waiting, gone.refused
+        with self._changing(gone):
+            gone.asks = gone.taken = gone.promised = gone.waiting = 0
+            gone.refused = False
+        standing = self._standing(member, community)
+        self._room_of[other].members -= asks > 0
+        self._room_of[member].members += asks > 0 and standing.asks == 0
+        with self._changing(standing):
+            standing.asks += asks
+            standing.taken += taken
+            standing.promised += promised
+            standing.waiting += waiting
+            standing.refused = standing.refused or refused
+            standing.promised_until = max(standing.promised_until, until)
+        if standing.promised:
+            heapq.heappush(self._promises, (standing.promised_until, member))
+
     def recount(self, foreign: int, rpd: int | None = None) -> None:
         """The account's own count differs from ours by `foreign` units, or its limit has changed."""
         self.foreign = foreign

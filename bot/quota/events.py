@@ -44,6 +44,8 @@ class EventKind(StrEnum):
     """A provider's own key answered, which OpenRouter does not count: the pool has its unit back."""
     PROMISED = "promised"
     """Units are set aside for the member, in place of those that were: `units`."""
+    JOINED = "joined"
+    """Two members turn out to be one person: what the `other` has of the day is the member's from here on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +58,8 @@ class DayEvent:
     community: CommunityId
     units: int = 0
     """How many, where the kind does not say it."""
+    other: Member | None = None
+    """Who has become one with the member, where that is what happened."""
 
 
 def asked(events: Iterable[DayEvent]) -> list[Ask]:

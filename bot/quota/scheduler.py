@@ -18,7 +18,7 @@ from bot.errors import Refused, Shut
 from bot.messages import CommunityId, Member, Share
 from bot.quota.book import Book
 from bot.quota.day import Decision
-from bot.quota.events import EventKind
+from bot.quota.events import DayEvent, EventKind
 from bot.quota.gate import Gate
 from bot.quota.history import DAYS
 from bot.quota.leasing import Leasing
@@ -62,6 +62,7 @@ class Scheduler:
     Args:
         caps: the minute's is the most there will ever be; the day's holds until the account tells another.
         max_wait: seconds a question that may go waits for its turn.
+        person: the member that an account is one of. Terms of any of a person's accounts hold for the person.
         watched: somebody asks the account for its count (`reported`), so that a new day may wait to see it reset.
     """
 
@@ -76,8 +77,9 @@ class Scheduler:
         clock: Clock,
         max_wait: float,
         watched: bool = False,
+        person: Callable[[Member], Member] = lambda member: member,
     ) -> None:
-        self.pool = pool
+        self.pool, self._person = pool, person
         self._most_rpm, self._max_wait, self._watched = caps.rpm, max_wait, watched
         self._line, self._ledger, self._clock = line, ledger, clock
         self._today = Today(days=days, rpd=caps.rpd, clock=clock)
@@ -85,7 +87,7 @@ class Scheduler:
         self._book = Book(pool=pool, today=self._today, ledger=ledger, line=line, clock=clock)
         self._starts = Starts(line=line, window=window, gate=self._gate, book=self._book)
         self._leasing = Leasing(book=self._book, starts=self._starts)
-        self._terms = NO_TERMS
+        self._terms = self._laid_down_terms = NO_TERMS
         self._yesterday = 0
         """Units that were gone when the day before ended."""
         self._report: int | None = None
@@ -100,12 +102,12 @@ class Scheduler:
     async def open(self, terms: Terms = NO_TERMS) -> None:
         """Take up where the ledger stands: the days before, and today's events once more."""
         today = day_of(self._clock.now())
-        self._terms = terms
+        self._laid_down_terms, self._terms = terms, terms.by_person(self._person)
         past = await self._ledger.asks(self.pool, first=today - DAYS, last=today - 1)
         self._yesterday = (await self._ledger.standing(self.pool, today - 1)).used
         standing = await self._ledger.standing(self.pool, today)
         events = await self._ledger.events(self.pool, today)
-        await self._today.open(past, events, terms, elsewhere=standing.elsewhere)
+        await self._today.open(past, events, self._terms, elsewhere=standing.elsewhere)
         for at, member in standing.recent:
             self._starts.window.start(at, member)
         self._await_reset()
@@ -279,6 +281,7 @@ class Scheduler:
     def lay_down(self, terms: Terms) -> None:
         """An admin's terms hold from now on, for those in line too."""
         self._turn_day()
+        self._laid_down_terms, terms = terms, terms.by_person(self._person)
         self._terms = terms
         self._today.lay_down(terms)
         for member in {ticket.member for ticket in self._line}:
@@ -299,6 +302,29 @@ class Scheduler:
         own = self._terms.member(member.key)
         if own.block is not None and own.blocked(self._clock.now()):
             raise Refused("member_blocked", resets_at=own.block.until)
+
+    # --- accounts of one person --------------------------------------------------------------------------
+
+    def idle(self, member: Member) -> bool:
+        """Nothing of the member's is in line or under way."""
+        return not self._line.count(member) and self._starts.busy[member] <= 0
+
+    async def caught_up(self) -> None:
+        """Wait until all that has happened by now is in the ledger."""
+        await self._book.caught_up()
+
+    def join(self, joined: DayEvent) -> None:
+        """Two members turn out to be one person. The ledger has the event already; the other one is idle."""
+        assert joined.other is not None
+        self._turn_day()
+        if day_of(joined.at) == self._today.day:
+            self._today.apply(joined)
+        self._starts.window.hand_over(joined.member, joined.other)
+        self.regroup()
+
+    def regroup(self) -> None:
+        """It has changed who is one person: terms are put together anew."""
+        self.lay_down(self._laid_down_terms)
 
     # --- a ticket's way ----------------------------------------------------------------------------------
 

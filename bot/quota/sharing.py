@@ -116,6 +116,10 @@ class FirstComeSharing:
                 self._pending -= 1
             case EventKind.GIVEN_BACK:
                 self._taken[event.member] -= 1
+            case EventKind.JOINED:
+                assert event.other is not None
+                taken = self._taken.pop(event.other, 0)
+                self._taken[event.member] += taken
             case _:
                 pass  # what is no unit does not count here
 
@@ -184,14 +188,15 @@ class FairSharing:
                 fair.unsend(first=False)
             case EventKind.UNSENT:
                 fair.unsend()
-            case EventKind.ANSWERED:
-                fair.settle(answered=True)
-            case EventKind.FAILED:
-                fair.settle(answered=False)
+            case EventKind.ANSWERED | EventKind.FAILED:
+                fair.settle(answered=event.kind is EventKind.ANSWERED)
             case EventKind.GIVEN_BACK:
                 fair.give_back(member, unsent=False)
             case EventKind.PROMISED:
                 fair.set_aside(member, event.at, event.units)
+            case EventKind.JOINED:
+                assert event.other is not None
+                fair.join(member, event.other.key, event.at, event.community)
             case _:
                 assert_never(event.kind)
 

@@ -6,11 +6,12 @@ The whole of it is one value. A change makes a new one, checked as a whole befor
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from bot.clock import Instant
+from bot.messages import Member
 
 WEIGHT_MAX = 100.0
 """Its inverse is the least."""
@@ -45,6 +46,19 @@ class MemberTerms:
         _check_weight(self.weight)
         for units in (self.every_day, *self.on_day.values()):
             _check_units(units)
+
+    def together(self, other: MemberTerms) -> MemberTerms:
+        """Those of one person, of two accounts: what holds the person back of both, and of what is given the larger."""
+        held_back = min(self.weight, other.weight)
+        blocks = [terms.block for terms in (self, other) if terms.block is not None]
+        return MemberTerms(
+            weight=held_back if held_back < 1 else max(self.weight, other.weight),
+            every_day=max(self.every_day, other.every_day),
+            on_day={
+                day: max(self.on_day.get(day, 0), other.on_day.get(day, 0)) for day in {*self.on_day, *other.on_day}
+            },
+            block=max(blocks, key=lambda block: math.inf if block.until is None else block.until, default=None),
+        )
 
     def grant(self, day: int) -> int:
         """Units besides the share on a day."""
@@ -83,6 +97,14 @@ class Terms:
 
     def member(self, key: str) -> MemberTerms:
         return self.members.get(key, _DEFAULT)
+
+    def by_person(self, person: Callable[[Member], Member]) -> Terms:
+        """The same over persons: what is laid down for any of their accounts holds for them, once."""
+        members: dict[str, MemberTerms] = {}
+        for key, own in self.members.items():
+            whose = person(Member.parse(key)).key
+            members[whose] = own if whose not in members else members[whose].together(own)
+        return replace(self, members=members)
 
 
 class TermsStore(Protocol):

@@ -62,6 +62,12 @@ class Window:
                 self._gone(place, place + 1)
                 return
 
+    def hand_over(self, member: Member, other: Member) -> None:
+        """The starts of `other` are the member's."""
+        self._whose = [member if whose == other else whose for whose in self._whose]
+        if started := self._own.pop(other, 0):
+            self._own[member] += started
+
     def _forget(self, now: Instant) -> None:
         if self._at and self._at[0] <= now - WINDOW:
             self._gone(0, bisect_right(self._at, now - WINDOW))

@@ -162,7 +162,7 @@ def covers(who: Who, model: ModelInfo, price: Price, rules: Iterable[Rule], now:
 def _names(to: Grantee, who: Who) -> bool:
     match to:
         case ToMember(member=member, community=community):
-            return member == who.member and community in (None, who.community)
+            return (member == who.member or member in who.accounts) and community in (None, who.community)
         case ToRole(community=community, role=role):
             return community == who.community and role in who.roles
         case ToGroup(community=community, group=group):

@@ -97,6 +97,8 @@ class Spend:
     model: ModelId
     most: Pico
     """It costs no more than this, as far as the catalogue knows."""
+    accounts: frozenset[Member] = frozenset()
+    """All that a budget may name the member by."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,9 +131,12 @@ SetAside: TypeAlias = Charge | OverBudget | NoBudget
 def applying(budgets: Iterable[Budget], spend: Spend) -> list[Budget]:
     """The budgets that a request must fit, all of them; a member's own in place of each member's."""
     mine = [one for one in budgets if one.account == spend.account and one.community in (None, spend.community)]
-    own = {(one.community, one.period) for one in mine if one.member == spend.member}
-    return [
-        one
-        for one in mine
-        if one.member in (None, spend.member) or (one.member == "each" and (one.community, one.period) not in own)
-    ]
+    names = {spend.member, *spend.accounts}
+    own = {(one.community, one.period) for one in mine if one.member in names}
+
+    def applies(budget: Budget) -> bool:
+        if budget.member == "each":
+            return (budget.community, budget.period) not in own
+        return budget.member is None or budget.member in names
+
+    return [one for one in mine if applies(one)]

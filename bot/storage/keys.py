@@ -107,6 +107,22 @@ class SqlKeys:
         change = delete(own_keys).where(own_keys.c.owner == _name(owner)).returning(own_keys.c.owner)
         return await self._database.write(lambda connection: connection.execute(change).first() is not None)
 
+    def hand_over(self, connection: Connection, old: Member, new: Member) -> None:
+        """A member's key is another's from now on, unless that one has one already: then it is forgotten.
+
+        Within the caller's unit of work. A key that does not open is forgotten, too: nobody could use it.
+        """
+        gone = delete(own_keys).where(own_keys.c.owner == _name(old))
+        kept = connection.execute(gone.returning(own_keys.c.sealed, own_keys.c.linked_at)).first()
+        if kept is None:
+            return
+        try:
+            sealed = self._vault.seal(_name(new), self._vault.open(_name(old), kept.sealed))
+        except VaultError:
+            return
+        row = upsert(own_keys).values(owner=_name(new), sealed=sealed, linked_at=kept.linked_at)
+        connection.execute(row.on_conflict_do_nothing(index_elements=["owner"]))
+
     async def rotate(self) -> int:
         """Seal every key with the newest of `SECRET_KEY`, all of them or none. Returns how many there are.
 

@@ -132,7 +132,7 @@ _END_TURN = Prepared(
 )  # fmt: skip
 _ADD_EVENT = Prepared(
     insert(day_events).values({name: bindparam(name) for name in (
-        "pool", "day", "at", "kind", "member", "community", "units")})
+        "pool", "day", "at", "kind", "member", "community", "units", "other")})
 )  # fmt: skip
 _UNCOUNT = Prepared(
     update(pool_days)
@@ -270,6 +270,7 @@ class SqlLedger:
                     member=Member.parse(row.member),
                     community=CommunityId(row.community),
                     units=row.units,
+                    other=None if row.other is None else Member.parse(row.other),
                 )
                 for row in connection.execute(wanted)
             ]
@@ -518,6 +519,7 @@ def _keep(connection: Connection, pool: PoolId, events: Sequence[DayEvent]) -> N
             "member": event.member.key,
             "community": event.community,
             "units": event.units,
+            "other": None if event.other is None else event.other.key,
         }
         for event in events
     ]

@@ -8,7 +8,7 @@ are touched in one fixed order, so that two requests cannot wait for each other.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from sqlalchemy import BigInteger, Connection, and_, bindparam, case, delete, func, insert, or_, select, update
@@ -326,10 +326,14 @@ def _close(
         update(charges)
         .where(charges.c.id == charge.id, charges.c.state.in_(("reserved", "unknown")))
         .values(state=state, cost=min(cost, MOST), look_at=None)
-        .returning(charges.c.id)
+        .returning(charges.c.member)
     )
-    _open(connection.execute(change).first())
-    for counter in _counters(charge.spend, charge.reserved_at):
+    row = connection.execute(change).first()
+    if row is None:
+        raise ChargeNotOpenError
+    # Whose it is may have changed since it was reserved, when accounts were joined.
+    spend = replace(charge.spend, member=Member.parse(row.member))
+    for counter in _counters(spend, charge.reserved_at):
         _FREE(
             connection,
             **{f"in_{name}": value for name, value in counter.items()},

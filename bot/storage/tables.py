@@ -290,6 +290,14 @@ link_codes = Table(
     Column("expires_at", BigInteger, nullable=False),
 )
 
+erased_members = Table(
+    "erased_members",
+    metadata,
+    Column("digest", Text, primary_key=True, doc="Keyed, of an account whose name was deleted that day."),
+    Column("person", Text, nullable=False, doc="Whom its units are counted under until the day is over."),
+    Column("day", Integer, nullable=False),
+)
+
 day_fairness = Table(
     "day_fairness",
     metadata,

@@ -1,4 +1,4 @@
-"""Accounts joined into one person, the codes that join them, and how fairly each day was shared."""
+"""Accounts joined into one person, names that were deleted, and how fairly each day was shared."""
 
 from __future__ import annotations
 
@@ -27,6 +27,13 @@ def upgrade() -> None:
         sa.Column("member", sa.Text(), nullable=False),
         sa.Column("expires_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("digest", name=op.f("pk_link_codes")),
+    )
+    op.create_table(
+        "erased_members",
+        sa.Column("digest", sa.Text(), nullable=False),
+        sa.Column("person", sa.Text(), nullable=False),
+        sa.Column("day", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("digest", name=op.f("pk_erased_members")),
     )
     op.create_table(
         "day_fairness",

@@ -248,6 +248,7 @@ async def everything(
         metrics=metrics,
         unknown_cost=lambda: None,
         prefers=lambda _: given.chosen,
+        payer=lambda member: member,
     )
     answering = Answering(
         scheduler=scheduler,

@@ -38,12 +38,16 @@ class Calling:
             rights=Rights(
                 owners=owners,
                 named=self.named,
-                accounts=lambda member: (member,),
+                accounts=running.people.accounts,
                 blocked=lambda member, _: running.pools.default.scheduler.terms.member(member.key).blocked(
                     running.clock.now()
                 ),
             ),
-            keys=running.own_keys,
+            keys=running.keys,
+            people=running.people,
+            joining=running.joining,
+            belongings=running.belongings,
+            uses=running.uses,
             day=running.day,
             fairness=running.fairness,
             find_member=lambda text, _: _parsed(text),

@@ -174,17 +174,9 @@ class Answering:
             if not self._scheduler.fresh(lease):
                 self._not_again(chance)
                 return None
-            request = ChatRequest(
-                model=route.model,
-                fallbacks=route.models[1:],
-                messages=sending.messages,
-                user=self._pseudonym(exchange.first.author.key),
-                session=self._pseudonym(exchange.first.conversation),
-                attempt=str(lease.id),
-            )
             if chance.after is None:
                 tell_first(exchange, route, sending, warn=newcomer)
-            end = await self._read(exchange, request, route, on_sent)
+            end = await self._read(exchange, sending, chance, on_sent)
             outcome = Outcome(
                 result="answered", whole=True, model=end.model, generation=end.generation, usage=end.usage
             )
@@ -261,14 +253,25 @@ class Answering:
         return await fitted(exchange, turns, chance.route, self._transcripts)
 
     async def _read(
-        self, exchange: Exchange, request: ChatRequest, route: Route, on_sent: Callable[[], None]
+        self, exchange: Exchange, sending: Context, chance: _Chance, on_sent: Callable[[], None]
     ) -> ModelEnd:
-        began = self._clock.now()
+        began, route = self._clock.now(), chance.route
 
         def on_text() -> None:
             self._metrics.first_text.observe(max(0.0, self._clock.now() - began))
 
-        events = self._model.stream(request, on_sent=on_sent, check=self._guarding.check(route))
+        events = self._model.stream(
+            ChatRequest(
+                model=route.model,
+                fallbacks=route.models[1:],
+                messages=sending.take(),
+                user=self._pseudonym(exchange.first.author.key),
+                session=self._pseudonym(exchange.first.conversation),
+                attempt=str(chance.lease.id),
+            ),
+            on_sent=on_sent,
+            check=self._guarding.check(route),
+        )
         return await read(events, exchange, may_judge=self._shelf.may_judge, on_text=on_text)
 
     async def _settle(self, lease: Lease, outcome: Outcome) -> None:

@@ -45,11 +45,12 @@ class Asking:
         return _images(self.files)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Context:
     """What is sent."""
 
     messages: Sequence[ModelMessage]
+    """None any more once they were taken."""
     left_out: int
     """Turns that did not fit."""
     images: int = 0
@@ -58,6 +59,11 @@ class Context:
     """Images of the turns that go along which the model cannot read."""
     shortened: int = 0
     """Files of which only the beginning goes along."""
+
+    def take(self) -> Sequence[ModelMessage]:
+        """The messages, once: megabytes of images are not to stay in memory for as long as their answer is read."""
+        taken, self.messages = self.messages, ()
+        return taken
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -161,7 +161,7 @@ class OwnLane:
         request = ChatRequest(
             model=route.model,
             fallbacks=route.models[1:],
-            messages=sending.messages,
+            messages=sending.take(),
             user=self._pseudonym(first.author.key),
             session=self._pseudonym(first.conversation),
             attempt=str(lease.id),
@@ -169,6 +169,7 @@ class OwnLane:
         try:
             tell_first(exchange, route, sending, warn=newcomer)
             events = model.stream(request, on_sent=on_sent)
+            del request  # see Context.take
             end = await read(events, exchange, may_judge=self._shelf.may_judge, on_text=on_text)
             outcome = Outcome(
                 result="answered", whole=True, model=end.model, generation=end.generation, usage=end.usage

@@ -290,7 +290,7 @@ class Paying:
 
         request = ChatRequest(
             model=route.model,
-            messages=order.sending.messages,
+            messages=order.sending.take(),
             user=self._pseudonym(exchange.first.author.key),
             session=self._pseudonym(exchange.first.conversation),
             attempt=str(purchase.lease.id),
@@ -301,6 +301,7 @@ class Paying:
             tell_first(exchange, route, order.sending, warn=False)
             check = self._guarding.check_paid(model=route.model, completion_tokens=route.answer, max_price=prices)
             events = self._model.stream(request, on_sent=on_sent, check=check, on_generation=on_generation)
+            del request  # see Context.take
             end = await read(events, exchange, may_judge=lambda _: False, on_text=lambda: None)
             outcome = Outcome(
                 result="answered", whole=True, model=end.model, generation=end.generation, usage=end.usage

@@ -156,13 +156,16 @@ class OpenRouter:
         """
         loop = asyncio.get_running_loop()
         ends_at = loop.time() + self._deadlines.total
-        document = wire.chat_document(request)
+        model, document = request.model, wire.chat_document(request)
+        del request  # with its images, which are not to stay in memory for as long as the answer takes
         if check is not None:
             check(document)
-        response, first_at = await self._send(wire.encoded(document), on_sent)
+        encoded = [wire.encoded(document)]
+        del document
+        response, first_at = await self._send(encoded.pop(), on_sent)
         decoder = AnswerDecoder(
             failures=self._failures,
-            model=request.model,
+            model=model,
             generation=response.headers.get("x-generation-id", ""),
         )
         try:

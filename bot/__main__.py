@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 import click
 
 from bot.admin import admin
+from bot.admin_keys import key
 from bot.command_line import Finite, one_line_errors, run_async, settings_and_logs, usd_amount
 from bot.settings import load_settings
 
@@ -305,6 +306,7 @@ def sandbox(
     run_async(serve(settings, host=host, port=port, say=click.echo))
 
 
+admin.add_command(key)
 main.add_command(admin)
 
 

@@ -52,11 +52,14 @@ def rotate_secrets() -> None:
 
 
 @admin.group()
-def paid() -> None:
+@click.option("--of", "community", help="Of the account that this community has linked; else of the one for all.")
+@click.pass_context
+def paid(context: click.Context, community: str | None) -> None:
     """Who may use models that cost, and how much may be spent. Nobody may, and nothing, until this says so.
 
     Budgets hold at once. Grants and denials hold from the next start of Potluck on.
     """
+    context.obj = community
 
 
 def _rule(command: Callable[..., None]) -> Callable[..., None]:
@@ -198,20 +201,29 @@ def _with_books(work: Callable[[SqlAccess, SqlMoney], Coroutine[None, None, None
     """Do something with the rules and the budgets of the account in use."""
     from bot.app import pool_of
     from bot.clock import SystemClock
+    from bot.messages import CommunityId
     from bot.storage.access import SqlAccess
     from bot.storage.database import Database
+    from bot.storage.keys import linked_by
     from bot.storage.migration import migrate as to_head
     from bot.storage.money import SqlMoney
 
     settings = settings_and_logs()
     to_head(settings.database_file)
     clock = SystemClock()
+    community: str | None = click.get_current_context().obj
 
     async def opened() -> None:
         database = Database(settings.database_file, clock)
         await database.open()
         try:
-            access = SqlAccess(database, pool_of(settings))
+            account = pool_of(settings)
+            if community is not None:
+                linked = await linked_by(database, CommunityId(community))
+                if linked is None:
+                    raise click.UsageError(f"--of {community}: it has linked no account")
+                account = linked.pool
+            access = SqlAccess(database, account)
             await access.load()
             await work(access, SqlMoney(database, clock))
         finally:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import random
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
@@ -12,20 +11,19 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
+from bot.account_clients import AccountClients
 from bot.belongings import Belongings, Retention
 from bot.choices import Choices
 from bot.clock import DAY, Clock, Instant, day_of, day_start
-from bot.conversation.answering import Answering
-from bot.conversation.guarding import Guarding
-from bot.conversation.lessons import Lessons
-from bot.conversation.own_lane import OwnLane
+from bot.community_keys import CommunityKeys
 from bot.conversation.paying import Paying
 from bot.conversation.service import ConversationService
 from bot.day_book import LedgerDayBook
-from bot.errors import FailureKind, PotluckError, StorageError
+from bot.errors import PotluckError, StorageError
 from bot.fairness import Fairness
 from bot.joining import Joining, held_back
 from bot.messages import Member
+from bot.open_links import OpenLinks
 from bot.openrouter.account import Account
 from bot.openrouter.client import OpenRouter
 from bot.openrouter.costs import Costs
@@ -34,19 +32,16 @@ from bot.openrouter.models import Models
 from bot.own_keys import OwnKeys
 from bot.people import People
 from bot.personal import PersonalChoices, PersonalKeys
+from bot.pool import DEFAULT_RPD, Shared, open_pool
+from bot.pools import Pools
 from bot.quota.aside import Aside
-from bot.quota.ledger import Caps, PoolId
-from bot.quota.line import FairLine, FirstCome
+from bot.quota.ledger import PoolId
 from bot.quota.scheduler import Scheduler
-from bot.quota.sharing import Days, FairDays, FirstComeDays
-from bot.routing.chain import Chain
-from bot.routing.shelf import Shelf
 from bot.secrets import Secret, load_secret
 from bot.settings import Settings
 from bot.storage.access import SqlAccess
+from bot.storage.attachments import SqlFiles
 from bot.storage.belongings import SqlBelongings
-from bot.storage.byok import SqlByok
-from bot.storage.catalogue import SqlCatalogues
 from bot.storage.choices import SqlChoices
 from bot.storage.database import Database
 from bot.storage.fairness import SqlFairness
@@ -56,27 +51,22 @@ from bot.storage.ledger import SqlLedger
 from bot.storage.migration import migrate
 from bot.storage.money import SqlMoney
 from bot.storage.people import SqlPeople
-from bot.storage.terms import SqlTerms
-from bot.storage.till import SqlTill
 from bot.storage.transcripts import SqlTranscripts
 from bot.storage.uses import SqlUses
 from bot.telemetry.logs import logger
 from bot.telemetry.metrics import Metrics
 from bot.uses import Uses
+from bot.vault import Vault
 
 if TYPE_CHECKING:
     from bot.openrouter.sandbox import SandboxSettings
 
 log = logger(__name__)
 
-DEFAULT_RPD = 50
-"""OpenRouter's free requests a day for an account that never bought ten credits; used until the account tells."""
 _CONNECTIONS = 1000
 _PAID_AT_ONCE = 32
 """Paid requests under way at most."""
 _PRUNE_EVERY = 3600.0
-_FIRST_LOOK = 3.0
-"""Seconds a start waits for what OpenRouter says of the account. It can do without, and must still end when told."""
 
 
 class StartError(PotluckError):
@@ -91,23 +81,21 @@ class Service:
     clock: Clock
     secret: Secret
     database: Database
-    scheduler: Scheduler
     conversations: ConversationService
-    account: Account
-    models: Models
+    pools: Pools
     own_keys: OwnKeys
+    """Members' own accounts."""
+    community_keys: CommunityKeys
+    """Communities' own accounts."""
     keys: PersonalKeys
-    """The same for adapters, which know accounts."""
+    """Members' own accounts, for adapters."""
     choices: PersonalChoices
     people: People
     joining: Joining
     belongings: Belongings
     uses: Uses
-    access: SqlAccess
-    """Who may spend on which models."""
     money: SqlMoney
     """How much may be spent, and what has been."""
-    paying: Paying
     day: LedgerDayBook
     fairness: Fairness
     metrics: Metrics
@@ -115,6 +103,29 @@ class Service:
     """The base URL requests go to."""
     recovered: int
     """Leases the last run left open."""
+
+    # --- of the pool for all communities that have none of their own -------------------------------------
+
+    @property
+    def scheduler(self) -> Scheduler:
+        return self.pools.default.scheduler
+
+    @property
+    def account(self) -> Account:
+        return self.pools.default.account
+
+    @property
+    def models(self) -> Models:
+        return self.pools.default.models
+
+    @property
+    def access(self) -> SqlAccess:
+        """Who may spend on which models."""
+        return self.pools.default.access
+
+    @property
+    def paying(self) -> Paying:
+        return self.pools.default.paying
 
 
 @asynccontextmanager
@@ -149,107 +160,56 @@ async def service(
         )
         stack.push_async_callback(client.close)
         metrics = Metrics()
-        ledger = SqlLedger(database, clock)
-        money = SqlMoney(database, clock)
+        ledger, money = SqlLedger(database, clock), SqlMoney(database, clock)
         recovered = await ledger.recover()
         await money.recover()
-        pool = pool_of(settings)
-        await ledger.add_pool(pool)
         vault = secret.vault()
-        people_kept = SqlPeople(database, SqlKeys(database, clock, vault))
+        keys = SqlKeys(database, clock, vault)
+        own_keys = OwnKeys(kept=keys, links=_links(vault, client, upstream, clock), client=client)
+        await own_keys.open()
+        people_kept = SqlPeople(database, keys)
         people = People(store=people_kept, digest=secret.pseudonym())
-        scheduler = Scheduler(
-            pool=pool,
-            caps=Caps(rpm=settings.pool_rpm, rpd=settings.pool_rpd or DEFAULT_RPD),
-            line=FairLine() if settings.fair_policy == "fair" else FirstCome(),
-            days=_days(settings),
-            ledger=ledger,
-            clock=clock,
-            max_wait=settings.max_wait_seconds,
-            watched=True,
-            person=people.of,
-        )
         # Who is one person comes first: today's terms and counts are over persons.
         await people_kept.part_due(today=day_of(clock.now()))
         await people.open()
-        terms = SqlTerms(database, pool)
-        await scheduler.open(await terms.load())
-        stack.push_async_callback(scheduler.close)
-        models = Models(
-            client=client, store=SqlCatalogues(database), pool=pool, clock=clock, chance=random.SystemRandom().random
-        )
-        await models.open()
-        account = Account(
-            client=client,
-            scheduler=scheduler,
-            models=models,
-            byok=SqlByok(database, clock, pool),
-            clock=clock,
-            learn_rpd=settings.pool_rpd is None,
-        )
-        await _first_look(account, models)
-        own_keys = OwnKeys(
-            kept=SqlKeys(database, clock, vault),
-            vault=vault,
-            client=client,
-            page=site(upstream),
-            clock=clock,
-            entropy=secrets.token_bytes,
-        )
-        await own_keys.open()
-        shelf = Shelf(models=models, chain=Chain.of(settings.free_models), clock=clock)
         transcripts = SqlTranscripts(database, clock)
-        access = SqlAccess(database, pool)
-        await access.load()
         chosen = SqlChoices(database, clock)
-        choices = Choices(store=chosen, access=access, offer=lambda _: shelf.offer(), own_key=own_keys.has)
-        await choices.open()
-        lessons = Lessons(scheduler=scheduler, shelf=shelf, account=account, clock=clock)
-        guarding = Guarding(scheduler=scheduler, shelf=shelf, metrics=metrics)
-        costs = Costs(client=client, money=money, clock=clock)
-        paying = Paying(
-            aside=Aside(most=_PAID_AT_ONCE, max_wait=settings.max_wait_seconds),
-            access=access,
-            till=SqlTill(database, clock, money),
-            scheduler=scheduler,
-            model=client,
-            shelf=shelf,
-            lessons=lessons,
-            guarding=guarding,
-            transcripts=transcripts,
+        clients = AccountClients(default=pool_of(settings), client=client, keys=keys)
+        costs = Costs(clients=clients, money=money, clock=clock)
+        shared = Shared(
+            settings=settings,
             clock=clock,
-            pseudonym=secret.pseudonym(),
+            database=database,
+            ledger=ledger,
+            money=money,
+            transcripts=transcripts,
+            own_keys=own_keys,
+            aside=Aside(most=_PAID_AT_ONCE, max_wait=settings.max_wait_seconds),
             metrics=metrics,
+            pseudonym=secret.pseudonym(),
             unknown_cost=costs.expect,
-            payer=people.payer,
+            people=people,
         )
+        pools = Pools(
+            shared=shared,
+            default=await open_pool(shared, pool_of(settings), client, own=False),
+            clients=clients,
+            keys=keys,
+        )
+        stack.push_async_callback(pools.close)
+        await pools.open()
+        choices = Choices(
+            store=chosen,
+            rules=lambda who: pools.now(who.community).access.rules,
+            offer=lambda who: pools.now(who.community).shelf.offer(),
+            own_key=own_keys.has,
+        )
+        await choices.open()
         conversations = ConversationService(
-            answering=Answering(
-                scheduler=scheduler,
-                model=client,
-                shelf=shelf,
-                lessons=lessons,
-                guarding=guarding,
-                paying=paying,
-                transcripts=transcripts,
-                clock=clock,
-                pseudonym=secret.pseudonym(),
-                metrics=metrics,
-            ),
-            own_lane=OwnLane(
-                accounts=own_keys,
-                ledger=ledger,
-                scheduler=scheduler,
-                shelf=shelf,
-                transcripts=transcripts,
-                clock=clock,
-                pseudonym=secret.pseudonym(),
-                metrics=metrics,
-            ),
-            scheduler=scheduler,
+            pools=pools,
             transcripts=transcripts,
             held=SqlHeldQuestions(database),
-            terms=terms,
+            files=SqlFiles(database),
             choices=choices,
             clock=clock,
             metrics=metrics,
@@ -259,22 +219,24 @@ async def service(
         await conversations.open()
         stack.push_async_callback(conversations.close)
         fairness = Fairness(
-            scheduler=lambda community: scheduler,
-            schedulers=lambda: (scheduler,),
+            scheduler=pools.line_at_hand,
+            schedulers=lambda: tuple(pool.scheduler for pool in pools.at_hand),
             ledger=ledger,
             store=SqlFairness(database),
             person=people.of,
             clock=clock,
-            weights=(lambda _: scheduler.terms.communities) if settings.fair_between == "communities" else None,
+            weights=pools.weights if settings.fair_between == "communities" else None,
         )
 
         async def moved() -> None:
-            for kept in (own_keys, choices):
-                await kept.open()
-            await access.load()
+            await own_keys.open()
+            await choices.open()
+            for pool in pools.at_hand:
+                await pool.access.load()
 
         def kept_back(member: Member) -> bool:
-            return held_back(people, scheduler.terms, access.rules, member, clock.now())
+            now = clock.now()
+            return any(held_back(people, one.scheduler.terms, one.access.rules, member, now) for one in pools.at_hand)
 
         belongings = Belongings(
             people=people,
@@ -283,7 +245,7 @@ async def service(
             retention=Retention(messages=settings.retain_messages_days, counts=settings.retain_counts_days),
             idle=conversations.idle,
             held_back=kept_back,
-            schedulers=lambda: (scheduler,),
+            schedulers=lambda: [pool.scheduler for pool in pools.at_hand],
             moved=moved,
         )
         joining = Joining(
@@ -292,43 +254,38 @@ async def service(
             clock=clock,
             idle=conversations.idle,
             held_back=kept_back,
-            schedulers=lambda: (scheduler,),
+            schedulers=lambda: [pool.scheduler for pool in pools.at_hand],
             moved=moved,
             letter=secrets.randbelow,
             digest=secret.pseudonym(),
         )
-        metrics.watch_pool(conversations.pool)
-        metrics.watch("potluck_pool_elsewhere", "Units of the day that other programs used.", lambda: scheduler.drift)
-        metrics.watch("potluck_catalogue_age_seconds", "Since the models were last listed.", lambda: models.age)
-        metrics.watch(
-            "potluck_byok_month_usd",
-            "List price of what providers' own keys answered this month, by the account.",
-            lambda: None if account.byok_month is None else float(account.byok_month),
-        )
+        metrics.watch_pools(lambda: [pool.measured() for pool in pools.at_hand])
         pruning = _prune(transcripts, ledger, money, chosen, clock, settings)
-        for chore in (account.watch(), models.watch(), costs.watch(), fairness.watch(), joining.watch(), pruning):
-            task = asyncio.create_task(chore)
-            stack.push_async_callback(_end, task)
+        for chore in (pools.watch(), costs.watch(), fairness.watch(), joining.watch(), pruning):
+            stack.push_async_callback(_end, asyncio.create_task(chore))
         yield Service(
             settings=settings,
             clock=clock,
             secret=secret,
             database=database,
-            scheduler=scheduler,
             conversations=conversations,
-            account=account,
-            models=models,
+            pools=pools,
             own_keys=own_keys,
+            community_keys=CommunityKeys(
+                kept=keys,
+                links=_links(vault, client, upstream, clock),
+                client=client,
+                pools=pools,
+                pseudonym=secret.pseudonym(),
+            ),
             keys=PersonalKeys(own_keys, people),
             choices=PersonalChoices(choices, people),
             people=people,
             joining=joining,
             belongings=belongings,
             uses=Uses(store=SqlUses(database), people=people),
-            access=access,
             money=money,
-            paying=paying,
-            day=LedgerDayBook(scheduler=lambda community: scheduler, ledger=ledger, clock=clock),
+            day=LedgerDayBook(scheduler=pools.line_at_hand, ledger=ledger, clock=clock),
             fairness=fairness,
             metrics=metrics,
             upstream=upstream,
@@ -341,10 +298,8 @@ def pool_of(settings: Settings) -> PoolId:
     return PoolId("sandbox" if settings.sandbox else "default")
 
 
-def _days(settings: Settings) -> Days:
-    if settings.fair_policy == "fcfs":
-        return FirstComeDays()
-    return FairDays(between_communities=settings.fair_between == "communities", promise_units=settings.promise_units)
+def _links(vault: Vault, client: OpenRouter, upstream: str, clock: Clock) -> OpenLinks:
+    return OpenLinks(vault=vault, client=client, page=site(upstream), clock=clock, entropy=secrets.token_bytes)
 
 
 def _alone_with(settings: Settings) -> FileLock:
@@ -371,17 +326,6 @@ async def _start_sandbox(stack: AsyncExitStack, settings: Settings, clock: Clock
     url = await sandbox.start()
     stack.push_async_callback(sandbox.close)
     return url
-
-
-async def _first_look(account: Account, models: Models) -> None:
-    """Ask before the first question comes, where that is quick. Models that were kept need no look now."""
-    try:
-        async with asyncio.timeout(_FIRST_LOOK):
-            await account.look()
-            if models.catalogue is None:
-                await models.look()
-    except TimeoutError:
-        account.trouble = account.trouble or FailureKind.TIMEOUT.value
 
 
 async def _prune(

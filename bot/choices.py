@@ -15,7 +15,7 @@ from bot.errors import AnswerFailed, Refused
 from bot.messages import ChosenFor, IncomingMessage, InCommunity, InConversation, Member, ModelId, NoticeKind, Who
 from bot.pasted_keys import holds_key
 from bot.ports import ModelOnOffer
-from bot.routing.access import Access
+from bot.routing.access import Rule
 from bot.routing.listing import listed, on_offer
 from bot.routing.offer import Offer
 
@@ -45,7 +45,8 @@ class Choices:
     """`bot.ports.ModelChoices`, and what the conversation service asks of it. `open` before use.
 
     Args:
-        offer: what can be asked for at this moment, there where somebody asks.
+        rules: who may spend there where somebody asks.
+        offer: what can be asked for there at this moment.
         own_key: whether a member has an account of their own.
     """
 
@@ -53,11 +54,11 @@ class Choices:
         self,
         *,
         store: ChoicesStore,
-        access: Access,
+        rules: Callable[[Who], Sequence[Rule]],
         offer: Callable[[Who], Offer],
         own_key: Callable[[Member], bool],
     ) -> None:
-        self._store, self._access, self._offer, self._own_key = store, access, offer, own_key
+        self._store, self._rules, self._offer, self._own_key = store, rules, offer, own_key
         self._kept: dict[ChosenFor, Choice] = {}
         self._told: set[tuple[Member, InCommunity, ModelId]] = set()
         """Who has heard that what they chose is closed to them, and where."""
@@ -74,7 +75,7 @@ class Choices:
 
     def usable(self, who: Who, search: str = "", *, limit: int = 25, all: bool = False) -> Sequence[ModelOnOffer]:
         own_key = self._own_key(who.member)
-        found = listed(self._offer(who), who, self._access.rules, own_key=own_key, search=search, all=all)
+        found = listed(self._offer(who), who, self._rules(who), own_key=own_key, search=search, all=all)
         return found[: max(0, limit)]
 
     async def choose(self, whom: ChosenFor, model: ModelId | None, *, who: Who) -> None:
@@ -144,7 +145,7 @@ class Choices:
         return None
 
     def _found(self, model: ModelId, who: Who) -> ModelOnOffer | None:
-        return on_offer(model, self._offer(who), who, self._access.rules, own_key=self._own_key(who.member))
+        return on_offer(model, self._offer(who), who, self._rules(who), own_key=self._own_key(who.member))
 
     async def _keep(self, whom: ChosenFor, choice: Choice | None) -> None:
         """In force at once, and kept."""

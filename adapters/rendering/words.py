@@ -14,8 +14,10 @@ from datetime import UTC, datetime, tzinfo
 from decimal import ROUND_CEILING, Decimal
 from typing import Literal, TypeAlias
 
+from adapters.rendering import puzzles
+from adapters.rendering.files import FAULTS
 from bot.clock import Instant
-from bot.errors import ErrorCode, FailureReason, NotAllowed, PaidOffer
+from bot.errors import AttachmentFault, ErrorCode, FailureReason, NotAllowed, PaidOffer
 from bot.messages import Lane, NoticeKind
 
 Charge: TypeAlias = Literal["none", "shown", "sent", "untold"]
@@ -146,7 +148,7 @@ _ERRORS: Mapping[ErrorCode, _Entry] = {
         charge="untold",
     ),
     "attachment_refused": _Entry(
-        what="That attachment cannot be used.",
+        what="What came with the message cannot be used.",
         why="It is too large, or of a kind the models here cannot read.",
         advice="Paste what matters into the message instead.",
     ),
@@ -174,6 +176,10 @@ _REASONS: Mapping[FailureReason, _Reason] = {
         what="That model is no longer offered.",
         why="Free models come and go.",
         advice="Choose another one, or let Potluck choose.",
+    ),
+    "model_busy": _Reason(
+        what="That model has no room right now.",
+        advice="Let Potluck choose another one, or try again in a few minutes.",
     ),
     "images": _Reason(
         what="No model that is free now can look at images.",
@@ -281,6 +287,11 @@ _REASONS: Mapping[FailureReason, _Reason] = {
         why="That is a fault of Potluck's, not yours.",
         advice="Try again in other words; if it stays, tell whoever runs this Potluck.",
     ),
+    "bad_image": _Reason(
+        what="The model could not open the image.",
+        why="It is damaged inside, very small, or of a kind this model does not read.",
+        advice="Save it anew as a PNG or JPEG, or ask again without it.",
+    ),
     "pasted_key": _Reason(
         what="That message holds an OpenRouter key, so it was neither kept nor sent on.",
         why="Others may have seen it here.",
@@ -354,7 +365,7 @@ _NOT_ALLOWED: Mapping[NotAllowed, _Reason] = {
 _SHUT: Mapping[str, _Reason] = {
     "bad_key": _Reason(
         what="The pool is shut: OpenRouter does not accept its key.",
-        advice="Whoever runs this Potluck has to replace it.",
+        advice="Whoever linked it has to replace it.",
     ),
     "out_of_credit": _Reason(
         what="The pool is shut: the OpenRouter account owes money.",
@@ -395,6 +406,10 @@ _NOTICES: Mapping[NoticeKind, tuple[str, str]] = {
         "{images} could not be shown to the model: it reads only text.",
         "Images could not be shown to the model: it reads only text.",
     ),
+    "attachment_shortened": (
+        "{files} too long to be read whole: the model was shown the beginning.",
+        "A file was too long to be read whole: the model was shown its beginning.",
+    ),
     "second_attempt": (
         "The first try failed, so this is another one. It takes nothing more from your share.",
         "The first try failed, so this is another one. It takes nothing more from your share.",
@@ -431,13 +446,16 @@ def explain(
     shut_for: str | None = None,
     why_not: NotAllowed | None = None,
     offer: PaidOffer | None = None,
+    file_fault: AttachmentFault | None = None,
+    file_name: str = "",
 ) -> Explained:
     """An error in words.
 
     `again` is when the same message would work, such as "tomorrow at 02:00"; `limit` the number that was passed;
     `partial` says that some text was shown; `may_hold` that the question may wait for room instead. `reason` is
     what is known beyond the code, `shut_for` why the pool is shut, which is what pauses it then. `why_not` is why a
-    model may not be had, and `offer` what the member may have for money instead.
+    model may not be had, and `offer` what the member may have for money instead. `file_fault` is why a file cannot be
+    used and `file_name` which, as text that is safe where it is shown: it was written by a person.
     """
     entry = _ERRORS[code]
     headline, why, own_advice = entry.what, entry.why, entry.advice
@@ -446,10 +464,16 @@ def explain(
         known = _SHUT.get(shut_for, _SHUT_OTHERWISE)
     if why_not is not None and code == "model_not_allowed":
         known = _NOT_ALLOWED[why_not]
+    if file_fault is not None:
+        said = FAULTS[file_fault]
+        which = f"“{file_name}”" if file_name else "That file"
+        known = _Reason(what=said.what.format(file=which, limit=limit), why=said.why, advice=said.advice)
     if known is not None:
         headline, why, own_advice = known.what, known.why, known.advice
     elif limit is not None and entry.numbered:
         headline = entry.numbered.format(limit=number(limit), words=number(max(1, limit * 3 // 4)))
+    if (puzzle := puzzles.explained(code, reason, why_not)) is not None:
+        why = puzzle[1]
     advice = "Or let this question wait: it is answered as soon as there is room." if may_hold else own_advice
     if offer is not None:
         advice = f"{advice} Or ask {offer.model} at once: it costs {dollars(offer.most)} at most."
@@ -476,7 +500,10 @@ def notice(kind: NoticeKind, count: int = 0) -> str:
     if count < (2 if kind == "messages_gathered" else 1):
         return uncounted
     return counted.format(
-        turns=plural(count, "message"), messages=plural(count, "message"), images=plural(count, "image")
+        turns=plural(count, "message"),
+        messages=plural(count, "message"),
+        images=plural(count, "image"),
+        files="A file was" if count == 1 else f"{number(count)} files were",
     )
 
 

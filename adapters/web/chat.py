@@ -11,6 +11,7 @@ from aiohttp import web
 from adapters.web import inbound, wire
 from adapters.web.refusal import Refusal, bad_request
 from adapters.web.relay import NoReply, Relays
+from adapters.web.uploads import Uploads
 from bot.clock import Clock
 from bot.messages import CommunityId, Member, ReplyEvent, TicketId
 from bot.ports import Conversations
@@ -24,7 +25,7 @@ class Chat:
 
     def __init__(self, *, conversations: Conversations, clock: Clock) -> None:
         self._conversations, self._clock = conversations, clock
-        self.relays = Relays()
+        self.relays, self._uploads = Relays(), Uploads()
 
     def routes(self) -> Iterable[web.RouteDef]:
         return (
@@ -42,14 +43,13 @@ class Chat:
         key = request.headers.get("Idempotency-Key")
         if key is not None and not 1 <= len(key) <= 256:
             raise bad_request("Idempotency-Key: use 1 to 256 characters.")
-        message = inbound.message(await inbound.read_json(request), key=key, now=self._clock.now())
+        fields, attachments = await self._uploads.question(request)
+        message = inbound.message(fields, key=key, now=self._clock.now(), attachments=attachments)
+        reply = self._conversations.reply(message)
+        share = partial(self._conversations.share, message.author, message.community)
+        del fields, attachments, message  # files are not to stay in memory for as long as the answer takes
         try:
-            return await self.relays.relay(
-                request,
-                self._conversations.reply(message),
-                encode=self._encoder(inbound.zone(request)),
-                share=partial(self._conversations.share, message.author, message.community),
-            )
+            return await self.relays.relay(request, reply, encode=self._encoder(inbound.zone(request)), share=share)
         except NoReply:
             raise Refusal(409, "duplicate", "This message has been handled already.") from None
 
@@ -85,17 +85,16 @@ class Chat:
 
     async def share(self, request: web.Request) -> web.Response:
         who, where = inbound.member(request.query), inbound.community(request.query)
-        return web.json_response(wire.share(self._conversations.share(who, where)))
+        return web.json_response(wire.share(await self._conversations.share(who, where)))
 
     async def explanation(self, request: web.Request) -> web.Response:
         who, where = inbound.member(request.query), inbound.community(request.query)
-        pool, explanation = self._conversations.pool(), self._conversations.explain(who, where)
+        pool = await self._conversations.pool(where)
+        explanation = await self._conversations.explain(who, where)
         return web.json_response(wire.explanation(explanation, pool, now=self._clock.now(), zone=inbound.zone(request)))
 
     def _encoder(self, zone: tzinfo) -> Callable[[ReplyEvent], bytes]:
-        return lambda event: wire.event(
-            event, now=self._clock.now(), zone=zone, shut_for=self._conversations.pool().shut_for
-        )
+        return lambda event: wire.event(event, now=self._clock.now(), zone=zone)
 
 
 def _ticket(request: web.Request) -> TicketId:

@@ -19,7 +19,7 @@ from aiohttp import web
 
 from adapters.web.refusal import Refusal, bad_request
 from bot.clock import Instant
-from bot.messages import CommunityId, ConversationId, IncomingMessage, Member, MessageId, ModelId
+from bot.messages import Attachment, CommunityId, ConversationId, IncomingMessage, Member, MessageId, ModelId
 
 PLACE = "the Potluck web page"
 BODY_MAX = 1_000_000
@@ -48,9 +48,16 @@ async def read_json(request: web.Request) -> Mapping[str, object]:
         raise bad_request("Send JSON, with the header Content-Type: application/json.")
     try:
         async with asyncio.timeout(BODY_SECONDS):
-            body = json.loads(await request.read())
+            body = await request.read()
     except TimeoutError:
         raise Refusal(408, "too_slow", "The request took too long to arrive.") from None
+    return json_object(body)
+
+
+def json_object(raw: bytes | bytearray) -> Mapping[str, object]:
+    """A body as a JSON object. Raises as `read_json`."""
+    try:
+        body = json.loads(raw)
     except (ValueError, RecursionError):
         raise bad_request("The body is not valid JSON.") from None
     if not isinstance(body, dict):
@@ -80,11 +87,13 @@ def seat(fields: Mapping[str, object]) -> Seat:
     )
 
 
-def message(fields: Mapping[str, object], *, key: str | None, now: Instant) -> IncomingMessage:
+def message(
+    fields: Mapping[str, object], *, key: str | None, now: Instant, attachments: tuple[Attachment, ...] = ()
+) -> IncomingMessage:
     """The message a chat request carries; `key` is its Idempotency-Key, which makes it safe to send again."""
     where = seat(fields)
     text = _clean(_text(fields, "text"))
-    if not text.strip():
+    if not text.strip() and not attachments:
         raise bad_request("text: write something.")
     hold, model = fields.get("hold", False), fields.get("model")
     if not isinstance(hold, bool):
@@ -104,6 +113,7 @@ def message(fields: Mapping[str, object], *, key: str | None, now: Instant) -> I
         hold=hold,
         # Whoever may use the page is one of those it is for.
         standing="full",
+        attachments=attachments,
     )
 
 

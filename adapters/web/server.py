@@ -19,6 +19,7 @@ from adapters.web.pool import PoolFeed
 from adapters.web.security import COOKIE, SESSION_SECONDS, Guard, add_headers, is_loopback
 from bot.clock import Clock
 from bot.commands.registry import Registry
+from bot.conversation.attachments import MOST_BYTES, MOST_FILES, MOST_TOGETHER
 from bot.ports import Conversations, KeyLinks, ModelChoices
 
 HERE = Path(__file__).parent
@@ -39,7 +40,7 @@ class WebAdapter:
 
     `sandbox_members` are the names the page seats side by side while the sandbox stands in for OpenRouter, so
     that sharing can be seen. Without `own_keys` nobody can link an account of their own, without `models` choose one,
-    and without `registry` there are no commands.
+    without `registry` use a command.
     """
 
     name = "web"
@@ -58,8 +59,8 @@ class WebAdapter:
         retain_messages_days: int = 30,
         retain_counts_days: int = 60,
         own_keys: KeyLinks | None = None,
-        registry: Registry | None = None,
         models: ModelChoices | None = None,
+        registry: Registry | None = None,
     ) -> None:
         if token is None and not is_loopback(host):
             raise ValueError("without a token the page may listen on this machine only")
@@ -90,9 +91,9 @@ class WebAdapter:
         app = web.Application(client_max_size=BODY_MAX, middlewares=[self._guard.middleware])
         app.on_response_prepare.append(add_headers)
         own_key = () if self._own_key is None else self._own_key.routes()
-        commands = () if self._commands is None else self._commands.routes()
         models = () if self._models is None else self._models.routes()
-        app.add_routes([*self._routes(), *self._chat.routes(), *self._pool.routes(), *own_key, *commands, *models])
+        commands = () if self._commands is None else self._commands.routes()
+        app.add_routes([*self._routes(), *self._chat.routes(), *self._pool.routes(), *own_key, *models, *commands])
         # A client that goes away cancels its handler: that is what stops its answer.
         runner = web.AppRunner(app, handler_cancellation=True, access_log=None, shutdown_timeout=CLOSE_SECONDS)
         await runner.setup()
@@ -137,17 +138,18 @@ class WebAdapter:
         )
 
     async def _index(self, request: web.Request) -> web.Response:
-        sandbox = self._conversations.pool().sandbox
+        sandbox = (await self._conversations.pool()).sandbox
         return self._page(
             "index.html",
             sandbox=sandbox,
             members=self._seats if sandbox else (),
             own_keys=self._own_key is not None,
             models=self._models is not None,
+            files={"files": MOST_FILES, "bytes": MOST_BYTES, "together": MOST_TOGETHER},
         )
 
     async def _privacy(self, request: web.Request) -> web.Response:
-        return self._page("privacy.html", sandbox=self._conversations.pool().sandbox, days=self._days)
+        return self._page("privacy.html", sandbox=(await self._conversations.pool()).sandbox, days=self._days)
 
     async def _login(self, request: web.Request) -> web.Response:
         if not self._guard.needs_token:

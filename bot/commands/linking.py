@@ -23,15 +23,11 @@ async def link(call: Call) -> Answer:
         person = await call.desk.joining.join(call.caller.member, call.text("code"), call.caller.community)
     except JoinError as error:
         raise BadInput(_why_not(error)) from None
+    share = await call.desk.conversations.share(person, call.caller.community)
     return Answer(
         [
             Line(say("They are one person now: one share, one history of use.")),
-            Line(
-                say(
-                    "What they have used today is added up: {used}.",
-                    used=call.desk.conversations.share(person, call.caller.community).used,
-                )
-            ),
+            Line(say("What they have used today is added up: {used}.", used=share.used)),
             _accounts(call, person),
         ]
     )

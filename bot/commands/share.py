@@ -18,9 +18,9 @@ async def quota(call: Call) -> Answer:
     caller, talk = call.caller, call.desk.conversations
     course = await call.desk.day.course(caller.member, caller.community)
     key = await call.desk.keys.shown(caller.member)
-    # From here on nothing waits: all that follows is of one moment.
-    share, pool = talk.share(caller.member, caller.community), talk.pool()
-    explanation = talk.explain(caller.member, caller.community)
+    # The pool is open by now, so that nothing below waits: all of it is of one moment.
+    share, pool = await talk.share(caller.member, caller.community), await talk.pool(caller.community)
+    explanation = await talk.explain(caller.member, caller.community)
     place = call.desk.day.place(caller.member, caller.community)
     parts: list[Part] = [_meter(share), Line(_verdict(call, explanation, share, pool))]
     if key is not None:
@@ -34,7 +34,7 @@ async def pool(call: Call) -> Answer:
     caller = call.caller
     course = await call.desk.day.course(caller.member, caller.community)
     fairness = await call.desk.fairness.yesterday(caller.community)
-    now = call.desk.conversations.pool()
+    now = await call.desk.conversations.pool(caller.community)
     left = max(0, now.rpd - now.used)
     facts: list[tuple[Say, Value]] = [
         (say("Used today"), say("{used} of {of}", used=now.used, of=now.rpd)),

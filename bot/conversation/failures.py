@@ -40,6 +40,7 @@ _MEANINGS: dict[FailureKind, _Meaning] = {
     FailureKind.NO_ENDPOINTS: _Meaning("no_route", None),
     FailureKind.TOO_LARGE: _Meaning("upstream_failed", "context", True),
     FailureKind.BAD_REQUEST: _Meaning("upstream_failed", "bad_request", True),
+    FailureKind.BAD_IMAGE: _Meaning("upstream_failed", "bad_image", True),
     FailureKind.TIMEOUT: _Meaning("upstream_failed", "timeout"),
     FailureKind.PROVIDER_DOWN: _Meaning("upstream_failed", "provider_down"),
     FailureKind.UNREACHABLE: _Meaning("upstream_failed", "unreachable"),
@@ -69,8 +70,8 @@ class VerdictOnlyError(UpstreamFailure):
         super().__init__(FailureKind.EMPTY_ANSWER, generation=end.generation, usage=end.usage)
 
 
-def reply_error(failure: UpstreamFailure, *, day_resets_at: Instant) -> ReplyError:
-    """The one error a failure ends a reply with."""
+def reply_error(failure: UpstreamFailure, *, day_resets_at: Instant, named: bool = False) -> ReplyError:
+    """The one error a failure ends a reply with. `named`: one model was asked for, so that it is about that one."""
     if failure.kind is FailureKind.ACCOUNT_DAILY:
         return Refused("pool_spent", resets_at=day_resets_at, limit=failure.limit)
     if failure.kind is FailureKind.TOO_LARGE:
@@ -79,10 +80,12 @@ def reply_error(failure: UpstreamFailure, *, day_resets_at: Instant) -> ReplyErr
     if isinstance(failure, VerdictOnlyError):
         return AnswerFailed(meaning.code, reason="classifier")
     reason = _NO_ROUTE.get(failure.route) if failure.route is not None else meaning.reason
+    if named and failure.kind is FailureKind.UPSTREAM_MODEL:
+        reason = "model_busy"
     return AnswerFailed(meaning.code, resets_at=failure.retry_at, reason=reason)
 
 
-def own_error(failure: UpstreamFailure, *, day_resets_at: Instant) -> ReplyError:
+def own_error(failure: UpstreamFailure, *, day_resets_at: Instant, named: bool = False) -> ReplyError:
     """The same where the account is the member's own, so that what is wrong with it is the member's to see to."""
     match failure.kind:
         case FailureKind.BAD_KEY:
@@ -96,7 +99,7 @@ def own_error(failure: UpstreamFailure, *, day_resets_at: Instant) -> ReplyError
         case FailureKind.NO_ENDPOINTS if failure.route == "data_policy":
             return AnswerFailed("no_route", reason="own_key_privacy")
         case _:
-            return reply_error(failure, day_resets_at=day_resets_at)
+            return reply_error(failure, day_resets_at=day_resets_at, named=named)
 
 
 def gives_back(failure: UpstreamFailure, *, shown: bool) -> bool:

@@ -67,6 +67,6 @@ class Guarding:
         self._metrics.guard.labels(kind=fault.kind).inc()
         reason: Shut = "cost_seen" if fault.kind == "cost" else "guard"
         self._scheduler.shut(reason)
-        log.error(operators.shut(reason), extra={"action": "shut", "kind": fault.kind})
+        log.error(operators.shut(reason), extra={"action": "shut", "kind": fault.kind, "pool": self._scheduler.pool})
         # What a member asked for may stand in it.
         log.debug("the fault", extra={"action": "shut", "what": fault.what})

@@ -7,7 +7,7 @@ from contextlib import aclosing
 from pathlib import Path
 
 from bot.clock import Clock
-from bot.doctor import machine, page, upstream
+from bot.doctor import communities, machine, page, upstream
 from bot.doctor.finding import Finding, failure, ok
 from bot.messages import ModelId
 from bot.settings import faults, load_settings
@@ -39,5 +39,7 @@ async def examine(
     async with aclosing(upstream.account(settings, clock, model)) as findings:
         async for finding in findings:
             yield finding
+    if not settings.sandbox and (linked := await communities.keys(settings, clock)) is not None:
+        yield linked
     yield await page.port(settings, in_use=in_use)
     yield page.access(settings)

@@ -62,11 +62,15 @@ class Account:
         byok: ByokBook,
         clock: Clock,
         learn_rpd: bool,
+        own: bool = False,
     ) -> None:
+        """`own`: it is a community's."""
         self._client, self._scheduler, self._models, self._byok = client, scheduler, models, byok
-        self._clock, self._learn_rpd = clock, learn_rpd
+        self._clock, self._learn_rpd, self._own = clock, learn_rpd, own
         self.trouble: str | None = None
         """Why the last look failed; None: it did not. One word of the closed set of failures."""
+        self.identity: str | None = None
+        """Whose account it is, as OpenRouter told last; None: it never did. For comparing, never for showing."""
         self.byok_month: Decimal | None = None
         """List price in US dollars of what went by providers' own keys this month; None: it has not said."""
         self._suspected: set[AccountTrouble] = set()
@@ -126,13 +130,15 @@ class Account:
         except UpstreamFailure as failure:
             if self.trouble != failure.kind.value:
                 log.warning(
-                    "OpenRouter says nothing of the account", extra={"action": "key", "kind": failure.kind.value}
+                    "OpenRouter says nothing of the account",
+                    extra={"action": "key", "kind": failure.kind.value, "pool": self._scheduler.pool},
                 )
             self.trouble = failure.kind.value
             if failure.kind is FailureKind.BAD_KEY:
                 self._refusals += 1
             return None
         self.trouble, self._refusals = None, 0
+        self.identity = key.account or self.identity
         return key
 
     async def _note_byok(self, key: KeyInfo) -> None:
@@ -149,7 +155,10 @@ class Account:
     def _tell_drift(self) -> None:
         drift = self._scheduler.drift
         if drift > self._drift_told:
-            log.warning("other programs use the account, too", extra={"action": "drift", "units": drift})
+            log.warning(
+                "other programs use the account, too",
+                extra={"action": "drift", "units": drift, "pool": self._scheduler.pool},
+            )
         self._drift_told = drift
 
     # --- is it the account? ------------------------------------------------------------------------------
@@ -165,10 +174,15 @@ class Account:
         shut_for = self._scheduler.shut_for
         if confirmed and shut_for is None:
             self._scheduler.shut(trouble)
-            log.error(operators.shut(trouble), extra={"action": "shut", "reason": trouble})
+            log.error(
+                operators.shut(trouble, own=self._own),
+                extra={"action": "shut", "reason": trouble, "pool": self._scheduler.pool},
+            )
         elif confirmed is False and shut_for == trouble:
             self._scheduler.reopen()
-            log.info("the account answers again", extra={"action": "reopen", "reason": trouble})
+            log.info(
+                "the account answers again", extra={"action": "reopen", "reason": trouble, "pool": self._scheduler.pool}
+            )
 
     async def _confirmed(self, trouble: AccountTrouble) -> bool | None:
         """Whether the account says so itself; None: it says nothing."""

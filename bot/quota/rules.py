@@ -6,7 +6,7 @@ from collections import Counter
 from typing import Protocol
 
 from bot.clock import Instant, day_start
-from bot.quota.day import FairDay
+from bot.quota.day import ADMITTED, FairDay
 from bot.quota.history import SLOT, SLOTS, Past
 
 
@@ -33,7 +33,7 @@ class Fair:
         self.release, self.let_through = day.release, day.let_through
 
     def admits(self, member: str, moment: Instant) -> bool:
-        return self.day.decide(member, moment).admitted
+        return self.day.verdict(member, moment) in ADMITTED
 
     def give_back(self, member: str) -> None:
         self.day.give_back(member, unsent=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from bot.errors import AnswerFailed, Refused
+from bot.errors import AnswerFailed, AttachmentRefused, Refused
 from bot.messages import Lane, ModelId, NoticeKind
 from bot.routing.catalogue import FREE_ROUTER as FREE_ROUTER
 from bot.routing.offer import NOTHING_KNOWN, Offer
@@ -53,6 +53,11 @@ class Route:
         """The first choice."""
         return self.models[0]
 
+    @property
+    def named(self) -> bool:
+        """It is one model that answers or nothing does, not whichever is free."""
+        return len(self.models) == 1 and self.model != FREE_ROUTER
+
 
 def choose(wish: ModelId | None, needs: Needs = Needs(), offer: Offer = NOTHING_KNOWN) -> Route:
     """The route of a question whose member asks for a model, or leaves it open.
@@ -80,7 +85,7 @@ def _free(wanted: tuple[ModelId, ...], needs: Needs, offer: Offer, *notices: Not
     if needs.images:
         models = tuple(model for model in models if offer.accepts_images(model))
         if not models:
-            raise Refused("attachment_refused")
+            raise AttachmentRefused("images")
     room = max(offer.room(model) for model in models)
     if needs.tokens > room:
         raise Refused("too_long", limit=room)
@@ -113,7 +118,8 @@ def _awake(models: tuple[ModelId, ...], offer: Offer) -> tuple[ModelId, ...]:
     awake = tuple(model for model in models if offer.rests_until(model) is None)
     if not awake:
         ends = [until for model in models if (until := offer.rests_until(model)) is not None]
-        raise AnswerFailed("upstream_busy", resets_at=min(ends))
+        # The router never rests, so it was one model that was asked for.
+        raise AnswerFailed("upstream_busy", resets_at=min(ends), reason="model_busy")
     return awake
 
 

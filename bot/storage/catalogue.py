@@ -48,6 +48,15 @@ class SqlCatalogues:
 
         await self._database.write(unit)
 
+    async def forget(self, pool: PoolId) -> None:
+        """Keep none for a pool."""
+
+        def unit(connection: Connection) -> None:
+            for table in (catalogue_models, catalogues):
+                connection.execute(delete(table).where(table.c.pool == pool))
+
+        await self._database.write(unit)
+
     async def load(self, pool: PoolId) -> Catalogue | None:
         def unit(connection: Connection) -> tuple[int, bool, list[tuple[str, str]]] | None:
             head = connection.execute(select(catalogues).where(catalogues.c.pool == pool)).one_or_none()

@@ -7,6 +7,7 @@ Nothing is added to its folder, but for one case: where a crash left a journal, 
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,6 +51,15 @@ def used_on(file: Path, pool: str, day: int) -> int | None:
     except sqlite3.Error:
         return None
     return 0 if row is None else int(row[0])
+
+
+def community_keys(file: Path) -> Mapping[str, str]:
+    """The sealed keys of communities, by their owner; none where there is no book to tell."""
+    try:
+        with closing(sqlite3.connect(_uri(file), uri=True, isolation_level=None, timeout=2)) as db:
+            return dict(db.execute("SELECT owner, sealed FROM own_keys WHERE pool IS NOT NULL ORDER BY owner"))
+    except sqlite3.Error:
+        return {}
 
 
 def _uri(file: Path) -> str:

@@ -29,6 +29,7 @@ _KINDS: Mapping[FailureKind, str] = {
     FailureKind.NO_ENDPOINTS: "No provider can take the request as it was sent: `potluck doctor` tells which free "
     "models are up.",
     FailureKind.TOO_LARGE: "A request was larger than OpenRouter takes: nothing to do unless it comes often.",
+    FailureKind.BAD_IMAGE: "A model could not open an image that a member sent: nothing to do.",
     FailureKind.BAD_REQUEST: "OpenRouter did not understand a request of Potluck's: look for a newer version, and "
     "report it if there is none.",
     FailureKind.TIMEOUT: "A model took too long: nothing to do unless it comes often; other free models may be faster.",
@@ -77,11 +78,23 @@ _SHUT: Mapping[str, str] = {
 }
 
 
+_OWN_SHUT: Mapping[str, str] = {
+    "bad_key": "A community's pool is shut, as OpenRouter does not accept the key it has linked: its admins have to "
+    "link another, or remove it.",
+    "out_of_credit": "A community's pool is shut, as the balance of its account is below zero: whoever owns that has "
+    "to add credits; it opens by itself then.",
+    "no_free_models": "A community's pool is shut, as its account's privacy settings leave no free model: whoever owns "
+    "it has to change them; it opens by itself then.",
+}
+
+
 def for_operator(kind: FailureKind, route: NoRoute | None = None) -> str:
     """A failure; `route` says more about one of `NO_ENDPOINTS`."""
     return _KINDS[kind] if route is None else _ROUTES[route]
 
 
-def shut(reason: str) -> str:
-    """Why the pool is shut; `reason` as in `bot.ports.PoolView.shut_for`."""
+def shut(reason: str, *, own: bool = False) -> str:
+    """Why a pool is shut; `reason` as in `bot.ports.PoolView.shut_for`. `own`: its account is a community's."""
+    if own and reason in _OWN_SHUT:
+        return _OWN_SHUT[reason]
     return _SHUT.get(reason, "The pool is shut: the log has more.")

@@ -17,6 +17,7 @@ from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Locator, Page, async_playwright, expect
 
 from tests.acceptance.processes import Running, running
+from tests.fakes.files import png
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking", "--disable-sync"]
@@ -29,6 +30,15 @@ pytestmark = [
 ]
 
 expect.set_options(timeout=20_000)
+
+HANDED_OVER = """(element, [event, name, text]) => {
+  const dataTransfer = new DataTransfer();
+  dataTransfer.items.add(new File([text], name, { type: "text/plain" }));
+  const made = { bubbles: true, cancelable: true };
+  element.dispatchEvent(event === "paste" ? new ClipboardEvent(event, { ...made, clipboardData: dataTransfer })
+    : new DragEvent(event, { ...made, dataTransfer }));
+}"""
+"""A file that is pasted, or dropped, on an element."""
 
 
 @dataclass(frozen=True)
@@ -253,4 +263,46 @@ async def test_a_model_is_chosen_and_stays_chosen(tmp_path: Path) -> None:
         await expect(seat(page, "Ann").locator(".meta").first).to_contain_text("sandbox/harbor-24b · free")
         await page.reload()
         await expect(picker).to_have_value("sandbox/harbor-24b:free")
+        assert opened.complaints == []
+
+
+async def test_files_go_along_are_shown_and_can_be_taken_back(tmp_path: Path) -> None:
+    cat, notes = tmp_path / "a rather long name for the picture of a cat.png", tmp_path / "notes.txt"
+    cat.write_bytes(png(640, 480))
+    notes.write_text("the heron stands in the reeds")
+    async with page_of(tmp_path, dark=True, phone=True) as opened:
+        page, ann = opened.page, seat(opened.page, "Ann")
+        box, going = ann.get_by_role("textbox"), ann.get_by_role("list", name="Files that go along")
+        async with page.expect_file_chooser() as choosing:
+            await ann.get_by_role("button", name="Attach files").click()
+        await (await choosing.value).set_files([cat, notes])
+        await expect(going.get_by_role("listitem")).to_have_count(2)
+        # By the keyboard alone: back from the text over the paperclip to the last file's button.
+        await expect(box).to_be_focused()
+        await page.keyboard.press("Shift+Tab")
+        await page.keyboard.press("Shift+Tab")
+        await expect(going.get_by_role("button", name="Remove notes.txt")).to_be_focused()
+        await page.keyboard.press("Enter")
+        await expect(going.get_by_role("listitem")).to_have_count(1)
+        await expect(going.get_by_role("button", name=f"Remove {cat.name}")).to_be_focused()
+        for event, target in (("paste", "textarea"), ("drop", ".log")):
+            await ann.locator(target).evaluate(HANDED_OVER, [event, f"{event}.txt", "brought by hand"])
+        await expect(going).to_contain_text("paste.txt")
+        await expect(going).to_contain_text("drop.txt")
+        await ann.locator("textarea").evaluate(HANDED_OVER, ["paste", "huge.bin", "x" * (5 * 2**20 + 1)])
+        await expect(ann.get_by_text("“huge.bin” is too large: a file may have 5 MB.")).to_be_visible()
+        results = await Axe().run(page)
+        assert [
+            found["id"] for found in results.response["violations"] if found["impact"] in ("serious", "critical")
+        ] == []
+        wide, shown = await page.evaluate("[document.documentElement.scrollWidth, window.innerWidth]")
+        assert wide <= shown
+
+        await ann.get_by_role("button", name="Send").click()  # files alone are a question
+        await expect(ann.get_by_text("I was shown a PNG of 640 × 480 pixels.")).to_be_visible()
+        await expect(going).to_be_hidden()
+        await page.reload()
+        came = ann.get_by_role("list", name="Files that came with it")
+        for name in (cat.name, "paste.txt", "drop.txt"):
+            await expect(came).to_contain_text(name)
         assert opened.complaints == []

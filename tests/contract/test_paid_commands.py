@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from cryptography.fernet import Fernet
+from pydantic import SecretStr
 
 from bot.__main__ import main
 from bot.clock import Instant, SystemClock
@@ -18,7 +20,9 @@ from bot.routing.budget import PICO, Budget, Pico
 from bot.routing.prices import Rates
 from bot.storage.access import SqlAccess
 from bot.storage.database import Database
+from bot.storage.keys import SqlKeys
 from bot.storage.money import SqlMoney
+from bot.vault import Vault
 
 ACCOUNT = PoolId("sandbox")
 ANN = Member("discord", "123")
@@ -103,3 +107,22 @@ def test_rules_and_budgets(home: Path) -> None:
 )
 def test_what_makes_no_sense_is_refused(words: tuple[str, ...]) -> None:
     run(*words, code=2)
+
+
+def test_the_account_of_a_community(home: Path) -> None:
+    async def link() -> None:
+        clock = SystemClock()
+        database = Database(home / "pot.db", clock)
+        await database.open()
+        try:
+            keys = SqlKeys(database, clock, Vault([Fernet.generate_key()]))
+            await keys.put(CommunityId("discord:9"), SecretStr("sk-or-x"), pool=PoolId("account:1"))
+        finally:
+            await database.close()
+
+    assert "linked no account" in run("--of", "discord:9", "budget", "1", code=2)
+    asyncio.run(link())
+    run("--of", "discord:9", "budget", "1")
+    run("--of", "discord:9", "allow", "community:discord:9")
+    assert kept(home) == ([], []), "nothing of everybody's"
+    assert "1" in run("--of", "discord:9", "list")

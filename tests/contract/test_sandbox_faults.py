@@ -78,7 +78,7 @@ WHERE: Mapping[FailureKind, frozenset[Place]] = {
         (K.ACCOUNT_DAILY, K.ACCOUNT_MINUTE, K.NEGATIVE_BALANCE, K.KEY_LIMIT, K.IN_FLIGHT_BUDGET, K.UPSTREAM_MODEL),
         REFUSED,
     ),
-    **dict.fromkeys((K.MODERATION, K.GUARDRAIL, K.NO_ENDPOINTS, K.TOO_LARGE, K.BAD_REQUEST), REFUSED),
+    **dict.fromkeys((K.MODERATION, K.GUARDRAIL, K.NO_ENDPOINTS, K.TOO_LARGE, K.BAD_REQUEST, K.BAD_IMAGE), REFUSED),
     K.TIMEOUT: REFUSED | {"wire"},
     K.PROVIDER_DOWN: REFUSED | {"wire"},
     # Under status 200 the same words speak of the provider's key and the provider's limit.

@@ -40,7 +40,7 @@ from bot.messages import (
     TicketId,
     Usage,
 )
-from bot.ports import Adapter, Turn
+from bot.ports import Adapter, FileId, KeptFile, Turn
 from tests.fakes.conversations import ScriptedConversations
 from tests.fakes.virtual import VirtualClock
 
@@ -526,6 +526,18 @@ async def test_turns_share_and_forgetting(site: Site) -> None:
         ended=True,
         model=None,
         asked_at=MIDNIGHT,
+        files=(
+            KeptFile(
+                id=FileId(1),
+                name="sum.png",
+                kind="image",
+                media_type="image/png",
+                size=9,
+                length=9,
+                tokens=256,
+                cut=False,
+            ),
+        ),
     )
     site.conversations.kept[ConversationId("web/ann/c1")] = [turn]
     where = {"member": "ann", "conversation": "c1"}
@@ -537,6 +549,7 @@ async def test_turns_share_and_forgetting(site: Site) -> None:
     assert await turns() == [
         {
             "question": "2+2?",
+            "files": [{"name": "sum.png", "kind": "image", "size": 9}],
             "answer": "4",
             "whole": True,
             "ended": True,
@@ -587,7 +600,7 @@ async def test_why_is_told_as_data_and_in_words(site: Site) -> None:
 
 async def test_a_shut_pool_says_why(site: Site) -> None:
     site.conversations.shut_for = "out_of_credit"
-    site.conversations.script = script(Failed(error=Refused("pool_paused"), share=SHARE))
+    site.conversations.script = script(Failed(error=Refused("pool_paused"), share=SHARE, shut_for="out_of_credit"))
     async with site.client.get(f"{site.url}/api/pool") as answer:
         pool = await answer.json()
     assert pool["shut_for"] == "out_of_credit"
@@ -606,7 +619,7 @@ async def test_the_pool_is_streamed_when_it_changes(clock: VirtualClock) -> None
         async with site.client.get(f"{site.url}/api/pool") as answer:
             looked = await answer.json()
         assert set(looked) == {
-            *("now", "sandbox", "rpm", "rpd", "used", "minute_used", "waiting", "answering"),
+            *("now", "sandbox", "own", "rpm", "rpd", "used", "minute_used", "waiting", "answering"),
             *("resets_at", "paused_until", "shut_for", "message"),
         }
         async with site.client.get(f"{site.url}/api/pool/events") as feed:

@@ -92,19 +92,22 @@ class Deployment:
         conversation: str = "",
         id: str = "",
         model: str | None = None,
+        community: str = "web",
+        hold: bool = False,
         standing: Standing = "full",
     ) -> IncomingMessage:
         self._counter += 1
         return IncomingMessage(
             id=MessageId(id or f"web:{uuid4()}"),
             conversation=ConversationId(f"web/{user}/{conversation or self._counter}"),
-            community=CommunityId("web"),
+            community=CommunityId(community),
             author=Member("web", user),
             author_name=user,
             place="a test",
             text=text,
             received_at=self.clock.now(),
             model=None if model is None else ModelId(model),
+            hold=hold,
             standing=standing,
         )
 
@@ -137,14 +140,25 @@ class Deployment:
 
         return await self.running.database.read(unit)
 
+    async def used_in(self, pool: str) -> int:
+        """Today's units of one pool, by the database."""
+        today = day_of(self.clock.now())
+        wanted = select(func.coalesce(func.sum(pool_days.c.used), 0)).where(
+            pool_days.c.pool == pool, pool_days.c.day == today
+        )
+        return await self.running.database.read(lambda connection: connection.scalar(wanted) or 0)
+
     async def quiet(self) -> None:
         """Nothing is under way any more, and the books are straight."""
-        await self.running.scheduler.close()
+        schedulers = [pool.scheduler for pool in self.running.pools.at_hand]
+        for scheduler in schedulers:
+            await scheduler.close()
+            assert scheduler.answering == scheduler.waiting == 0
         counted = await self.counted()
         assert "open" not in counted["leases"], counted
-        assert self.running.scheduler.answering == 0
-        assert self.running.scheduler.waiting == 0
-        assert self.running.scheduler.used_here == counted["used"], "the scheduler and the ledger disagree at rest"
+        for scheduler in schedulers:
+            used = await self.used_in(scheduler.pool)
+            assert scheduler.used_here == used, "the scheduler and the ledger disagree at rest"
 
 
 @asynccontextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import sqlite3
@@ -13,9 +14,11 @@ from pathlib import Path
 
 import pytest
 from cryptography.fernet import Fernet
+from pydantic import SecretStr
 from sqlalchemy import select
 
-from bot.messages import Member
+from bot.errors import LinkError
+from bot.messages import CommunityId, Member
 from bot.openrouter.sandbox import FaultRule, Faults, SandboxSettings
 from bot.storage.keys import SqlKeys
 from bot.storage.tables import own_keys
@@ -30,6 +33,7 @@ POOL = "sk-or-v1-" + "0f1e2d3c4a596877" * 4
 REFUSED = "sk-or-v1-" + "bad0cafe" * 8
 """The sandbox knows no key with `bad` in it."""
 IN_A_MESSAGE = "sk-or-v1-" + "98ac76e054f1320d" * 4
+HERE, THERE = CommunityId("web:here"), CommunityId("web:there")
 OLD, NEW = Fernet.generate_key().decode(), Fernet.generate_key().decode()
 PIECE = 12
 """So many characters of a key on end are too many; the last four may be shown."""
@@ -76,6 +80,41 @@ async def kept(potluck: Deployment) -> list[str]:
     return [key.get_secret_value() for key in opened if key is not None]
 
 
+async def of_communities(browser: Browser, potluck: Deployment) -> list[str]:
+    """Link a community by code, be refused, replace the key, have it revoked; link two of one account. The keys."""
+    links = potluck.running.community_keys
+    opened = await links.start_link(HERE)
+    shown = await links.finish_link(HERE, await browser.member("ann").approve(opened.link, "heres"))
+    first = await opened_key(potluck, HERE)
+    assert shown.last_four == first[-4:]
+    assert (await browser.ask("fay", community="here"))[-1][0] == "finished"
+    for wrong in (REFUSED, "sk-or-heron"):
+        with pytest.raises(LinkError) as failed:
+            await links.link_community(HERE, SecretStr(wrong))
+        assert not held_in(repr(failed.value) + repr(failed.value.__cause__) + repr(failed.value.__context__), wrong)
+    second = (await key_of(potluck, "elsewheres")).get_secret_value()
+    await links.link_community(HERE, SecretStr(second))
+    await links.link_community(THERE, SecretStr(second))
+    potluck.sandbox.revoke(second)
+    assert (await browser.ask("fay", "hello again", community="here"))[-1][1]["error"] == "bad_key"
+    await asyncio.sleep(90)
+    assert (await browser.ask("fay", "and again", community="there"))[-1][1]["error"] == "pool_paused"
+    await links.unlink_community(HERE)
+    assert (await browser.ask("fay", "by everybody's", community="here"))[-1][0] == "finished"
+    for path in ("/api/pool?community=there", "/api/explanation?member=fay&community=there"):
+        await browser.get(path)
+    third = (await key_of(potluck, "thirds")).get_secret_value()
+    await links.link_community(HERE, SecretStr(third))
+    return [first, second, third]
+
+
+async def opened_key(potluck: Deployment, community: CommunityId) -> str:
+    """The key, opened as the service opens it."""
+    key = await SqlKeys(potluck.running.database, potluck.clock, potluck.running.secret.vault()).get(community)
+    assert key is not None
+    return key.get_secret_value()
+
+
 async def everything(browser: Browser, potluck: Deployment) -> list[str]:
     """Link by code and by paste, be refused, ask, fail in each way, paste a key into a message, remove. The keys."""
     ann, ben, cy, dan = (browser.member(name) for name in ("ann", "ben", "cy", "dan"))
@@ -87,6 +126,7 @@ async def everything(browser: Browser, potluck: Deployment) -> list[str]:
     assert (await browser.member("eve").own_key("POST", "/finish", code=REFUSED))[1]["error"] == "no_link"
     keys = [POOL, REFUSED, IN_A_MESSAGE, *await kept(potluck)]
     assert {*pasted.values()} < {*keys}
+    keys += await of_communities(browser, potluck)
 
     assert (await browser.ask("ann"))[-1][0] == "finished"
     assert (await browser.ask("ben", "sandbox:echo what do you know of me?"))[-1][0] == "finished"
@@ -118,17 +158,23 @@ async def test_keys_appear_nowhere(tmp_path: Path, clock: VirtualClock, caplog: 
         keys = await everything(browser, potluck)
         metrics = await browser.metrics()
         answers = browser.answers.text
-        shown = repr(potluck.running) + repr(vars(potluck.running.own_keys))
+        running = potluck.running
+        shown = repr(running) + "".join(
+            repr(vars(one)) for one in (running.own_keys, running.community_keys, running.pools)
+        )
         while_it_runs = files(potlucks)
         sealed = await potluck.running.database.read(lambda core: core.scalars(select(own_keys.c.sealed)).all())
     said = rotated(potlucks, NEW, OLD)
-    assert "3 keys are encrypted" in said
+    assert "5 keys are encrypted" in said
     async with browsing(potlucks, clock, sandbox=sandbox, secret_key=f"{NEW},{OLD}", **env) as (
         browser,
         potluck,
     ):
         assert {*await kept(potluck)} <= {*keys}
         assert (await browser.member("ann").own_key())[1]["works"]
+        here = await potluck.running.community_keys.community_key(HERE)
+        assert here is not None
+        assert here.last_four == keys[-1][-4:]
         answers += browser.answers.text
         copy = tmp_path / "copy"
         copy.mkdir()
@@ -156,5 +202,5 @@ async def test_keys_appear_nowhere(tmp_path: Path, clock: VirtualClock, caplog: 
     assert held_in(f"x{POOL[20:40]}x", POOL)
     assert all(one in places["the database while it runs"] for one in sealed)
     assert not any(one in places["a copy of it"] for one in sealed), "sealed anew"
-    assert keys[-1][-4:] in answers
+    assert keys[3][-4:] in answers
     assert Member("web", "ben").key in places["a copy of it"]

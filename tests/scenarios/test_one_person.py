@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 from sqlalchemy import select
@@ -20,7 +19,7 @@ from bot.joining import CODE_SECONDS, TRIES
 from bot.messages import CommunityId, IncomingMessage, Member
 from bot.quota.terms import Block, MemberTerms, Terms
 from bot.storage.tables import day_events, link_codes, member_days, turns
-from tests.fakes.calling import Calling, facts, on_the_page, said
+from tests.fakes.calling import Calling, code_of, facts, on_the_page, said
 from tests.fakes.deployment import Deployment, Heard, deployment
 from tests.fakes.linking import key_of
 from tests.fakes.virtual import VirtualClock
@@ -58,17 +57,8 @@ async def linked(call: Calling) -> Answer:
     return answer
 
 
-async def code_of(call: Calling, caller: Caller) -> str:
-    offered = await call("link", caller)
-    return next(str(say.values["command"].text) for say in _lines(offered) if "command" in say.values).split()[-1]
-
-
-def _lines(answer: Answer) -> list[Any]:
-    return [part.said for part in answer.parts if hasattr(part, "said")]
-
-
-def used(potluck: Deployment, member: Member) -> int:
-    return potluck.running.conversations.share(member, CommunityId("web")).used
+async def used(potluck: Deployment, member: Member) -> int:
+    return (await potluck.running.conversations.share(member, CommunityId("web"))).used
 
 
 async def taken(potluck: Deployment, *members: Member) -> int:
@@ -84,22 +74,24 @@ async def test_two_accounts_have_one_share_and_one_history(tmp_path: Path, clock
         for _ in range(2):
             await potluck.ask("ann")
         await in_chat_asked(potluck)
-        assert (used(potluck, PAGE), used(potluck, CHAT)) == (2, 1), "the control: two persons"
+        assert (await used(potluck, PAGE), await used(potluck, CHAT)) == (2, 1), "the control: two persons"
         answer = await linked(call)
-        assert used(potluck, PAGE) == used(potluck, CHAT) == 3 == await taken(potluck, PAGE)
+        assert await used(potluck, PAGE) == await used(potluck, CHAT) == 3 == await taken(potluck, PAGE)
         assert facts(answer)["First account"] == PAGE.key
         share = potluck.running.conversations.share
-        assert share(PAGE, CommunityId("web")) == share(CHAT, CommunityId("web"))
+        assert await share(PAGE, CommunityId("web")) == await share(CHAT, CommunityId("web"))
         await in_chat_asked(potluck)
-        assert used(potluck, PAGE) == 4 == await taken(potluck, PAGE)
+        assert await used(potluck, PAGE) == 4 == await taken(potluck, PAGE)
         assert facts(await call("quota", IN_CHAT))["Used today"] == 4
-        before = share(PAGE, CommunityId("web"))
+        before = await share(PAGE, CommunityId("web"))
         rows = await potluck.running.database.read(
             lambda connection: connection.scalars(select(turns.c.member).distinct()).all()
         )
         assert rows == [PAGE.key]
     async with potluck_with_commands(tmp_path, clock) as (potluck, call):
-        assert potluck.running.conversations.share(CHAT, CommunityId("web")) == before, "a restart changes nothing"
+        assert await potluck.running.conversations.share(CHAT, CommunityId("web")) == before, (
+            "a restart changes nothing"
+        )
 
 
 async def test_they_part_at_midnight_and_until_then_share_one_share(tmp_path: Path, clock: VirtualClock) -> None:
@@ -111,10 +103,10 @@ async def test_they_part_at_midnight_and_until_then_share_one_share(tmp_path: Pa
         parting = await call("unlink", IN_CHAT)
         assert parting.ok, said(parting)
         await in_chat_asked(potluck)
-        assert used(potluck, PAGE) == used(potluck, CHAT) == 3
+        assert await used(potluck, PAGE) == await used(potluck, CHAT) == 3
         await asyncio.sleep(DAY - clock.now() % DAY + 200)
         await in_chat_asked(potluck)
-        assert (used(potluck, PAGE), used(potluck, CHAT)) == (0, 1)
+        assert (await used(potluck, PAGE), await used(potluck, CHAT)) == (0, 1)
         names = await potluck.running.database.read(
             lambda connection: connection.scalars(
                 select(day_events.c.member).distinct().where(day_events.c.day < day_of(clock.now()))
@@ -196,7 +188,7 @@ async def test_they_are_not_joined_while_a_question_is_under_way(tmp_path: Path,
             assert not (await call("link", IN_CHAT, code=code, sure=True)).ok
             assert (await under_way).error is None
         assert (await call("link", IN_CHAT, code=code, sure=True)).ok, "the code has stayed good"
-        assert used(potluck, PAGE) == 2
+        assert await used(potluck, PAGE) == 2
 
 
 async def test_what_is_asked_while_they_are_joined_is_the_persons(tmp_path: Path, clock: VirtualClock) -> None:
@@ -213,7 +205,7 @@ async def test_what_is_asked_while_they_are_joined_is_the_persons(tmp_path: Path
         assert {one.error for one in heard} == {None}
         done = joining.result().ok
         counted = 1 + len(heard)
-        assert (used(potluck, PAGE), await taken(potluck, PAGE)) == ((counted, counted) if done else (1, 1))
+        assert (await used(potluck, PAGE), await taken(potluck, PAGE)) == ((counted, counted) if done else (1, 1))
         assert await taken(potluck, PAGE, CHAT) == counted
 
 
@@ -242,7 +234,7 @@ async def test_a_key_goes_along(tmp_path: Path, clock: VirtualClock) -> None:
         assert (await call("key show", "ann")).parts[0] == (await call("key show", IN_CHAT)).parts[0]
         await potluck.ask("ann")
         assert [attempt.account for attempt in potluck.sandbox.log] == ["anns"]
-        assert used(potluck, PAGE) == 0
+        assert await used(potluck, PAGE) == 0
 
 
 async def many_days(folder: Path, clock: VirtualClock, *, link: bool, seed: int) -> tuple[int, int]:

@@ -27,7 +27,7 @@ from bot.quota.workloads import Kind, make
 
 TRACE = Path(__file__).resolve().parents[3] / "shared" / "traces" / "slack-2019.csv.gz"
 needs_trace = pytest.mark.skipif(not TRACE.exists(), reason=f"the trace of 2019 is not at {TRACE}")
-SOME_DAYS = slice(0, 30)
+SOME_DAYS, FEW_DAYS = slice(0, 30), slice(0, 5)
 SEEDS = [0, pytest.param(1, marks=pytest.mark.soak), pytest.param(2, marks=pytest.mark.soak)]
 
 
@@ -45,6 +45,12 @@ def slack_2019() -> Months:
 @cache
 def made(kind: Kind, seed: int = 0) -> Months:
     return Months(make(kind, seed=seed))
+
+
+@cache
+def a_few(kind: Kind) -> Months:
+    """Its first days after the warm-up."""
+    return Months(make(kind, days=DAYS + 5))
 
 
 def replay(months: Months, setting: Setting, days: slice = SOME_DAYS) -> list[Outcome]:
@@ -114,12 +120,12 @@ def test_made_days_of_every_character(kind: Kind, plain: float, held: float, see
 @pytest.mark.parametrize(("kind", "plain", "held"), [one for one in MADE if not one[0].startswith("flooder")])
 def test_a_few_made_days_of_every_character(kind: Kind, plain: float, held: float) -> None:
     for hold, least in ((False, plain), (True, held)):
-        assert mean_and_worst_tenth(replay(made(kind), Setting(hold=hold), slice(0, 8)), 50)[0] >= least - 0.03
+        assert mean_and_worst_tenth(replay(a_few(kind), Setting(hold=hold), FEW_DAYS), 50)[0] >= least - 0.03
 
 
 def test_a_burst_faster_than_anyone_can_see_is_what_holding_is_for() -> None:
-    without = mean_and_worst_tenth(replay(made("burst"), Setting(hold=False), slice(0, 6)), 50)[0]
-    holding = mean_and_worst_tenth(replay(made("burst"), Setting(hold=True), slice(0, 6)), 50)[0]
+    without = mean_and_worst_tenth(replay(a_few("burst"), Setting(hold=False), slice(0, 3)), 50)[0]
+    holding = mean_and_worst_tenth(replay(a_few("burst"), Setting(hold=True), slice(0, 3)), 50)[0]
     assert without < 0.9
     assert holding >= 0.98
 
@@ -129,7 +135,8 @@ def test_an_evening_that_doubles_the_members_unannounced_is_where_nobody_is_good
     assert mean_and_worst_tenth(replay(made("latewave_new"), Setting(hold=True)), 50)[0] >= 0.85
 
 
-@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.soak
+@pytest.mark.parametrize("seed", range(3))
 def test_two_thousand_questions_of_one_cost_the_others_next_to_nothing_control_first_come(seed: int) -> None:
     def satisfied(policy: Policy, *, flood: bool, hold: bool) -> float:
         """The others, on average, against who knew the same day in advance."""
@@ -158,20 +165,20 @@ def flooded(seed: int, *, flood: bool) -> Months:
 def test_the_pool_and_the_minute_hold_and_nothing_is_sent_unasked() -> None:
     for kind in ("flooder", "burst"):
         for policy in ("fair", "fcfs", "fixed", "pacing"):
-            for outcome in replay(made(kind), Setting(policy=policy), slice(0, 3)):
+            for outcome in replay(a_few(kind), Setting(policy=policy), slice(0, 1)):
                 assert sum(outcome.given.values()) <= 50
                 assert all(given <= outcome.demand[member] for member, given in outcome.given.items())
                 assert len(outcome.waits) + len(outcome.held) == sum(outcome.given.values())
 
 
 def test_asking_once_and_waiting_brings_no_less_than_asking_again() -> None:
-    months = made("flat")
+    months = a_few("flat")
 
     def gets(rule: Callable[[int], Rule], times: int, *, hold: bool) -> list[bool]:
         return [
             replay_day(day, with_visitor(months.traffic[day], times), rule(day), Setting(hold=hold)).given["visitor"]
             > 0
-            for day in months.days()[:12]
+            for day in months.days()[FEW_DAYS]
         ]
 
     def fair(day: int) -> Rule:

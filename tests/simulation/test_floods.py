@@ -17,7 +17,7 @@ from bot.quota.traffic import of_days
 from bot.quota.workloads import make
 
 RPD = 50
-JUDGED = 2
+JUDGED = 1
 """Days of each kind and seed."""
 
 

@@ -36,12 +36,12 @@ RPD = 50
 
 
 @cache
-def traffic(kind: Kind, days: int = 6) -> Sequence[Request]:
+def traffic(kind: Kind, days: int = 4) -> Sequence[Request]:
     """The first days after the warm-up, where the warm-up is only history."""
     return of_days(make(kind, rpd=RPD, days=DAYS + days))
 
 
-def split(kind: Kind, days: int = 6) -> tuple[list[Request], list[Request]]:
+def split(kind: Kind, days: int = 4) -> tuple[list[Request], list[Request]]:
     requests = traffic(kind, days)
     first = requests[0].day + DAYS
     return [one for one in requests if one.day < first], [one for one in requests if one.day >= first]
@@ -55,7 +55,7 @@ def told(setting: Setting, kind: Kind = "burst", days: int = 2) -> list[Happened
 
 
 @cache
-def ran(kind: Kind, policy: Policy, *, hold: bool = True, days: int = 6) -> Sequence[Fate]:
+def ran(kind: Kind, policy: Policy, *, hold: bool = True, days: int = 4) -> Sequence[Fate]:
     history, requests = split(kind, days)
     return simulate(Setting(policy=policy, rpd=RPD, hold=hold), requests, history=history)
 
@@ -116,9 +116,8 @@ def test_the_same_seed_is_the_same_run_and_another_is_not() -> None:
     assert one != other
 
 
-@pytest.mark.parametrize(("kind", "days"), [("heavytail", 6), ("flooder", 1)])
-def test_the_level_is_fairer_than_first_come(kind: Kind, days: int) -> None:
-    fair, first_come = (figures(policy, ran(kind, policy, days=days), rpd=RPD) for policy in ("fair", "fcfs"))
+def test_the_level_is_fairer_than_first_come() -> None:
+    fair, first_come = (figures(policy, ran("heavytail", policy), rpd=RPD) for policy in ("fair", "fcfs"))
     assert fair.max_min_ratio > 0.9
     assert fair.max_min_ratio > first_come.max_min_ratio + 0.15
     assert first_come.utilisation == pytest.approx(1, abs=0.01)

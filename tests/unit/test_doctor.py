@@ -13,16 +13,22 @@ from email.utils import formatdate
 from pathlib import Path
 
 import pytest
+from cryptography.fernet import Fernet
+from pydantic import SecretStr
 
 from bot.clock import SystemClock, day_of
 from bot.doctor.examine import examine
 from bot.doctor.finding import Finding, stops
 from bot.doctor.upstream import limits, provider_keys
-from bot.messages import ModelId
+from bot.messages import CommunityId, ModelId
 from bot.openrouter.sandbox import FaultRule, Faults, Sandbox, SandboxSettings
 from bot.openrouter.wire import KeyInfo
+from bot.quota.ledger import PoolId
 from bot.settings import Settings
+from bot.storage.database import Database
+from bot.storage.keys import SqlKeys
 from bot.storage.migration import migrate
+from bot.vault import Vault
 from tests.fakes.upstream import Upstream, says, whole
 
 KEY = "sk-or-v1-heron"
@@ -38,7 +44,7 @@ class Patient:
         self.env = {"DATABASE_URL": f"sqlite+aiosqlite:///{self.database}", "WEB_PORT": "0"}
         self.findings: list[Finding] = []
 
-    async def look(self, *, model: str | None = None, space_wanted: int = 0, mode: int = 0o600, **env: str) -> None:
+    async def look(self, *, model: str = "", space_wanted: int = 0, mode: int = 0o600, **env: str) -> None:
         env_file = self.folder / ".env"
         env_file.write_text("".join(f"{name}={value}\n" for name, value in (self.env | env).items()))
         env_file.chmod(mode)
@@ -364,6 +370,43 @@ async def test_any_model_by_name(patient: Patient, model: str, level: str, said:
         await sandbox.close()
     assert patient.level(model) == level
     assert said in patient[model].found
+
+
+# --- communities' own keys -------------------------------------------------------------------------------
+
+MASTER, LATER = Fernet.generate_key(), Fernet.generate_key()
+
+
+async def test_communities_keys_are_read_and_asked_about(patient: Patient) -> None:
+    migrate(patient.database)
+    database = Database(patient.database, CLOCK)
+    await database.open()
+    kept = SqlKeys(database, CLOCK, Vault([MASTER]))
+    upstream = Sandbox(SandboxSettings(), CLOCK)
+    url = await upstream.start()
+    try:
+        await patient.look(SECRET_KEY=MASTER.decode(), OPENROUTER_API_KEY=KEY, OPENROUTER_BASE_URL=url)
+        assert all(finding.check != "community keys" for finding in patient.findings), "there are none"
+        await kept.put(CommunityId("discord:1"), SecretStr(f"{KEY}-1"), pool=PoolId("account:1"))
+        await kept.put(CommunityId("discord:2"), SecretStr(f"{KEY}-2"), pool=PoolId("account:2"))
+        await patient.look(
+            SECRET_KEY=f"{LATER.decode()},{MASTER.decode()}", OPENROUTER_API_KEY=KEY, OPENROUTER_BASE_URL=url
+        )
+        assert patient.level("community keys") == "ok"
+        upstream.revoke(f"{KEY}-2")
+        await patient.look(SECRET_KEY=MASTER.decode(), OPENROUTER_API_KEY=KEY, OPENROUTER_BASE_URL=url)
+        assert patient.level("community keys") == "warning"
+        assert "discord:2" in patient["community keys"].found
+        assert "discord:1" not in patient["community keys"].found
+        await patient.look(SECRET_KEY=LATER.decode(), OPENROUTER_API_KEY=KEY, OPENROUTER_BASE_URL=url)
+        assert "2 of 2 cannot be read" in patient["community keys"].found
+        assert not stops(patient.findings)
+        await patient.look(OPENROUTER_API_KEY=KEY, OPENROUTER_BASE_URL=url)
+        assert "2 of 2 cannot be read" in patient["community keys"].found
+        assert "potluck.key" not in patient.files(), "nothing is made"
+    finally:
+        await upstream.close()
+        await database.close()
 
 
 # --- the web page ----------------------------------------------------------------------------------------

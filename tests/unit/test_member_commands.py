@@ -30,13 +30,13 @@ async def test_quota_tells_the_share_and_its_picture_says_the_same(tmp_path: Pat
         await potluck.ask("ben")
         await potluck.quiet()
         answer = await call("quota", "ann")
-        share = potluck.running.conversations.share(Member("web", "ann"), on_the_page("ann").community)
+        share = await potluck.running.conversations.share(Member("web", "ann"), on_the_page("ann").community)
         told = facts(answer)
         assert (told["Used today"], told["Left now"], told["Left for sure"]) == (2, share.left_now, share.left_sure)
         assert told["Starts afresh"] == At(share.resets_at)
         picture = next(part for part in answer.parts if isinstance(part, DayPicture))
         meter = next(part for part in answer.parts if isinstance(part, Meter))
-        assert picture.pool[-1][1] == potluck.running.conversations.pool().used == 3
+        assert picture.pool[-1][1] == (await potluck.running.conversations.pool()).used == 3
         assert [count for _, count in picture.pool] == [1, 2, 3, 3]
         assert [count for _, count in picture.mine] == [1, 2, 2]
         assert (picture.alt.values["used"], picture.alt.values["mine"], picture.alt.values["of"]) == (3, 2, 20)
@@ -52,14 +52,14 @@ async def test_quota_and_pool_work_while_spent_shut_and_blocked_and_cost_nothing
         while (await potluck.ask("ann")).error is None:
             pass
         await potluck.quiet()
-        before = potluck.running.conversations.pool()
-        potluck.running.scheduler.shut("admin")
+        before = await potluck.running.conversations.pool()
+        potluck.running.pools.default.scheduler.shut("admin")
         await potluck.running.conversations.lay_down(Terms(members={"web:ann": MemberTerms(block=Block())}))
         for name in ("quota", "pool", "help"):
             assert (await call(name, "ann")).ok, name
         assert "Who manages this community has blocked you from asking here." in said(await call("quota", "ann"))
         assert "The pool is paused by an admin, until it is resumed." in said(await call("pool", "ben"))
-        assert replace(potluck.running.conversations.pool(), shut_for=None) == before
+        assert replace(await potluck.running.conversations.pool(), shut_for=None) == before
         assert not (await call("ask", "ann", question="why?")).ok, "the control: this one is kept from her"
 
 
@@ -97,4 +97,7 @@ async def test_help_shows_what_the_caller_may_use_and_nothing_else(tmp_path: Pat
         assert [row[0] for row in table.rows] == [Code("question")]
         wrong = await call("help", "ann", command="nonsense")
         assert (wrong.ok, len(wrong.parts)) == (False, 1)
-        assert await call.registry.suggest(("help",), "command", "po", {}, on_the_page("ann")) == ["pool"]
+        assert await call.registry.suggest(("help",), "command", "po", {}, on_the_page("ann")) == [
+            "pool",
+            "privacy export",
+        ]

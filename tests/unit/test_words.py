@@ -13,9 +13,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.rendering import words
+from adapters.rendering.files import FAULTS
 from adapters.rendering.why import Why, why
 from bot.clock import DAY, Instant
-from bot.errors import AnswerCode, ErrorCode, FailureKind, FailureReason, NoRoute, NotAllowed, PaidOffer, RefusalCode
+from bot.errors import (
+    AnswerCode,
+    AttachmentFault,
+    ErrorCode,
+    FailureKind,
+    FailureReason,
+    NoRoute,
+    NotAllowed,
+    PaidOffer,
+    RefusalCode,
+)
 from bot.messages import DayLooked, Explanation, Lane, ModelId, NoticeKind, Verdict
 from bot.telemetry import operators
 
@@ -52,6 +63,7 @@ def test_the_closed_sets_are_covered() -> None:
     assert set(words._NOTICES) == set(get_args(NoticeKind))
     assert set(words._NOT_ALLOWED) == set(get_args(NotAllowed))
     assert set(words._REASONS) == set(get_args(FailureReason))
+    assert set(FAULTS) == set(get_args(AttachmentFault))
     assert set(words._SHUT) == set(operators._SHUT) == set(SHUT)
     assert set(operators._KINDS) == set(FailureKind)
     assert set(operators._ROUTES) == set(get_args(NoRoute))
@@ -96,6 +108,18 @@ def test_a_model_that_may_not_be_had_says_why(why: NotAllowed) -> None:
     assert said.headline != words.explain("model_not_allowed").headline
     assert bounded(str(said)), said
     assert not JARGON.search(str(said)), said
+
+
+@pytest.mark.parametrize("fault", get_args(AttachmentFault))
+def test_a_file_that_cannot_be_used_says_why_and_what_would_do(fault: AttachmentFault) -> None:
+    for name, limit in (("", 5), ("cat.png", 5), ("{0} {file} {x}", 36)):
+        said = words.explain("attachment_refused", file_fault=fault, file_name=name, limit=limit)
+        plain = str(said).replace(name, "x") if name else str(said)
+        assert whole(plain[:1].replace("“", "X") + plain[1:]), said
+        assert bounded(plain), said
+        assert not JARGON.search(plain), said
+        assert "Nothing was taken from your share." in str(said)
+        assert "None" not in str(said)
 
 
 def test_an_offer_names_the_model_and_the_most_it_costs() -> None:

@@ -161,6 +161,9 @@ function refreshSoon() {
   }, 700);
 }
 
+// A file that is dropped beside the seats is not to take the page's place.
+for (const name of ["dragover", "drop"]) addEventListener(name, (event) => event.dataTransfer?.types.includes("Files") && event.preventDefault());
+
 const places = stored();
 if (!places.length) places.push(...JSON.parse(main.dataset.members).map((name) => ({ name })));
 for (const place of places) table.sit(place);

@@ -1,5 +1,6 @@
 // One question with its answer on the page. Fed with the events of its stream, ended once.
 
+import { chip } from "./files.js";
 import { Markdown } from "./markdown.js";
 import * as words from "./words.js";
 
@@ -14,8 +15,9 @@ export class Exchange {
   sent = false;
 
   /** `actions`: stop(), ask(text, { hold }), giveUp(), why(). `say(text)` speaks to screen readers, `grew()` after changes. */
-  constructor(question, { actions, say, grew }) {
+  constructor(question, files, { actions, say, grew }) {
     this.question = question;
+    this.files = files;
     this.actions = actions;
     this.say = say;
     this.grew = grew;
@@ -24,7 +26,11 @@ export class Exchange {
     this.status = this.element.querySelector("[data-at=status]");
     this.stopButton = this.element.querySelector("[data-at=stop]");
     this.stopButton.addEventListener("click", () => actions.stop(this));
-    this.parts.question.firstElementChild.textContent = question;
+    const [said, list] = this.parts.question.children;
+    said.textContent = question;
+    said.hidden = !question.trim();
+    list.hidden = !files.length;
+    list.append(...files.map(chip));
     this.#fold();
     this.markdown = new Markdown(this.parts.answer);
     this.text = "";
@@ -127,10 +133,10 @@ export class Exchange {
   #fail({ error, message, resets_at, share, may_hold, offer }) {
     this.#draw(true);
     const offers = [];
-    if (may_hold) offers.push(["Wait for room", () => this.actions.ask(this.question, { hold: true, instead: this })]);
-    if (offer) offers.push([`Pay up to ${offer.label}`, () => this.actions.ask(this.question, { model: offer.model, instead: this })]);
+    if (may_hold) offers.push(["Wait for room", () => this.actions.ask(this.question, { files: this.files, hold: true, instead: this })]);
+    if (offer) offers.push([`Pay up to ${offer.label}`, () => this.actions.ask(this.question, { files: this.files, model: offer.model, instead: this })]);
     if (SHARING.has(error)) offers.push(["Why?", () => this.actions.why(), { stays: true }]);
-    if (RETRY.has(error)) offers.push(["Try again", () => this.actions.ask(this.question, { instead: this })]);
+    if (RETRY.has(error)) offers.push(["Try again", () => this.actions.ask(this.question, { files: this.files, instead: this })]);
     const [headline] = /^[^]*?[.!?](?=\s|$)/.exec(message) ?? [message];
     const kind = error === "stopped" ? "calm" : BROKEN.has(error) ? "broken" : "refused";
     this.#trouble(kind, headline, message.slice(headline.length).trim(), offers);

@@ -1,6 +1,7 @@
 // Talking to the server: JSON, and streams of server-sent events. Every failure is one of two classes.
 
 const SILENCE = 40_000; // the server sends a heartbeat every 15 s
+export const UPLOAD = 120_000; // longer than the server waits for files to arrive
 
 /** The server answered, and the answer is no. `error` is the name the HTTP contract gives it. */
 export class Refused extends Error {
@@ -38,16 +39,16 @@ export async function json(path, options) {
   });
 }
 
-/** The events of a stream as `[name, data]`. Ends when the server ends it; `signal` ends it from here. */
-export async function* events(path, { signal, ...options } = {}) {
+/** The events of a stream as `[name, data]`. Ends when the server ends it; `signal` ends it from here. `patience`: ms until its answer begins. */
+export async function* events(path, { signal, patience = SILENCE, ...options } = {}) {
   const ours = new AbortController();
   let timer;
-  const alive = () => {
+  const alive = (ms = SILENCE) => {
     clearTimeout(timer);
-    timer = setTimeout(() => ours.abort(), SILENCE);
+    timer = setTimeout(() => ours.abort(), ms);
   };
   try {
-    alive();
+    alive(patience);
     const response = await send(path, { ...options, signal: signal ? AbortSignal.any([signal, ours.signal]) : ours.signal });
     let rest = "";
     for await (const chunk of chunks(response.body.pipeThrough(new TextDecoderStream()))) {

@@ -2,7 +2,8 @@
 
 import { Commands, isCommand } from "./commands.js";
 import { Exchange } from "./exchange.js";
-import { Lost, Refused, events, json, pause } from "./http.js";
+import { Files, encoded } from "./files.js";
+import { Lost, Refused, UPLOAD, events, json, pause } from "./http.js";
 import { ModelPicker } from "./model.js";
 import * as slots from "./slots.js";
 import * as words from "./words.js";
@@ -16,7 +17,7 @@ export class Seat {
   exchanges = [];
   pinned = true; // the newest is in view, and stays so
 
-  /** `place`: { name, conversation, held: [{ ticket, question, estimate }] }, kept by the table; `table.changed(seat)` after use. */
+  /** `place`: { name, conversation, held: [{ ticket, question, files, estimate }] }, kept by the table; `table.changed(seat)` after use. */
   constructor(place, table) {
     this.place = place;
     this.table = table;
@@ -86,9 +87,9 @@ export class Seat {
       if (at >= 0) kept.splice(at, 1);
       return at < 0;
     });
-    for (const turn of others.toReversed()) this.#add(turn.question).recall(turn);
-    for (const { ticket, question, estimate = null } of this.place.held) {
-      const exchange = this.#add(question);
+    for (const turn of others.toReversed()) this.#add(turn.question, turn.files).recall(turn);
+    for (const { ticket, question, files = [], estimate = null } of this.place.held) {
+      const exchange = this.#add(question, files);
       exchange.handle("held", { ticket, estimate_at: estimate });
       this.#follow(exchange);
     }
@@ -130,29 +131,34 @@ export class Seat {
     this.showShare(await json(`/api/share?${new URLSearchParams({ member: this.member })}`));
   }
 
-  async ask(text, { hold = false, model = null, key = random(), instead = null } = {}) {
+  async ask(text, { files = [], hold = false, model = null, key = random(), instead = null } = {}) {
     if (instead && !instead.text) this.#drop(instead);
-    const exchange = this.#add(text);
+    const exchange = this.#add(text, files);
     this.table.changed(this);
     const release = await slots.take();
     let begun = false;
     try {
       if (exchange.ended) return; // stopped before it was sent
+      const attachments = await Promise.all(files.map(encoded)).catch(() => null);
+      if (exchange.ended) return;
+      if (!attachments) return exchange.lose("A file could not be read.", "It was moved or changed since you chose it. Nothing was sent.");
       exchange.sent = true;
-      const body = { ...this.where, text, hold, model };
-      for await (const [name, data] of events("/api/chat", { method: "POST", body, headers: { "Idempotency-Key": key } })) {
+      const body = { ...this.where, text, hold, model, ...(files.length ? { attachments } : {}) };
+      const patience = files.length ? UPLOAD : undefined;
+      for await (const [name, data] of events("/api/chat", { method: "POST", body, patience, headers: { "Idempotency-Key": key } })) {
         begun = true;
         this.#handle(exchange, name, data);
       }
       if (!exchange.ended && !exchange.ticket) throw new Lost();
     } catch (error) {
-      this.#broken(exchange, error, () => this.ask(text, { hold, model, key: begun ? random() : key }));
+      this.#broken(exchange, error, () => this.ask(text, { files, hold, model, key: begun ? random() : key }));
     } finally {
       release();
       this.table.changed(this);
     }
     if (exchange.ticket) {
-      this.place.held.push({ ticket: exchange.ticket, question: text, estimate: exchange.estimate });
+      const listed = files.map(({ name, size, type }) => ({ name, size, type }));
+      this.place.held.push({ ticket: exchange.ticket, question: text, files: listed, estimate: exchange.estimate });
       this.table.changed(this);
       await this.#follow(exchange);
     }
@@ -191,8 +197,8 @@ export class Seat {
     this.table.say(this, said);
   }
 
-  #add(text) {
-    const exchange = new Exchange(text, {
+  #add(text, files = []) {
+    const exchange = new Exchange(text, files, {
       actions: { stop: () => this.stop(), ask: (question, options) => this.ask(question, options), giveUp: (held) => this.#giveUp(held), why: () => this.explain(true) },
       say: (said) => this.table.say(this, said),
       grew: () => this.#grew(),
@@ -268,8 +274,10 @@ export class Seat {
     const fit = () => {
       this.input.style.height = "auto";
       this.input.style.height = `${this.input.scrollHeight}px`;
-      this.sendButton.disabled = !this.input.value.trim();
+      this.sendButton.disabled = !this.input.value.trim() && !this.files.length;
     };
+    const most = JSON.parse(document.getElementById("table").dataset.files);
+    this.files = new Files(this.element, form, { most, changed: fit, say: (said) => this.table.say(this, said) });
     this.input.addEventListener("input", fit);
     this.input.addEventListener("keydown", (event) => {
       if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
@@ -284,11 +292,12 @@ export class Seat {
     form.addEventListener("submit", (event) => {
       event.preventDefault();
       const text = this.input.value;
-      if (!text.trim()) return;
+      if (!text.trim() && !this.files.length) return;
       this.input.value = "";
-      fit();
-      if (isCommand(text)) this.commands.run(text.trim());
-      else this.ask(text);
+      if (isCommand(text) && !this.files.length) {
+        fit();
+        this.commands.run(text.trim());
+      } else this.ask(text, { files: this.files.take() });
     });
   }
 

@@ -8,6 +8,13 @@ export const number = (value) => counting.format(value);
 /** A moment as the clock on the wall shows it. */
 export const time = (iso) => clock.format(new Date(iso));
 
+/** How large a file is. */
+export function size(bytes) {
+  if (bytes < 1000) return `${number(bytes)} B`;
+  if (bytes < 1_000_000) return `${number(Math.round(bytes / 1024))} KB`;
+  return `${(bytes / 2 ** 20).toFixed(1).replace(/\.0$/, "")} MB`;
+}
+
 export function wait(seconds) {
   if (seconds < 5) return "a few seconds";
   if (seconds < 20) return `about ${Math.ceil(seconds)} seconds`;

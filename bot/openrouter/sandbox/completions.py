@@ -26,7 +26,15 @@ from bot.openrouter.sandbox.wire import Answer, Pace, Reply, render
 
 AUTO_PICKS = "sandbox/lantern-70b"
 MAX_MODELS = 3
-ENDS_ALL = frozenset({FailureKind.BAD_KEY, FailureKind.KEY_LIMIT, FailureKind.GUARDRAIL, FailureKind.BAD_REQUEST})
+ENDS_ALL = frozenset(
+    {
+        FailureKind.BAD_KEY,
+        FailureKind.KEY_LIMIT,
+        FailureKind.GUARDRAIL,
+        FailureKind.BAD_REQUEST,
+        FailureKind.BAD_IMAGE,
+    }
+)
 """What is wrong with a request whatever model it asks for: no fallback is tried."""
 
 

@@ -149,7 +149,7 @@ FAULTS: Mapping[str, Fault] = _registry(
         refuse("bad_request", _K.BAD_REQUEST, refusals.NO_MESSAGES),
         refuse("reasoning_mandatory", _K.BAD_REQUEST, refusals.REASONING_MANDATORY),
         refuse("unprocessable", _K.BAD_REQUEST, refusals.UNPROCESSABLE),
-        refuse("bad_image", _K.BAD_REQUEST, refusals.BAD_IMAGE),
+        refuse("bad_image", _K.BAD_IMAGE, refusals.BAD_IMAGE),
         refuse("zod", _K.BAD_REQUEST, refusals.zod("messages")),
         # Machines.
         refuse("timeout", _K.TIMEOUT, refusals.TIMEOUT),

@@ -6,13 +6,14 @@ import asyncio
 import json
 import ssl
 from contextlib import aclosing
+from dataclasses import replace
 
 import pytest
 
 from bot.clock import SystemClock
 from bot.errors import FailureKind, UpstreamFailure
 from bot.openrouter.client import OpenRouter
-from bot.ports import ModelEnd
+from bot.ports import ContentPart, ImagePart, ModelEnd, ModelMessage, TextPart
 from tests.contract.asking import (
     KEY,
     QUESTION,
@@ -57,6 +58,23 @@ async def test_a_request_as_it_arrives() -> None:
         "metadata": {"attempt": "lease-1"},
         "plugins": [{"id": "context-compression", "enabled": False}],
     }
+
+
+async def test_a_message_with_an_image_has_parts_and_carries_its_bytes() -> None:
+    parts: list[ContentPart] = [TextPart("What is this?"), ImagePart(media_type="image/png", content=b"\x89PNG\xff")]
+    asked = replace(QUESTION, messages=[ModelMessage(role="user", content=parts)])
+    async with serving(answers) as (client, upstream), aclosing(client.stream(asked, on_sent=lambda: None)) as events:
+        assert [event async for event in events]
+    (request,) = upstream.requests
+    assert json.loads(request.body)["messages"] == [
+        {
+            "role": "user",
+            "content": [
+                {"type": "text", "text": "What is this?"},
+                {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBOR/8="}},
+            ],
+        }
+    ]
 
 
 async def test_no_referer_unless_it_has_one() -> None:

@@ -59,6 +59,7 @@ MEANINGS = {
     K.NO_ENDPOINTS: Meaning("no_route"),
     K.TOO_LARGE: Meaning("too_long", charged=1),
     K.BAD_REQUEST: Meaning("upstream_failed", "bad_request", charged=1),
+    K.BAD_IMAGE: Meaning("upstream_failed", "bad_image", charged=1),
     K.TIMEOUT: Meaning("upstream_failed", "timeout"),
     K.PROVIDER_DOWN: Meaning("upstream_failed", "provider_down"),
     K.EDGE_HTML: Meaning("upstream_failed", "edge"),

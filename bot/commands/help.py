@@ -91,7 +91,8 @@ def _needed(parameter: Parameter) -> Say:
 
 async def _names(call: Call, typed: str) -> Sequence[str]:
     typed = typed.strip().lstrip("/").lower()
-    return [command.name for command in _usable(call) if typed in command.name][:_SUGGESTED]
+    found = [command.name for command in _usable(call) if typed in command.name]
+    return sorted(found, key=lambda name: not name.startswith(typed))[:_SUGGESTED]
 
 
 COMMANDS = (

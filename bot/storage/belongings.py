@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from base64 import b64encode
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -17,6 +18,7 @@ from bot.storage.ledger import instant
 from bot.storage.people import move_counts, move_spending
 from bot.storage.tables import (
     access_rules,
+    attachments,
     budgets,
     charges,
     conversations,
@@ -40,6 +42,7 @@ Found = Mapping[str, Sequence[Mapping[str, object]]]
 
 NAMED: Mapping[Table, Sequence[str]] = {
     turns: ("member",),
+    attachments: ("member",),
     held_questions: ("member",),
     day_events: ("member", "other"),
     member_days: ("member",),
@@ -127,6 +130,7 @@ def _erase_texts(connection: Connection, keys: Sequence[str]) -> None:
     connection.execute(update(handled_messages).where(handled_messages.c.turn.in_(mine)).values(turn=0))
     connection.execute(update(leases).where(leases.c.turn.in_(mine)).values(turn=None))
     connection.execute(delete(turns).where(turns.c.member.in_(keys)))
+    connection.execute(delete(attachments).where(attachments.c.member.in_(keys)))
     connection.execute(delete(held_questions).where(held_questions.c.member.in_(keys)))
     # The id of a conversation may hold a name. Of one without turns it says nothing else.
     connection.execute(delete(conversations).where(conversations.c.id.not_in(select(turns.c.conversation))))
@@ -182,4 +186,5 @@ def _readable(name: str, value: Any) -> object:
         return datetime.fromtimestamp(instant(value), UTC).isoformat()
     if isinstance(value, int) and name in ("day", "parts_on"):
         return (_EPOCH + timedelta(days=value)).date().isoformat()
-    return value
+    # A file's content, which JSON has no other form for.
+    return b64encode(value).decode() if isinstance(value, bytes) else value

@@ -15,6 +15,7 @@ from bot.storage.database import Database
 from bot.storage.keys import SqlKeys
 from bot.storage.ledger import instant, microseconds
 from bot.storage.tables import (
+    attachments,
     budgets,
     charges,
     day_events,
@@ -30,7 +31,7 @@ from bot.storage.tables import (
     turns,
 )
 
-_NAMED = (turns, leases, held_questions, charges)
+_NAMED = (turns, attachments, leases, held_questions, charges)
 """Tables in which a row is a member's and nothing is counted by it."""
 
 

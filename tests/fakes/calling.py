@@ -6,12 +6,12 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 from bot.commands.all import ALL
-from bot.commands.answer import Answer, Facts, sentences
+from bot.commands.answer import Answer, Facts, Line, sentences
 from bot.commands.command import Call, Caller, Given
 from bot.commands.desk import Desk
 from bot.commands.registry import Registry
 from bot.commands.rights import Rights
-from bot.commands.saying import Say, Value
+from bot.commands.saying import Code, Say, Value
 from bot.messages import CommunityId, Member
 from tests.fakes.deployment import Deployment
 
@@ -63,6 +63,18 @@ class Calling:
 
 def on_the_page(user: str, *, manages: bool = False) -> Caller:
     return Caller(member=Member("web", user), name=user, community=CommunityId("web"), standing="full", manages=manages)
+
+
+async def code_of(call: Calling, caller: Caller | str) -> str:
+    """A code that makes another account one with the caller's."""
+    commands = [
+        value.text
+        for part in (await call("link", caller)).parts
+        if isinstance(part, Line)
+        for value in part.said.values.values()
+        if isinstance(value, Code)
+    ]
+    return commands[0].split()[-1]
 
 
 def facts(answer: Answer) -> dict[str, Value]:

@@ -13,14 +13,13 @@ import pytest
 from sqlalchemy import Connection, select
 
 from bot.clock import DAY, day_of
-from bot.commands.answer import Answer, Document, Line, Next, Table
+from bot.commands.answer import Answer, Document, Next, Table
 from bot.commands.command import Caller
-from bot.commands.saying import Code
 from bot.messages import CommunityId, ConversationId, Member, Who
 from bot.quota.terms import Block, MemberTerms, Terms
 from bot.storage.belongings import NAMED
 from bot.storage.tables import member_days, metadata, pool_days
-from tests.fakes.calling import Calling, on_the_page, said
+from tests.fakes.calling import Calling, code_of, on_the_page, said
 from tests.fakes.deployment import Deployment, deployment
 from tests.fakes.linking import key_of
 from tests.fakes.virtual import VirtualClock
@@ -51,12 +50,8 @@ async def left_behind(potluck: Deployment, call: Calling) -> None:
     await potluck.running.conversations.forget(ConversationId("web/ann/c1"))
     model = next(one.id for one in potluck.running.choices.usable(Who(member=ANN, community=WEB, standing="full")))
     await potluck.running.choices.choose(ANN, model, who=Who(member=ANN, community=WEB, standing="full"))
-    await potluck.running.pools.default.access.pay_when_spent(ANN, True)
-    code = next(
-        command.text.split()[-1]
-        for part in (await call("link", "ann")).parts
-        if isinstance(part, Line) and isinstance(command := part.said.values.get("command"), Code)
-    )
+    await potluck.running.access.pay_when_spent(ANN, True)
+    code = await code_of(call, "ann")
     assert (await call("link", IN_CHAT, code=code, sure=True)).ok
     await potluck.hear(replace(potluck.message("x", SECRET), author=CHAT, community=IN_CHAT.community))
     await call("link", "ann")
@@ -81,17 +76,17 @@ async def test_nothing_is_left_that_names_her_or_says_what_she_wrote(tmp_path: P
             "turns", "day_events", "member_days", "leases", "conversations", "model_choices",
             "paying_members", "linked_accounts", "link_codes",
         }  # fmt: skip
-        share = potluck.running.conversations.share(ANN, WEB)
+        share = await potluck.running.conversations.share(ANN, WEB)
         pool = await potluck.running.conversations.pool()
         answer = await erased(call)
         assert answer.ok, said(answer)
         assert await tables_with(potluck, *words) == set()
         assert "turns" in await tables_with(potluck, "I am Ben"), "the control: what others wrote stays"
-        assert potluck.running.conversations.share(ANN, WEB) == share, "what she took today counts on"
-        assert potluck.running.conversations.share(CHAT, WEB) == share, "for every account of hers"
-        assert (await potluck.running.conversations.pool()) == pool
+        assert await potluck.running.conversations.share(ANN, WEB) == share, "what she took today counts on"
+        assert await potluck.running.conversations.share(CHAT, WEB) == share, "for every account of hers"
+        assert await potluck.running.conversations.pool() == pool
     async with deployment(tmp_path, clock, env=FAIR) as potluck:
-        assert potluck.running.conversations.share(ANN, WEB) == share, "also after a restart"
+        assert await potluck.running.conversations.share(ANN, WEB) == share, "also after a restart"
         day = day_of(clock.now())
         taken, used = await potluck.running.database.read(
             lambda connection: (

@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 from sqlalchemy import select
@@ -20,7 +19,7 @@ from bot.joining import CODE_SECONDS, TRIES
 from bot.messages import CommunityId, IncomingMessage, Member
 from bot.quota.terms import Block, MemberTerms, Terms
 from bot.storage.tables import day_events, link_codes, member_days, turns
-from tests.fakes.calling import Calling, facts, on_the_page, said
+from tests.fakes.calling import Calling, code_of, facts, on_the_page, said
 from tests.fakes.deployment import Deployment, Heard, deployment
 from tests.fakes.linking import key_of
 from tests.fakes.virtual import VirtualClock
@@ -58,15 +57,6 @@ async def linked(call: Calling) -> Answer:
     return answer
 
 
-async def code_of(call: Calling, caller: Caller) -> str:
-    offered = await call("link", caller)
-    return next(str(say.values["command"].text) for say in _lines(offered) if "command" in say.values).split()[-1]
-
-
-def _lines(answer: Answer) -> list[Any]:
-    return [part.said for part in answer.parts if hasattr(part, "said")]
-
-
 async def used(potluck: Deployment, member: Member) -> int:
     return (await potluck.running.conversations.share(member, CommunityId("web"))).used
 
@@ -89,17 +79,19 @@ async def test_two_accounts_have_one_share_and_one_history(tmp_path: Path, clock
         assert await used(potluck, PAGE) == await used(potluck, CHAT) == 3 == await taken(potluck, PAGE)
         assert facts(answer)["First account"] == PAGE.key
         share = potluck.running.conversations.share
-        assert share(PAGE, CommunityId("web")) == share(CHAT, CommunityId("web"))
+        assert await share(PAGE, CommunityId("web")) == await share(CHAT, CommunityId("web"))
         await in_chat_asked(potluck)
         assert await used(potluck, PAGE) == 4 == await taken(potluck, PAGE)
         assert facts(await call("quota", IN_CHAT))["Used today"] == 4
-        before = share(PAGE, CommunityId("web"))
+        before = await share(PAGE, CommunityId("web"))
         rows = await potluck.running.database.read(
             lambda connection: connection.scalars(select(turns.c.member).distinct()).all()
         )
         assert rows == [PAGE.key]
     async with potluck_with_commands(tmp_path, clock) as (potluck, call):
-        assert potluck.running.conversations.share(CHAT, CommunityId("web")) == before, "a restart changes nothing"
+        assert await potluck.running.conversations.share(CHAT, CommunityId("web")) == before, (
+            "a restart changes nothing"
+        )
 
 
 async def test_they_part_at_midnight_and_until_then_share_one_share(tmp_path: Path, clock: VirtualClock) -> None:

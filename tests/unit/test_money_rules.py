@@ -349,6 +349,24 @@ def test_the_pools_place_is_taken_by_what_is_preferred_if_it_will_do() -> None:
     assert instead("acme/dear", rules=[]) is None
 
 
+def test_with_images_it_is_taken_by_what_reads_them_and_costs_least_with_them() -> None:
+    words_only = {"input_modalities": ["text"], "output_modalities": ["text"]}
+    offer = Offer(
+        catalogue=catalogue(
+            read(id="acme/blind", pricing=prices(prompt="0.0001"), architecture=words_only),
+            read(id="acme/by-image", pricing=prices(prompt="0.0002", image="5")),
+            read(id="acme/by-token", pricing=prices(prompt="0.0003")),
+        ),
+        now=NOW,
+    )
+    for images, best in ((0, "acme/blind"), (1, "acme/by-token")):
+        cheapest = paid.cheapest(offer, 10, test_paid.WHO, [test_paid.GRANT], images=images)
+        instead = paid.instead(ModelId("acme/blind"), offer, 10, test_paid.WHO, [test_paid.GRANT], images=images)
+        assert cheapest is not None
+        assert instead is not None
+        assert (cheapest.id, instead.id) == (best, best)
+
+
 def test_a_quote_is_of_its_model_and_of_the_moment() -> None:
     entry = paid.entry_of(SMALL, test_paid.OFFER)
     assert entry is not None

@@ -170,6 +170,28 @@ async def test_by_their_own_account_a_member_chooses_anything_and_nobody_else_pa
         assert (back.ending.lane, back.notices.count("model_gone")) == ("free", 1)
 
 
+async def test_a_community_with_an_account_of_its_own_has_its_own_models_and_rights(
+    tmp_path: Path, clock: VirtualClock
+) -> None:
+    """What is open to Ann on everybody's account is nothing to an account that another community has linked."""
+    both = replace(RICH, accounts={"theirs": AccountSettings(credits=Decimal(50))})
+    async with deployment(tmp_path, clock, sandbox=both) as potluck:
+        await fund(potluck, ToMember(ANN))
+        await potluck.running.community_keys.link_community(SLACK, await key_of(potluck, "theirs"))
+        there = replace(who(ANN), community=SLACK)
+        choices = potluck.running.choices
+        await choices.refresh(there)
+        assert SUMMIT in [one.id for one in choices.usable(who(ANN), limit=100)]
+        assert SUMMIT not in [one.id for one in choices.usable(there, limit=100)]
+        with pytest.raises(Refused):
+            await choices.choose(ANN, SUMMIT, who=there)
+        await choices.choose(ANN, SUMMIT, who=who(ANN))
+        elsewhere = await potluck.hear(replace(potluck.message("ann"), community=SLACK))
+        assert isinstance(elsewhere.ending, Finished)
+        assert (elsewhere.ending.lane, "model_closed" in elsewhere.notices) == ("free", True)
+        assert potluck.sandbox.log[-1].account == "theirs"
+
+
 # --- what no longer holds --------------------------------------------------------------------------------
 
 

@@ -180,7 +180,7 @@ async def test_a_community_with_an_account_of_its_own_has_its_own_models_and_rig
         await potluck.running.community_keys.link_community(SLACK, await key_of(potluck, "theirs"))
         there = replace(who(ANN), community=SLACK)
         choices = potluck.running.choices
-        await choices.refresh(there)
+        await choices.refresh(SLACK)
         assert SUMMIT in [one.id for one in choices.usable(who(ANN), limit=100)]
         assert SUMMIT not in [one.id for one in choices.usable(there, limit=100)]
         with pytest.raises(Refused):

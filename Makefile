@@ -3,7 +3,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
 
-.PHONY: run setup setup-dev test check format bench soak fuzz
+.PHONY: run setup setup-dev test check format bench soak fuzz mutants
 .DELETE_ON_ERROR:
 
 run: $(BIN)/.installed
@@ -31,6 +31,11 @@ SECONDS ?= 180
 fuzz: $(BIN)/.installed-dev
 	@$(BIN)/python -c 'import atheris' 2>/dev/null || { echo "make fuzz needs atheris: $(BIN)/pip install atheris"; exit 1; }
 	@$(BIN)/python -m tests.fuzz.openrouter -max_total_time=$(SECONDS) $(ARGS)
+
+# What no test would notice in the money rules, by changing them; docs/mutation.md has what may be left. About 20 minutes.
+mutants: $(BIN)/.installed-dev
+	@test -x $(BIN)/mutmut || { echo "make mutants needs mutmut: $(BIN)/pip install mutmut==3.8.1"; exit 1; }
+	@$(BIN)/mutmut run $(ARGS) && $(BIN)/mutmut results
 
 bench: $(BIN)/.installed-bench
 	@for b in overhead decision; do $(BIN)/python -m benchmarks.$$b $(ARGS) || exit 1; done

@@ -105,7 +105,8 @@ FailureReason: TypeAlias = Literal[
     "own_key_credit",
     "own_key_privacy",
 ]
-"""Finer than an `AnswerCode`, for words that say more. Where a reason has none of its own the code's stand."""
+"""Finer than an `AnswerCode`, for words that say more. Where a reason has none of its own the code's stand.
+`pasted_key`: the message itself should be deleted, see `bot.messages.Failed.delete_message`."""
 
 
 NotAllowed: TypeAlias = Literal[

@@ -38,6 +38,8 @@ async def test_it_is_refused_before_anything_is_kept_sent_or_logged(
         assert (error.code, error.reason) == ("bad_key", "pasted_key")
         assert heard.ending.share.used == 0
         assert not heard.ending.may_hold
+        assert heard.ending.delete_message, "where the platform lets it"
+        assert not replace(heard.ending, error=AnswerFailed("bad_key")).delete_message, "the control"
         assert potluck.sandbox.log == []
         assert await potluck.running.conversations.turns(said.conversation) == []
         assert (await potluck.counted())["leases"] == {}

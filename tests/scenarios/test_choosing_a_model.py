@@ -13,13 +13,14 @@ import pytest
 from bot.clock import day_of
 from bot.errors import AnswerFailed, Refused
 from bot.messages import CommunityId, Failed, Finished, InCommunity, InConversation, Member, ModelId, Started, Who
-from bot.openrouter.sandbox import SandboxSettings
+from bot.openrouter.sandbox import AccountSettings, SandboxSettings
 from bot.quota.ledger import PoolId
 from bot.routing.access import Reach, ToCommunity, ToMember
 from bot.routing.budget import Budget, pico
 from bot.storage.access import SqlAccess
 from bot.storage.database import Database
 from tests.fakes.deployment import Deployment, Heard, deployment
+from tests.fakes.linking import key_of
 from tests.fakes.virtual import VirtualClock, VirtualLoop
 
 pytestmark = pytest.mark.virtual
@@ -140,6 +141,55 @@ async def test_a_key_is_no_model_and_is_kept_nowhere(tmp_path: Path, clock: Virt
             await choose(potluck, ANN, key)
         assert caught.value.reason == "pasted_key"
     assert not any(key.encode() in content for content in contents(tmp_path))
+
+
+# --- by an account of one's own --------------------------------------------------------------------------
+
+
+async def test_by_their_own_account_a_member_chooses_anything_and_nobody_else_pays_for_it(
+    tmp_path: Path, clock: VirtualClock
+) -> None:
+    own = SandboxSettings(accounts={"anns": AccountSettings(credits=Decimal(50))})
+    async with deployment(tmp_path, clock, sandbox=own) as potluck:
+        await potluck.running.own_keys.paste(ANN, await key_of(potluck, "anns"))
+        shown = {one.id: one.lane for one in potluck.running.choices.usable(who(ANN), limit=100)}
+        assert shown[SUMMIT] == "own_key"
+        message = potluck.message("ann", conversation="c")
+        await choose(potluck, InConversation(message.conversation), SUMMIT)
+        heard = await potluck.hear(message)
+        assert isinstance(heard.ending, Finished)
+        assert (heard.ending.lane, potluck.sandbox.log[-1].account) == ("own_key", "anns")
+        await potluck.hear(replace(potluck.message("ben"), conversation=message.conversation))
+        assert potluck.sandbox.log[-1].model_asked == "openrouter/free"
+        await choose(potluck, ANN, "maker/never-heard-of")  # its account is asked, when it is used
+        assert potluck.running.choices.chosen(ANN) == "maker/never-heard-of"
+        await potluck.running.own_keys.remove(ANN)
+        await choose(potluck, InConversation(message.conversation), None)
+        back = await potluck.ask("ann", conversation="c")
+        assert isinstance(back.ending, Finished)
+        assert (back.ending.lane, back.notices.count("model_gone")) == ("free", 1)
+
+
+async def test_a_community_with_an_account_of_its_own_has_its_own_models_and_rights(
+    tmp_path: Path, clock: VirtualClock
+) -> None:
+    """What is open to Ann on everybody's account is nothing to an account that another community has linked."""
+    both = replace(RICH, accounts={"theirs": AccountSettings(credits=Decimal(50))})
+    async with deployment(tmp_path, clock, sandbox=both) as potluck:
+        await fund(potluck, ToMember(ANN))
+        await potluck.running.community_keys.link_community(SLACK, await key_of(potluck, "theirs"))
+        there = replace(who(ANN), community=SLACK)
+        choices = potluck.running.choices
+        await choices.refresh(SLACK)
+        assert SUMMIT in [one.id for one in choices.usable(who(ANN), limit=100)]
+        assert SUMMIT not in [one.id for one in choices.usable(there, limit=100)]
+        with pytest.raises(Refused):
+            await choices.choose(ANN, SUMMIT, who=there)
+        await choices.choose(ANN, SUMMIT, who=who(ANN))
+        elsewhere = await potluck.hear(replace(potluck.message("ann"), community=SLACK))
+        assert isinstance(elsewhere.ending, Finished)
+        assert (elsewhere.ending.lane, "model_closed" in elsewhere.notices) == ("free", True)
+        assert potluck.sandbox.log[-1].account == "theirs"
 
 
 # --- what no longer holds --------------------------------------------------------------------------------

@@ -151,7 +151,7 @@ def test_the_grant_that_came_nearest_explains() -> None:
 
 @pytest.mark.parametrize("bad", ["NaN", "-1", "Infinity"])
 def test_a_ceiling_is_made_of_prices(bad: str) -> None:
-    with pytest.raises(ValueError, match="ceiling"):
+    with pytest.raises(ValueError, match=r"^a ceiling is made of prices from 0 up$"):
         Reach(ceiling=Rates(prompt=Decimal(bad), completion=Decimal(0)))
 
 

@@ -19,15 +19,15 @@ from bot.messages import CommunityId, Member, ModelId, Usage
 from bot.quota.ledger import PoolId
 from bot.routing import paid
 from bot.routing.access import Covered, NotCovered, Reach, Rule, ToCommunity, ToMember, Who, covers
-from bot.routing.budget import PERIODS, Budget, Pico, Spend, applying, ends_at, number_of, pico, usd
+from bot.routing.budget import MOST, PERIODS, Budget, Pico, Spend, applying, ends_at, number_of, pico, usd
 from bot.routing.catalogue import FREE_ROUTER, ExtraPrice, ModelInfo
 from bot.routing.chain import Chain
-from bot.routing.guard import costs, guard_paid
+from bot.routing.guard import costs, guard, guard_paid
 from bot.routing.lanes import NoLane, OwnKey, Paid, PaidWay, Purse, Wish, lane
 from bot.routing.offer import ANSWER, NOTHING_KNOWN, Offer
 from bot.routing.own import own_route
 from bot.routing.prices import Priced, Rates, Size, Unpriced, Variable, plain, price, shown
-from bot.routing.router import Needs, choose
+from bot.routing.router import Needs, Route, choose
 from tests.unit import test_access, test_paid, test_paid_guard
 from tests.unit.test_access import ALL, CHEAP, GPT, PRICED, RATES, TO_ANN, listed, rule, who
 from tests.unit.test_catalogue import NOW, catalogue, prices, read
@@ -244,6 +244,37 @@ def test_a_request_must_fit_every_budget_that_speaks_of_it_its_members_own_befor
         assert (one in found) is (speaks and not (one.member == "each" and own))
 
 
+_PROMPT_KINDS = ("prompt", "input_cache_read", "input_cache_write", "input_cache_write_1h")
+_ANSWER_KINDS = ("completion", "internal_reasoning")
+
+
+@pytest.mark.parametrize("name", [*_PROMPT_KINDS, *_ANSWER_KINDS])
+def test_each_kind_a_token_can_be_charged_as_counts(name: str) -> None:
+    dear = Decimal(9)
+    entry = replace(ENTRY, extra_prices=(ExtraPrice(name=name, price=dear),), surcharges=(name,))
+    found = price(entry, Size(prompt_tokens=0, completion_tokens=0))  # an extra price holds from the first token on
+    assert isinstance(found, Priced), found
+    assert (found.most.prompt == dear, found.most.completion == dear) == (
+        name in _PROMPT_KINDS,
+        name in _ANSWER_KINDS,
+    )
+
+
+@pytest.mark.parametrize(
+    "name", ["web_search", "audio", "audio_output", "input_audio_cache", "image_output", "discount"]
+)
+def test_what_is_never_sent_or_asked_for_changes_no_price(name: str) -> None:
+    size = Size(prompt_tokens=1, completion_tokens=1)
+    entry = replace(ENTRY, extra_prices=(ExtraPrice(name=name, price=Decimal(9)),), surcharges=(name,))
+    assert price(entry, size) == price(ENTRY, size)
+    assert price(replace(entry, extra_prices=()), size) == price(ENTRY, size), "nor where its price was not kept"
+
+
+def test_the_largest_amount_is_a_million_dollars_and_periods_are_three() -> None:
+    assert pico(Decimal(1_000_000)) == MOST
+    assert set(PERIODS) == {"day", "month", "ever"}
+
+
 # --- where it goes ---------------------------------------------------------------------------------------
 
 
@@ -293,6 +324,47 @@ def test_the_cheapest_is_found_behind_what_cannot_be_had() -> None:
     found = paid.cheapest(offer, 10, test_paid.WHO, [router_too])
     assert found is not None
     assert found.id == SMALL
+
+
+def test_the_pools_place_is_taken_by_what_is_preferred_if_it_will_do() -> None:
+    def instead(preferred: str | None, tokens: int = 10, rules: Sequence[Rule] = (test_paid.GRANT,)) -> str | None:
+        wish = None if preferred is None else ModelId(preferred)
+        found = paid.instead(wish, test_paid.OFFER, tokens, test_paid.WHO, rules)
+        return None if found is None else found.id
+
+    assert instead("acme/dear") == "acme/dear"
+    for no_good in (
+        None,
+        "acme/none",
+        "acme/small:free",
+        "acme/old",
+        "openrouter/auto",
+        "acme/strange",
+        "acme/preview",
+    ):
+        assert instead(no_good) == SMALL, no_good
+    only_small = replace(test_paid.GRANT, reach=Reach(models=frozenset({SMALL})))
+    assert instead("acme/dear", rules=[only_small]) == SMALL
+    assert instead("acme/dear", tokens=200_000) is None
+    assert instead("acme/dear", rules=[]) is None
+
+
+def test_with_images_it_is_taken_by_what_reads_them_and_costs_least_with_them() -> None:
+    words_only = {"input_modalities": ["text"], "output_modalities": ["text"]}
+    offer = Offer(
+        catalogue=catalogue(
+            read(id="acme/blind", pricing=prices(prompt="0.0001"), architecture=words_only),
+            read(id="acme/by-image", pricing=prices(prompt="0.0002", image="5")),
+            read(id="acme/by-token", pricing=prices(prompt="0.0003")),
+        ),
+        now=NOW,
+    )
+    for images, best in ((0, "acme/blind"), (1, "acme/by-token")):
+        cheapest = paid.cheapest(offer, 10, test_paid.WHO, [test_paid.GRANT], images=images)
+        instead = paid.instead(ModelId("acme/blind"), offer, 10, test_paid.WHO, [test_paid.GRANT], images=images)
+        assert cheapest is not None
+        assert instead is not None
+        assert (cheapest.id, instead.id) == (best, best)
 
 
 def test_a_quote_is_of_its_model_and_of_the_moment() -> None:
@@ -361,6 +433,63 @@ def test_what_was_not_paid_for_is_named(changes: dict[str, Any], what: str) -> N
     found = guard_paid(sent, model=test_paid_guard.MODEL, completion_tokens=4000, max_price=test_paid_guard.PRICES)
     assert found is not None
     assert (found.kind, found.what, found.trips) == ("unpaid", what, True)
+
+
+_SAMPLING = {
+    **dict.fromkeys(
+        ("max_tokens", "max_completion_tokens", "temperature", "top_p", "top_k", "min_p", "seed", "stop"), 1
+    ),
+    **dict.fromkeys(("frequency_penalty", "presence_penalty", "repetition_penalty"), 1),
+    "reasoning": {"effort": "low"},
+    "tool_choice": "auto",
+    "parallel_tool_calls": True,
+    "response_format": {},
+    "tools": [{"type": "function"}],
+    "user": "u",
+    "session_id": "s",
+    "metadata": {},
+    "stream": True,
+}
+
+
+def free_body(**changes: object) -> dict[str, object]:
+    return {"model": FREE_ROUTER, "messages": [{"role": "user", "content": "hi"}], **changes}
+
+
+@pytest.mark.parametrize("name", sorted(_SAMPLING))
+def test_what_costs_nothing_may_stand_in_a_body(name: str) -> None:
+    assert guard(free_body(**{name: _SAMPLING[name]}), NOTHING_KNOWN) is None
+    assert guard({"model": FREE_ROUTER}, NOTHING_KNOWN) is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "kind", "what"),
+    [
+        ({"models": "acme/small"}, "field", "models"),
+        ({"model": None}, "no_model", ""),
+        ({"models": [FREE_ROUTER] * 3}, "too_many_models", "4"),
+        ({"model": "acme/dear"}, "not_free", "acme/dear"),
+        ({"models": ["acme/dear"]}, "not_free", "acme/dear"),
+        ({"model": "acme/gone:free"}, "model_gone", "acme/gone:free"),
+        ({"model": "acme/gone:free", "models": ["acme/left:free"]}, "model_gone", "acme/gone:free"),
+        ({"preset": "x"}, "field", "preset"),
+        ({"plugins": [{"id": "web"}]}, "plugin", "[{'id': 'web'}]"),
+        ({"plugins": None}, "plugin", "None"),
+        ({"tools": [{"type": "web"}]}, "tool", ""),
+        ({"messages": [{"content": "fine"}, {"content": [{"type": "file"}]}]}, "part", "file"),
+        ({"messages": {"content": [{"type": "file"}]}}, "part", "file"),
+        ({"messages": [{"content": {"type": "file"}}]}, "part", "file"),
+        ({"messages": [{"content": ["file"]}]}, "part", ""),
+        ({"messages": [{"content": 7}]}, "part", ""),
+        ({"messages": ["file"]}, "part", ""),
+        ({"x" * 200: 1}, "field", "x" * 100),
+    ],
+    ids=str,
+)
+def test_what_is_wrong_with_a_free_body_is_named(changes: dict[str, object], kind: str, what: str) -> None:
+    found = guard(free_body(**changes), NOTHING_KNOWN)
+    assert found is not None
+    assert (found.kind, found.what, found.trips) == (kind, what, kind != "model_gone")
 
 
 def test_what_a_free_answer_cost_is_told() -> None:
@@ -440,18 +569,35 @@ def test_the_free_models_stand_by_name() -> None:
     assert [one.name for one in catalogue(*models).free_models(NOW)] == ["Ann: X", "Mid: X", "Zed: X"]
 
 
+def test_what_says_nothing_of_itself_is_read_as_the_plainest() -> None:
+    plain_one = ModelInfo(
+        id=FREE, name="", prompt_price=Decimal(0), completion_price=Decimal(0), output_modalities=("text",)
+    )
+    assert plain_one.free(NOW)
+    route = Route(lane="free", models=(FREE,), window=10, answer=5)
+    assert (route.images, route.tools, route.structured, route.notices) == (False, False, False, ())
+    needs = Needs()
+    assert (needs.images, needs.older_images, needs.tools, needs.structured, needs.tokens) == (*[False] * 4, 0)
+
+
+@pytest.mark.parametrize(("models", "named"), [((FREE,), True), ((FREE_ROUTER,), False), ((FREE, FREE_ROUTER), False)])
+def test_a_route_by_name_is_one_to_a_single_model(models: tuple[ModelId, ...], named: bool) -> None:
+    route = Route(lane="free", models=models, window=10, answer=5)
+    assert (route.model, route.named) == (models[0], named)
+
+
 @pytest.mark.parametrize(
     ("ids", "fault"),
     [
-        (["openrouter/free", "a/b:free"], "names openrouter/free before others"),
+        (["openrouter/free", "a/b:free"], "^names openrouter/free before others, which would never have their turn"),
         (["a/b:free", "a/c"], "as number 2"),
         (["a/b"], "as number 1"),
-        (["a/b:free", "a/b:free"], "names a model twice"),
+        (["a/b:free", "a/b:free"], "^names a model twice"),
         (["a/b:free", "a/c:free", "a/d:free"], "more than 3 models, openrouter/free included"),
     ],
 )
 def test_what_is_no_chain_is_told(ids: list[str], fault: str) -> None:
-    with pytest.raises(ValueError, match=fault):
+    with pytest.raises(ValueError, match=f"{fault}$"):
         Chain.of(ids)
     assert len(Chain.of(["a/b:free", "a/c:free", "openrouter/free"]).models) == 3
 

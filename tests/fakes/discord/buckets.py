@@ -1,4 +1,4 @@
-"""Rate limits that really limit: buckets by route and channel, one for the whole bot, and a count of what was invalid."""
+"""Rate limits that really limit: buckets by route and channel, one for the whole bot, a count of what was invalid."""
 
 from __future__ import annotations
 

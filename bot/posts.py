@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
 
 from bot.clock import Instant
-from bot.messages import ConversationId, IncomingMessage, Member, MessageId, TicketId
+from bot.messages import CommunityId, ConversationId, IncomingMessage, Member, MessageId, TicketId
 
 Stage: TypeAlias = Literal["waiting", "started", "held", "over"]
 
@@ -22,6 +22,7 @@ class PostedAnswer:
 
     question: MessageId
     conversation: ConversationId
+    community: CommunityId
     member: Member
     channel: str
     """The platform's id of where it is shown."""

@@ -26,6 +26,7 @@ class SqlPosts:
             "question": answer.question,
             "platform": answer.member.platform,
             "conversation": answer.conversation,
+            "community": answer.community,
             "member": answer.member.key,
             "channel": answer.channel,
             "reply_to": answer.reply_to,
@@ -112,6 +113,7 @@ def _answer(connection: Connection, row: Any) -> PostedAnswer:
     return PostedAnswer(
         question=MessageId(row.question),
         conversation=ConversationId(row.conversation),
+        community=CommunityId(row.community),
         member=Member.parse(row.member),
         channel=row.channel,
         reply_to=row.reply_to,

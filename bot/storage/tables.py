@@ -240,6 +240,7 @@ posted_answers = Table(
     Column("question", Text, primary_key=True),
     Column("platform", Text, nullable=False),
     Column("conversation", Text, nullable=False),
+    Column("community", Text, nullable=False),
     Column("member", Text, nullable=False),
     Column("channel", Text, nullable=False),
     Column("reply_to", Text, nullable=False),

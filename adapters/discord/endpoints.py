@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
+import discord
 import yarl
 from discord.gateway import DiscordWebSocket
 from discord.http import Route
@@ -19,6 +20,7 @@ def point(api: str, gateway: str | None) -> None:
     an argument of anything, and its `proxy` speaks to Discord's own host through a tunnel. So setting the two, before
     the first request, is the only way there is.
     """
+    discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False  # there is nothing to hear here
     if api != Route.BASE:
         Route.BASE = api
     if gateway is not None:

@@ -38,7 +38,7 @@ async def look(token: str) -> Portal:
         discord.LoginFailure: it is nobody's.
         discord.HTTPException, aiohttp.ClientError, OSError: Discord cannot be asked.
     """
-    async with discord.Client(intents=discord.Intents.none()) as client:
+    async with discord.Client(intents=intents(content=False)) as client:
         await client.login(token)
         application = client.application
         assert application is not None

@@ -211,6 +211,7 @@ class Rest:
                 "application_id": self._world.application,
                 "version": "1",
                 "type": 1,
+                "description": "",
                 "default_member_permissions": None,
                 **one,
             }

@@ -68,6 +68,12 @@ class Buckets:
         self.shared_for = 0.0
         """Seconds for which creating messages is limited by what others do."""
 
+    def exhaust(self, name: str, major: object, *, seconds: float) -> None:
+        """Nothing of that kind goes through for so long, as if others had used it all up."""
+        rule = next(rule for rule in RULES if rule.name == name)
+        began = self._clock.now() + seconds - rule.seconds
+        self._windows[name, str(major)] = _Window(began=began, used=rule.limit)
+
     def take(self, method: str, path: str) -> tuple[dict[str, str], web.Response | None]:
         """Count a request: the headers of its answer, and the answer itself if it came too early."""
         now = self._clock.now()

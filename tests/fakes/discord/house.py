@@ -17,7 +17,7 @@ from tests.fakes.discord.server import FakeDiscord
 from tests.fakes.discord.world import Channel, Payload
 from tests.fakes.virtual import VirtualClock, VirtualLoop
 
-SOON = 60.0
+SOON, STARTED = 60.0, 300.0
 
 
 class House:
@@ -33,8 +33,12 @@ class House:
         self._running: asyncio.Task[None] | None = None
 
     async def start(self, conversations: Conversations) -> DiscordAdapter:
+        return await self.start_with(self.discord.token, conversations)
+
+    async def start_with(self, token: str, conversations: Conversations) -> DiscordAdapter:
+        """Raises: what the adapter does, if it cannot start."""
         self.adapter = DiscordAdapter(
-            token=self.discord.token,
+            token=token,
             conversations=conversations,
             store=self.store,
             clock=self.clock,
@@ -43,7 +47,7 @@ class House:
         )
         self._running = asyncio.create_task(self.adapter.run())
         ready = asyncio.create_task(self.adapter.ready.wait())
-        await asyncio.wait({self._running, ready}, timeout=SOON, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({self._running, ready}, timeout=STARTED, return_when=asyncio.FIRST_COMPLETED)
         ready.cancel()
         if self._running.done():
             await self._running

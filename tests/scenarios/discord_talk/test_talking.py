@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -14,19 +13,6 @@ from tests.fakes.discord.world import SEND_MESSAGES
 from tests.fakes.virtual import VirtualClock, VirtualLoop
 
 pytestmark = pytest.mark.virtual
-
-
-@pytest.fixture
-async def home(tmp_path: Path, clock: VirtualClock, loop: VirtualLoop) -> AsyncIterator[House]:
-    async with house(tmp_path, clock, loop) as home:
-        yield home
-
-
-@pytest.fixture
-async def talks(home: House, clock: VirtualClock) -> ScriptedConversations:
-    talks = ScriptedConversations(clock)
-    await home.start(talks)
-    return talks
 
 
 async def test_a_mention_is_answered_below_it(home: House, talks: ScriptedConversations) -> None:

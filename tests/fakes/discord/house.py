@@ -50,7 +50,8 @@ class House:
         await asyncio.wait({self._running, ready}, timeout=STARTED, return_when=asyncio.FIRST_COMPLETED)
         ready.cancel()
         if self._running.done():
-            await self._running
+            running, self._running = self._running, None
+            await running
         assert self.adapter.ready.is_set()
         return self.adapter
 

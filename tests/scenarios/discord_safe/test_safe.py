@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from bot.errors import AnswerFailed
+from bot.errors import AnswerFailed, SettingsError
 from bot.messages import Failed
 from bot.pasted_keys import holds_key
 from tests.fakes.conversations import ScriptedConversations
-from tests.fakes.discord.house import House
+from tests.fakes.discord.house import House, house
 from tests.fakes.discord.scripts import streaming
 from tests.fakes.discord.world import MANAGE_MESSAGES, SEND_MESSAGES
 from tests.fakes.virtual import VirtualClock, VirtualLoop
@@ -138,9 +138,6 @@ async def test_presence_shows_the_pool_at_most_four_times_a_minute(home: House, 
 async def test_a_wrong_token_is_said_and_a_discord_that_is_down_is_waited_for(
     tmp_path: Path, clock: VirtualClock, loop: VirtualLoop
 ) -> None:
-    from bot.errors import SettingsError
-    from tests.fakes.discord.house import house
-
     async with house(tmp_path, clock, loop) as home:
         home.discord.break_next("GET", "/users/@me", times=5, status=503)
         await home.start(ScriptedConversations(clock))

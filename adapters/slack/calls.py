@@ -46,15 +46,19 @@ class Unsure(Exception):
     """No answer came: it may have been done or not."""
 
 
-async def call(method: Method, limit: Limit, *, safe: bool = False, **arguments: Any) -> AsyncSlackResponse:
-    """One call. `safe`: doing it twice is as good as once, so it is tried again when no answer comes.
+async def call(
+    method: Method, place: Limit, /, *, safe: bool = False, taken: bool = False, tries: int = _TRIES, **arguments: Any
+) -> AsyncSlackResponse:
+    """One call. `safe`: doing it twice is as good as once, so it is tried again when no answer comes. `taken`: its
+    place has been taken already.
 
     Raises:
         Refused: Slack did not do it.
         Unsure: nobody knows. Never where it is `safe` and Slack can be reached in the end.
     """
-    for attempt in range(1, _TRIES + 1):
-        await limit.acquire()
+    for attempt in range(1, tries + 1):
+        if not (taken and attempt == 1):
+            await place.acquire()
         try:
             return await method(**arguments)
         except SlackApiError as error:
@@ -62,15 +66,15 @@ async def call(method: Method, limit: Limit, *, safe: bool = False, **arguments:
             if code == "ratelimited" or status == 429:
                 wait = _retry_after(error)
                 log.warning("Slack asks to slow down", extra={"action": "slack", "seconds": wait})
-                limit.pause(wait)
-                if attempt < _TRIES:
+                place.pause(wait)
+                if attempt < tries:
                     continue
             if status < 500:
                 raise Refused(code) from None
             problem: Exception = error
         except _NETWORK as error:
             problem = error
-        if not safe or attempt == _TRIES:
+        if not safe or attempt == tries:
             raise Unsure(type(problem).__name__) from None
         await asyncio.sleep(_AGAIN_AFTER * attempt)
     raise AssertionError("every try returns or raises")

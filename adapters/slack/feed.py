@@ -25,6 +25,8 @@ class Feed:
         self.ending: Ending | None = None
         self.over = False
         """Nothing more comes. Without an `ending`: it had been handled before, or broke off."""
+        self.broke = False
+        """It broke off inside Potluck."""
         self._kept_back = ""
         self._changed = asyncio.Event()
 
@@ -37,6 +39,7 @@ class Feed:
         except KeyError:  # a ticket that is no more
             pass
         except Exception as error:
+            self.broke = True
             # Its text may hold what a person wrote: only the type is logged, the rest at DEBUG.
             log.error("a reply broke off", extra={"action": "slack", "error": type(error).__name__})
             log.debug("the failure", exc_info=error)

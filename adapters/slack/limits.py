@@ -35,7 +35,7 @@ class Window:
     async def acquire(self) -> None:
         """Wait for a place."""
         async with self._turn:
-            while (wait := self._wait()) > 0:
+            while (wait := self._wait()) > 0:  # noqa: ASYNC110 - for a moment, not for an event
                 await asyncio.sleep(wait)
             self._calls.append(self._now())
 
@@ -68,7 +68,7 @@ class Bucket:
 
     async def acquire(self) -> None:
         async with self._turn:
-            while (wait := self._wait()) > 0:
+            while (wait := self._wait()) > 0:  # noqa: ASYNC110 - for a moment, not for an event
                 await asyncio.sleep(wait)
             self._free_at = max(self._free_at, self._now()) + self._every
 

@@ -6,7 +6,7 @@ import asyncio
 
 from adapters.slack import look
 from adapters.slack.inbound import Spot
-from adapters.slack.people import People
+from adapters.slack.people import People, Person
 from adapters.slack.replies import Replies
 from adapters.slack.workspace import Workspaces
 from bot.messages import Member, MessageId, TicketId
@@ -41,6 +41,11 @@ class HeldAnswers:
         task = asyncio.create_task(self._follow(ticket, spot, author, message), name=f"follow {ticket}")
         task.add_done_callback(lambda _: self._followed.discard(ticket))
         self._replies.watch(task)
+
+    async def may_drop(self, ticket: TicketId, person: Person) -> bool:
+        """It is the person's own, or waits no more."""
+        waiting = {one.ticket: one.author for one in await self._conversations.held("slack")}
+        return ticket not in waiting or waiting[ticket] == person.member
 
     async def drop(self, ticket: TicketId) -> bool:
         """Its author does not want it any more."""

@@ -1,4 +1,4 @@
-"""What Slack tells Potluck, and who takes it. Everything is acknowledged at once; the work is done by tasks of their own.
+"""What Slack tells Potluck, and who takes it. Everything is acknowledged at once; tasks of their own do the work.
 
 Bolt answers 404 to what nobody listens to, and Slack sends that again and counts it as a failure: the last listener of
 each kind takes the rest.
@@ -71,7 +71,7 @@ def listen(
     app = AsyncApp(
         client=client_for(""),
         signing_secret="-",  # noqa: S106 - none: see above
-        authorize=authorize,
+        authorize=authorize,  # type: ignore[arg-type]  # None means: not installed there
         request_verification_enabled=False,
         logger=SDK_LOG,
         name="potluck",

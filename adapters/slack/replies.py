@@ -50,8 +50,9 @@ class Replies:
         private: bool,
         hold: str = "",
         beside: Sequence[look.Block] = (),
+        later: bool = False,
     ) -> Feed:
-        """Show a reply to its end. Cancelling it stops the reply."""
+        """Show a reply to its end. Cancelling it stops the reply. `later`: nobody waits for it before it begins."""
         feed = Feed()
         reading = asyncio.create_task(feed.read(events), name=f"read {message}")
         telling = Telling(
@@ -59,7 +60,8 @@ class Replies:
             spot=spot,
             told=Told(message=message, author=author, private=private, hold=hold, beside=beside),
             feed=feed,
-            session=self._sessions.begin(workspace, spot),
+            sessions=self._sessions,
+            later=later,
             now=self._clock.monotonic,
             shut_for=lambda: self._conversations.pool().shut_for,
             stopped=lambda: self._conversations.stop(spot.conversation, author.member),

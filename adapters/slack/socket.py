@@ -60,7 +60,7 @@ class Socket:
             self._app, self._app_token, logger=SDK_LOG, web_client=self._client, ping_interval=_PING_EVERY
         )
         self._handler.client.wss_uri = str(answer["url"])
-        await self._handler.connect_async()
+        await self._handler.client.connect()  # type: ignore[no-untyped-call]
 
     async def run(self) -> None:
         assert self._handler is not None
@@ -81,7 +81,7 @@ class Socket:
 
     async def close(self) -> None:
         if self._handler is not None:
-            await self._handler.close_async()
+            await self._handler.client.close()  # type: ignore[no-untyped-call]
 
 
 __all__ = ["Refused", "Socket", "Transport"]

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from adapters.slack import look, plain_text, posting
 from adapters.slack.calls import Refused, Unsure, call
 from adapters.slack.files import Files
+from adapters.slack.held import HeldAnswers
 from adapters.slack.inbound import Json, Spot, Written, written
 from adapters.slack.memory import Memory
 from adapters.slack.once import Once
@@ -18,7 +19,7 @@ from adapters.slack.replies import Replies
 from adapters.slack.workspace import Workspace
 from bot.clock import Clock
 from bot.errors import AttachmentRefused
-from bot.messages import Failed, IncomingMessage, MessageId, ModelId
+from bot.messages import Failed, Held, IncomingMessage, MessageId, ModelId
 from bot.ports import Conversations
 from bot.telemetry.logs import logger
 
@@ -53,11 +54,12 @@ class Talk:
         memory: Memory,
         once: Once,
         replies: Replies,
+        held: HeldAnswers,
         files: Files,
         clock: Clock,
     ) -> None:
         self._conversations, self._people, self._memory, self._once = conversations, people, memory, once
-        self._replies, self._files, self._clock = replies, files, clock
+        self._replies, self._held, self._files, self._clock = replies, held, files, clock
         self._refused: OrderedDict[str, _Waits] = OrderedDict()
 
     # --- what is written ---------------------------------------------------------------------------------
@@ -162,18 +164,21 @@ class Talk:
         )
         if not (isinstance(feed.ending, Failed) and feed.ending.may_hold):
             self._refused.pop(message.id, None)
+        if isinstance(feed.ending, Held):
+            self._held.follow(feed.ending.ticket, spot, author.member, message.id)
 
-    async def hold(self, workspace: Workspace, value: str, user: str) -> str | None:
-        """Let a refused question wait, as its author wished. What to tell them, if it cannot be."""
-        id = str(look.pressed(value).get("id", ""))
-        waits = self._refused.get(id)
+    def waits(self, value: str, user: str) -> bool:
+        """The button's question was refused to this person and can still be held."""
+        waits = self._refused.get(_id(value))
+        return waits is not None and waits.author.id == user
+
+    async def hold(self, workspace: Workspace, value: str) -> None:
+        """Let a refused question wait for room. Nothing, if it is known no more."""
+        waits = self._refused.pop(_id(value), None)
         spot = None if waits is None else Spot.parse(waits.message.conversation)
-        if waits is None or spot is None or waits.author.id != user:
-            return "That question is too old to be kept. Please ask it again."
-        del self._refused[id]
-        message = replace(waits.message, hold=True)
-        await self.ask(workspace, spot, waits.author, message, private=waits.private)
-        return None
+        if waits is not None and spot is not None:
+            message = replace(waits.message, hold=True)
+            await self.ask(workspace, spot, waits.author, message, private=waits.private)
 
     # --- beside questions --------------------------------------------------------------------------------
 
@@ -232,3 +237,7 @@ class Talk:
             lines.append(f"{name}: {plain_text.read(text, bot_user=workspace.bot_user)}")
         quoted = "\n".join(lines)[-_EARLIER_LENGTH:]
         return f"\n\nEarlier in this thread:\n{quoted}" if quoted else ""
+
+
+def _id(value: str) -> str:
+    return str(look.pressed(value).get("id", ""))

@@ -21,7 +21,7 @@ from adapters.slack.limits import Now
 from adapters.slack.live import Live, start
 from adapters.slack.people import Person
 from adapters.slack.plain_text import escape
-from adapters.slack.sessions import Session
+from adapters.slack.sessions import Session, Sessions
 from adapters.slack.workspace import Workspace
 from bot import errors
 from bot.messages import Failed, Finished, Held, MessageId
@@ -62,13 +62,16 @@ class Telling:
         spot: Spot,
         told: Told,
         feed: Feed,
-        session: Session,
+        sessions: Sessions,
+        later: bool,
         now: Now,
         shut_for: Callable[[], str | None],
         stopped: Callable[[], object],
     ) -> None:
         self._workspace, self._spot, self._told, self._feed = workspace, spot, told, feed
-        self._session, self._now, self._shut_for, self._stopped = session, now, shut_for, stopped
+        self._now, self._shut_for, self._stopped = now, shut_for, stopped
+        self._sessions = sessions
+        self._session: Session | None = None if later else sessions.begin(workspace, spot)
         self._seen_at: float | None = None
         """When there first was something to show."""
         self._live: Live | None = None
@@ -103,7 +106,8 @@ class Telling:
         finally:
             if self._live is not None and self._live.state == "growing":
                 self._workspace.allowance.live -= 1
-            await self._session.end()
+            if self._session is not None:
+                await self._session.end()
 
     # --- while it comes ----------------------------------------------------------------------------------
 
@@ -138,6 +142,8 @@ class Telling:
 
     async def _step(self) -> None:
         feed = self._feed
+        if self._session is None and (feed.started is not None or feed.text):
+            self._session = self._sessions.begin(self._workspace, self._spot)
         if self._live is not None:
             if self._live.state == "growing":
                 await self._grow(self._live)
@@ -251,9 +257,7 @@ class Telling:
             if not self._source and not blocks:
                 await self._turn_over(self._live, None)
             elif cut is None:
-                whole, status = self._source.rstrip(), self._session.closing
-                await self._finish(self._live, whole, blocks, status=status)
-                self._session.told()
+                await self._close(self._live, self._source.rstrip(), blocks)
                 return
             else:
                 await self._turn_over(self._live, cut)
@@ -285,5 +289,12 @@ class Telling:
             return
         if live.state == "growing":
             await live.append(tasks=[line])
-        await self._finish(live, "", blocks, status=self._session.closing)
+        await self._close(live, "", blocks)
+
+    async def _close(self, live: Live, whole: str, blocks: Sequence[look.Block]) -> None:
+        """The last message of the reply is over, and with it the reply."""
+        if self._session is None:
+            await self._finish(live, whole, blocks)
+            return
+        await self._finish(live, whole, blocks, status=self._session.closing)
         self._session.told()

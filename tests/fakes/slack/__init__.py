@@ -1,4 +1,4 @@
-"""A Slack of our own: a real HTTP and Socket Mode server on loopback; slack-bolt and slack-sdk connect to it as they are.
+"""A Slack of our own: a real HTTP and Socket Mode server on loopback that slack-bolt connects to as it is.
 
 world (who and what there is) · limits (the tiers) · web_api (the door: tokens, limits, faults, the log of calls) ·
 messages, streams, sessions, people, views, oauth (the methods) · blocks (what a block may be) · files (the download

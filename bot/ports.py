@@ -202,17 +202,6 @@ class Turn:
     """What came with the question."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HeldQuestion:
-    """A question that waits for room in the day, for the adapter that has to show its answer."""
-
-    ticket: TicketId
-    message: MessageId
-    conversation: ConversationId
-    community: CommunityId
-    author: Member
-
-
 class Conversations(Protocol):
     """The core as an adapter sees it: `bot.conversation.service.ConversationService` is the one."""
 
@@ -264,10 +253,6 @@ class Conversations(Protocol):
 
     async def give_up(self, ticket: TicketId) -> bool:
         """Drop a held question. False: there is none under this ticket."""
-        ...
-
-    async def held(self, platform: str) -> list[HeldQuestion]:
-        """The questions from a platform that wait for room, first asked first: after a restart nobody follows them."""
         ...
 
 

@@ -115,10 +115,6 @@ class Holding:
         for event in self._recalled(*found):
             yield event
 
-    def waiting(self) -> list[HeldQuestion]:
-        """Those that wait, first asked first."""
-        return sorted(self._waiting.values(), key=lambda held: held.held_at)
-
     async def give_up(self, ticket: TicketId) -> bool:
         """Drop a question that still waits. False: there is none under this ticket."""
         held = self._waiting.get(ticket)

@@ -36,7 +36,7 @@ from bot.messages import (
     TicketId,
 )
 from bot.pasted_keys import holds_key
-from bot.ports import HeldQuestion, PoolView, Turn
+from bot.ports import PoolView, Turn
 from bot.quota.scheduler import Scheduler
 from bot.quota.terms import Terms, TermsStore
 from bot.routing.router import Route
@@ -159,19 +159,6 @@ class ConversationService:
 
     async def give_up(self, ticket: TicketId) -> bool:
         return await self._holding.give_up(ticket)
-
-    async def held(self, platform: str) -> list[HeldQuestion]:
-        return [
-            HeldQuestion(
-                ticket=held.ticket,
-                message=held.message.id,
-                conversation=held.message.conversation,
-                community=held.message.community,
-                author=held.message.author,
-            )
-            for held in self._holding.waiting()
-            if held.message.author.platform == platform
-        ]
 
     async def lay_down(self, terms: Terms) -> None:
         """An admin's terms, kept and in force at once: for the line, and for what is held."""

@@ -265,4 +265,43 @@ slack_installations = Table(
     Column("tenant", Text, primary_key=True, doc="A workspace, or an organisation that installed it for all of its."),
     Column("sealed", Text, nullable=False, doc="By bot.vault: the token and whose it is."),
     Column("installed_at", BigInteger, nullable=False),
+posted_answers = Table(
+    "posted_answers",
+    metadata,
+    Column("question", Text, primary_key=True),
+    Column("platform", Text, nullable=False),
+    Column("conversation", Text, nullable=False),
+    Column("member", Text, nullable=False),
+    Column("channel", Text, nullable=False),
+    Column("reply_to", Text, nullable=False),
+    Column("stage", Text, nullable=False, doc="waiting, started, held or over."),
+    Column("message", Text, doc="JSON, by bot.storage.posts; only while it waits."),
+    Column("ticket", Text),
+    Column("asked_at", BigInteger, nullable=False),
+    Index(
+        "ix_posted_answers_unfinished",
+        "platform",
+        "asked_at",
+        sqlite_where=text("stage != 'over'"),
+        postgresql_where=text("stage != 'over'"),
+    ),
+)
+
+posts = Table(
+    "posts",
+    metadata,
+    Column("platform", Text, primary_key=True),
+    Column("post", Text, primary_key=True, doc="The platform's id of a message an answer is shown in."),
+    Column("question", Text, nullable=False),
+    Column("number", Integer, nullable=False),
+    Index("ix_posts_question", "question"),
+)
+
+adapter_notes = Table(
+    "adapter_notes",
+    metadata,
+    Column("platform", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+    Column("noted_at", BigInteger, nullable=False),
 )

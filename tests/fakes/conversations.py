@@ -24,7 +24,7 @@ from bot.messages import (
     TextDelta,
     TicketId,
 )
-from bot.ports import HeldQuestion, PoolView, Turn
+from bot.ports import PoolView, Turn
 
 Script: TypeAlias = Callable[[IncomingMessage], AsyncGenerator[ReplyEvent]]
 
@@ -47,7 +47,6 @@ class ScriptedConversations:
         self.kept: dict[ConversationId, list[Turn]] = {}
         self.held: dict[TicketId, Callable[[], AsyncGenerator[ReplyEvent]]] = {}
         self.given_up: list[TicketId] = []
-        self.waits: list[HeldQuestion] = []
         self.used: dict[str, int] = {}
         self.explained: Explanation | None = None
         self.shut_for: str | None = None
@@ -145,9 +144,6 @@ class ScriptedConversations:
             return False
         self.given_up.append(ticket)
         return True
-
-    async def held(self, platform: str) -> list[HeldQuestion]:
-        return [one for one in self.waits if one.author.platform == platform]
 
     def _reset(self) -> Instant:
         return day_start(day_of(self._clock.now()) + 1)

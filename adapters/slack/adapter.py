@@ -12,8 +12,7 @@ from aiohttp import web
 
 from adapters.slack.calls import Refused, Unsure
 from adapters.slack.files import Files, files_origin
-from adapters.slack.held import HeldAnswers
-from adapters.slack.http import Http
+from adapters.slack.http import PATH, Http
 from adapters.slack.inbound import Spot
 from adapters.slack.listeners import Json, Listening, listen
 from adapters.slack.memory import Installations, Memory
@@ -23,6 +22,7 @@ from adapters.slack.presses import Presses
 from adapters.slack.replies import Replies
 from adapters.slack.socket import Socket, Transport
 from adapters.slack.talk import Talk
+from adapters.slack.unfinished import Unfinished
 from adapters.slack.workspace import (
     ClientFor,
     InstalledWorkspaces,
@@ -35,6 +35,7 @@ from adapters.slack.workspace import (
 from bot.clock import DAY, Clock, Instant
 from bot.errors import PotluckError
 from bot.ports import Conversations
+from bot.posts import Posts
 from bot.telemetry.logs import logger
 
 log = logger(__name__)
@@ -57,6 +58,9 @@ class SlackSettings:
     """Of one workspace; empty: of many, by installations."""
     app_token: str = ""
     signing_secret: str = ""
+    client_id: str = ""
+    client_secret: str = ""
+    """Of the app, for installations."""
 
 
 class SlackAdapter:
@@ -70,17 +74,19 @@ class SlackAdapter:
         settings: SlackSettings,
         conversations: Conversations,
         memory: Memory,
+        posts: Posts,
         installations: Installations,
         clock: Clock,
         retain_days: int = 30,
     ) -> None:
         self._settings, self._conversations, self._memory = settings, conversations, memory
+        self._posts = posts
         self._installations, self._clock, self._retain_days = installations, clock, retain_days
         self._now = clock.monotonic
         self._session: aiohttp.ClientSession | None = None
         self._transport: Transport | None = None
         self._http: Http | None = None
-        self._replies = Replies(conversations=conversations, clock=clock)
+        self._replies = Replies(conversations=conversations, posts=posts, clock=clock)
         self._people = People(self._now)
 
     # --- beginning and end -------------------------------------------------------------------------------
@@ -102,8 +108,12 @@ class SlackAdapter:
         settings = self._settings
         client_for = clients(settings.api_url, session)
         self._workspaces = await self._find_workspaces(client_for)
-        self._held = HeldAnswers(
-            conversations=self._conversations, workspaces=self._workspaces, people=self._people, replies=self._replies
+        self._unfinished = Unfinished(
+            conversations=self._conversations,
+            posts=self._posts,
+            workspaces=self._workspaces,
+            people=self._people,
+            replies=self._replies,
         )
         self._talk = Talk(
             conversations=self._conversations,
@@ -111,12 +121,13 @@ class SlackAdapter:
             memory=self._memory,
             once=Once(self._memory),
             replies=self._replies,
-            held=self._held,
+            unfinished=self._unfinished,
+            posts=self._posts,
             files=Files(session, origin=files_origin(settings.api_url)),
             clock=self._clock,
         )
         self._presses = Presses(
-            talk=self._talk, held=self._held, people=self._people, memory=self._memory, session=session
+            talk=self._talk, unfinished=self._unfinished, people=self._people, memory=self._memory, session=session
         )
         app = listen(self._listening(), workspaces=self._workspaces, client_for=client_for, begin=self._begin)
         if settings.app_token:
@@ -129,7 +140,14 @@ class SlackAdapter:
             raise SlackError(f"SLACK_APP_TOKEN: Slack does not accept it ({refused.error}).") from None
         except Unsure as unsure:
             raise SlackError(f"Slack cannot be reached at {settings.api_url} ({unsure}).") from None
-        await self._held.take_up()
+        await self._unfinished.take_up(self._talk.ask)
+
+    @property
+    def where(self) -> str:
+        """Where it is and how Slack reaches it, in words."""
+        how = "Socket Mode" if self._http is None else f"HTTP at {PATH}"
+        who = self._workspaces.name
+        return f"{who}, by {how}"
 
     async def _find_workspaces(self, client_for: ClientFor) -> Workspaces:
         if not self._settings.bot_token:

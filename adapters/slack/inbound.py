@@ -26,6 +26,11 @@ class Spot:
     """The `ts` of the message the thread hangs on."""
 
     @property
+    def private(self) -> bool:
+        """In direct messages with Potluck: every word there is for it, and nobody else reads it."""
+        return self.channel.startswith("D")
+
+    @property
     def conversation(self) -> ConversationId:
         return ConversationId(f"slack:{self.team}/{self.channel}/{self.root}")
 
@@ -50,8 +55,6 @@ class Written:
     """The person's own workspace, as far as the event says it."""
     text: str
     """As Slack writes it."""
-    private: bool
-    """In direct messages with Potluck: every word there is for it."""
     called: bool
     """Potluck is called by name."""
     for_another: bool
@@ -93,7 +96,6 @@ def written(event: Json, *, team: str, bot_user: str) -> Written | None:
         user=user,
         user_team=str(event.get("user_team") or event.get("source_team") or event.get("team") or ""),
         text=text,
-        private=event.get("channel_type") == "im" or (event.get("channel_type") is None and channel.startswith("D")),
         called=event.get("type") == "app_mention" or plain_text.mentions(text, bot_user),
         for_another=plain_text.for_another(text, bot_user),
         files=tuple(file for file in files if isinstance(file, Mapping)) if isinstance(files, list) else (),

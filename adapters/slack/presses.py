@@ -7,13 +7,13 @@ from collections.abc import Mapping
 import aiohttp
 
 from adapters.slack import look
-from adapters.slack.held import HeldAnswers
 from adapters.slack.inbound import Spot
 from adapters.slack.listeners import Json, Work
 from adapters.slack.memory import Memory
 from adapters.slack.people import People
 from adapters.slack.responding import respond
 from adapters.slack.talk import Talk
+from adapters.slack.unfinished import Unfinished
 from adapters.slack.workspace import Workspace
 
 
@@ -21,9 +21,9 @@ class Presses:
     """See the module."""
 
     def __init__(
-        self, *, talk: Talk, held: HeldAnswers, people: People, memory: Memory, session: aiohttp.ClientSession
+        self, *, talk: Talk, unfinished: Unfinished, people: People, memory: Memory, session: aiohttp.ClientSession
     ) -> None:
-        self._talk, self._held, self._people, self._memory = talk, held, people, memory
+        self._talk, self._unfinished, self._people, self._memory = talk, unfinished, people, memory
         self._session = session
 
     @property
@@ -47,10 +47,10 @@ class Presses:
     async def _drop(self, workspace: Workspace, body: Json) -> None:
         ticket = look.ticket(str(body["actions"][0].get("value", "")))
         person = await self._people.find(workspace, str(body["user"]["id"]))
-        if not await self._held.may_drop(ticket, person):
+        if not self._unfinished.may_drop(ticket, person):
             await self._respond(body, [look.context("Only who asked it can drop it.")])
             return
-        await self._respond(body, look.dropped(await self._held.drop(ticket)), replace=True)
+        await self._respond(body, look.dropped(await self._unfinished.drop(ticket)), replace=True)
 
     async def _mute(self, workspace: Workspace, body: Json) -> None:
         place, user = body["container"], str(body["user"]["id"])

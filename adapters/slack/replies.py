@@ -16,6 +16,7 @@ from adapters.slack.workspace import Workspace
 from bot.clock import Clock
 from bot.messages import MessageId, ReplyEvent
 from bot.ports import Conversations
+from bot.posts import Posts
 from bot.telemetry.logs import logger
 
 log = logger(__name__)
@@ -33,8 +34,8 @@ class _UnderWay:
 class Replies:
     """See the module."""
 
-    def __init__(self, *, conversations: Conversations, clock: Clock) -> None:
-        self._conversations, self._clock = conversations, clock
+    def __init__(self, *, conversations: Conversations, posts: Posts, clock: Clock) -> None:
+        self._conversations, self._posts, self._clock = conversations, posts, clock
         self._sessions = Sessions(clock.monotonic)
         self._under_way: dict[Spot, list[_UnderWay]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -45,26 +46,30 @@ class Replies:
         spot: Spot,
         events: AsyncGenerator[ReplyEvent],
         *,
-        message: MessageId,
+        question: MessageId,
         author: Person,
-        private: bool,
         hold: str = "",
         beside: Sequence[look.Block] = (),
         later: bool = False,
     ) -> Feed:
         """Show a reply to its end. Cancelling it stops the reply. `later`: nobody waits for it before it begins."""
         feed = Feed()
-        reading = asyncio.create_task(feed.read(events), name=f"read {message}")
+
+        async def shown(number: int, ts: str) -> None:
+            await self._posts.posted(question, number, f"{spot.channel}/{ts}")
+
+        reading = asyncio.create_task(feed.read(events), name=f"read {question}")
         telling = Telling(
             workspace=workspace,
             spot=spot,
-            told=Told(message=message, author=author, private=private, hold=hold, beside=beside),
+            told=Told(question=question, author=author, hold=hold, beside=beside),
             feed=feed,
             sessions=self._sessions,
             later=later,
             now=self._clock.monotonic,
             shut_for=lambda: self._conversations.pool().shut_for,
             stopped=lambda: self._conversations.stop(spot.conversation, author.member),
+            shown=shown,
         )
         entry = _UnderWay(author=author, telling=telling)
         self._under_way.setdefault(spot, []).append(entry)

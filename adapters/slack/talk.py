@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, replace
 
 from adapters.slack import look, plain_text, posting
 from adapters.slack.calls import Refused, Unsure, call
 from adapters.slack.files import Files
-from adapters.slack.held import HeldAnswers
 from adapters.slack.inbound import Json, Spot, Written, written
 from adapters.slack.memory import Memory
 from adapters.slack.once import Once
 from adapters.slack.people import People, Person
 from adapters.slack.replies import Replies
+from adapters.slack.unfinished import Unfinished
 from adapters.slack.workspace import Workspace
 from bot.clock import Clock
 from bot.errors import AttachmentRefused
-from bot.messages import Failed, Held, IncomingMessage, MessageId, ModelId
+from bot.messages import Attachment, Failed, Held, IncomingMessage, MessageId, ModelId, ReplyEvent, Started
 from bot.ports import Conversations
+from bot.posts import PostedAnswer, Posts
 from bot.telemetry.logs import logger
 
 log = logger(__name__)
@@ -40,7 +42,6 @@ class _Waits:
 
     message: IncomingMessage
     author: Person
-    private: bool
 
 
 class Talk:
@@ -54,12 +55,14 @@ class Talk:
         memory: Memory,
         once: Once,
         replies: Replies,
-        held: HeldAnswers,
+        unfinished: Unfinished,
+        posts: Posts,
         files: Files,
         clock: Clock,
     ) -> None:
         self._conversations, self._people, self._memory, self._once = conversations, people, memory, once
-        self._replies, self._held, self._files, self._clock = replies, held, files, clock
+        self._replies, self._files, self._clock = replies, files, clock
+        self._unfinished, self._posts = unfinished, posts
         self._refused: OrderedDict[str, _Waits] = OrderedDict()
 
     # --- what is written ---------------------------------------------------------------------------------
@@ -70,8 +73,8 @@ class Talk:
         if said is None or self._once.known(said.id):
             return
         thread = str(said.spot.conversation)
-        muted = await self._memory.thread(thread) if said.in_thread and not said.private else None
-        if not (said.private or said.called or (muted is False and not said.for_another)):
+        muted = await self._memory.thread(thread) if said.in_thread and not said.spot.private else None
+        if not (said.spot.private or said.called or (muted is False and not said.for_another)):
             return
         if event.get("type") == "app_mention":
             await asyncio.sleep(TWIN)
@@ -80,12 +83,12 @@ class Talk:
         author = await self._people.find(workspace, said.user, team=said.user_team)
         if not author.human:
             return
-        if said.called and said.question(workspace.bot_user).lower() in (_MUTE, _UNMUTE) and not said.private:
+        if said.called and said.question(workspace.bot_user).lower() in (_MUTE, _UNMUTE) and not said.spot.private:
             quiet = said.question(workspace.bot_user).lower() == _MUTE
             await self._memory.call_into(thread)
             await self.mute(workspace, said.spot, author, quiet)
             return
-        new_here = muted is None and not said.private
+        new_here = muted is None and not said.spot.private
         if new_here:
             await self._memory.call_into(thread)
         await self._answer(workspace, said, author, new_here=new_here)
@@ -100,15 +103,13 @@ class Talk:
         except AttachmentRefused as refused:
             share = self._conversations.share(author.member, workspace.community)
             blocks = look.failed(Failed(error=refused, share=share))
-            await self._show_blocks(workspace, said.spot, author, blocks, private=said.private, id=said.id)
+            await self._show_blocks(workspace, said.spot, author, blocks, id=said.id)
             return
         if new_here and said.in_thread:
             text += await self._earlier(workspace, said)
-        message = self.message(
-            workspace, said.spot, author, text, id=said.id, private=said.private, attachments=attachments
-        )
+        message = self.message(workspace, said.spot, author, text, id=said.id, attachments=attachments)
         beside = [look.mute_button()] if new_here else []
-        await self.ask(workspace, said.spot, author, message, private=said.private, beside=beside)
+        await self.ask(workspace, said.spot, author, message, beside=beside)
 
     def message(
         self,
@@ -118,24 +119,23 @@ class Talk:
         text: str,
         *,
         id: MessageId,
-        private: bool,
-        attachments: Sequence[object] = (),
+        attachments: Sequence[Attachment] = (),
         model: ModelId | None = None,
     ) -> IncomingMessage:
         """What the core is asked."""
-        built = IncomingMessage(
+        return IncomingMessage(
             id=id,
             conversation=spot.conversation,
             community=workspace.community,
             author=author.member,
             author_name=author.name,
-            place="direct messages in Slack" if private else "a thread in a channel of a Slack workspace",
+            place="direct messages in Slack" if spot.private else "a thread in a channel of a Slack workspace",
             text=text,
             received_at=self._clock.now(),
             model=model,
             standing=author.standing,
+            attachments=tuple(attachments),
         )
-        return replace(built, attachments=tuple(attachments)) if attachments else built  # type: ignore[arg-type]
 
     async def ask(
         self,
@@ -144,28 +144,48 @@ class Talk:
         author: Person,
         message: IncomingMessage,
         *,
-        private: bool,
         beside: Sequence[look.Block] = (),
     ) -> None:
         """Ask the core, and show what comes of it."""
-        waits = _Waits(message=message, author=author, private=private)
-        self._refused[message.id] = waits
+        self._refused[message.id] = _Waits(message=message, author=author)
         while len(self._refused) > _REFUSED_KEPT:
             self._refused.popitem(last=False)
+        await self._posts.begin(
+            PostedAnswer(
+                question=message.id,
+                conversation=message.conversation,
+                member=author.member,
+                channel=spot.channel,
+                stage="waiting",
+                asked_at=message.received_at,
+                message=message,
+            )
+        )
         feed = await self._replies.show(
             workspace,
             spot,
-            self._conversations.reply(message),
-            message=message.id,
+            self._noting(message),
+            question=message.id,
             author=author,
-            private=private,
             hold=look.carried(id=message.id),
             beside=beside,
         )
         if not (isinstance(feed.ending, Failed) and feed.ending.may_hold):
             self._refused.pop(message.id, None)
         if isinstance(feed.ending, Held):
-            self._held.follow(feed.ending.ticket, spot, author.member, message.id)
+            ticket = feed.ending.ticket
+            await self._posts.move(message.id, "held", ticket=ticket)
+            self._unfinished.follow(ticket, workspace, spot, author.member, message.id)
+        else:
+            await self._posts.move(message.id, "over")
+
+    async def _noting(self, message: IncomingMessage) -> AsyncGenerator[ReplyEvent]:
+        """The reply. That it was sent is noted: after a restart it is not asked again."""
+        async with aclosing(self._conversations.reply(message)) as events:
+            async for event in events:
+                if isinstance(event, Started):
+                    await self._posts.move(message.id, "started")
+                yield event
 
     def waits(self, value: str, user: str) -> bool:
         """The button's question was refused to this person and can still be held."""
@@ -178,7 +198,7 @@ class Talk:
         spot = None if waits is None else Spot.parse(waits.message.conversation)
         if waits is not None and spot is not None:
             message = replace(waits.message, hold=True)
-            await self.ask(workspace, spot, waits.author, message, private=waits.private)
+            await self.ask(workspace, spot, waits.author, message)
 
     # --- beside questions --------------------------------------------------------------------------------
 
@@ -191,11 +211,11 @@ class Talk:
             else "I answer everything that is written in this thread again."
         )
         await self._show_blocks(
-            workspace, spot, author, [look.context(text)], private=False, id=MessageId(f"mute {spot.conversation}")
+            workspace, spot, author, [look.context(text)], id=MessageId(f"mute {spot.conversation}")
         )
 
     async def _tell(self, workspace: Workspace, said: Written, author: Person, text: str) -> None:
-        await self._show_blocks(workspace, said.spot, author, [look.context(text)], private=said.private, id=said.id)
+        await self._show_blocks(workspace, said.spot, author, [look.context(text)], id=said.id)
 
     async def _show_blocks(
         self,
@@ -204,11 +224,10 @@ class Talk:
         author: Person,
         blocks: Sequence[look.Block],
         *,
-        private: bool,
         id: MessageId,
     ) -> None:
         try:
-            if private:
+            if spot.private:
                 await posting.post(workspace, spot, id=f"{id}#0", text="", blocks=blocks)
             else:
                 await posting.whisper(workspace, spot, author.id, blocks, id=f"{id}#0")

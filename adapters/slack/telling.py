@@ -8,7 +8,7 @@ model's.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, assert_never
 
@@ -42,10 +42,8 @@ _LOOK_AGAIN = 1.0
 class Told:
     """For whom a reply is, and what stands beside it."""
 
-    message: MessageId
+    question: MessageId
     author: Person
-    private: bool
-    """In direct messages, where everything is said openly and nobody has to be named."""
     hold: str = ""
     """The value of the button that lets a refused question wait; empty: it may not."""
     beside: Sequence[look.Block] = ()
@@ -53,7 +51,8 @@ class Told:
 
 
 class Telling:
-    """See the module. `stopped` is called when somebody pressed Slack's own Stop."""
+    """See the module. `stopped` is called when somebody pressed Slack's own Stop, `shown` with the number and the `ts`
+    of each message that text of the answer stands in."""
 
     def __init__(
         self,
@@ -67,9 +66,10 @@ class Telling:
         now: Now,
         shut_for: Callable[[], str | None],
         stopped: Callable[[], object],
+        shown: Callable[[int, str], Awaitable[None]],
     ) -> None:
         self._workspace, self._spot, self._told, self._feed = workspace, spot, told, feed
-        self._now, self._shut_for, self._stopped = now, shut_for, stopped
+        self._now, self._shut_for, self._stopped, self._shown = now, shut_for, stopped, shown
         self._sessions = sessions
         self._session: Session | None = None if later else sessions.begin(workspace, spot)
         self._seen_at: float | None = None
@@ -86,6 +86,7 @@ class Telling:
         self._next_at = 0.0
         self._may_stream = True
         self._posted = 0
+        self._noted: set[str] = set()
 
     @property
     def streaming(self) -> str | None:
@@ -165,7 +166,7 @@ class Telling:
             workspace,
             spot,
             self._now,
-            recipient=None if self._told.private else (author.team, author.id),
+            recipient=None if self._spot.private else (author.team, author.id),
             tasks=[] if line is None else [line],
         )
         if self._live is None:
@@ -190,6 +191,8 @@ class Telling:
         self._next_at = self._now() + self._workspace.allowance.cadence
         if await live.append(text, [] if line is None else [line]):
             self._sent += len(text)
+            if text:
+                await self._note(live.ts)
             self._task = self._task if line is None else str(line["title"])
         elif live.state == "stopped":
             self._stopped()
@@ -216,6 +219,8 @@ class Telling:
     ) -> None:
         try:
             await live.stop(whole[self._sent :], whole=whole, blocks=blocks, status=status)
+            if whole:
+                await self._note(live.ts)
         except Refused as refused:
             # Somebody deleted it, or it cannot be changed any more.
             log.info("a message is written anew", extra={"action": "slack", "error": refused.error})
@@ -223,9 +228,15 @@ class Telling:
 
     async def _post(self, text: str, blocks: Sequence[look.Block] = ()) -> None:
         self._posted += 1
-        await posting.post(
-            self._workspace, self._spot, id=f"{self._told.message}#{self._posted}", text=text, blocks=blocks
-        )
+        id = f"{self._told.question}#{self._posted}"
+        ts = await posting.post(self._workspace, self._spot, id=id, text=text, blocks=blocks)
+        if text:
+            await self._note(ts)
+
+    async def _note(self, ts: str) -> None:
+        if ts not in self._noted:
+            self._noted.add(ts)
+            await self._shown(len(self._noted), ts)
 
     # --- when it is over ---------------------------------------------------------------------------------
 
@@ -269,11 +280,11 @@ class Telling:
         """There is no text. In a channel only the author reads why, unless something was shown there already."""
         if self._live is not None:
             await self._close_line(look.task("Not answered", "error"), blocks)
-        elif self._told.private or not isinstance(failed.error, errors.Refused | errors.Stopped):
+        elif self._spot.private or not isinstance(failed.error, errors.Refused | errors.Stopped):
             await self._post("", blocks)
         else:
             await posting.whisper(
-                self._workspace, self._spot, self._told.author.id, blocks, id=f"{self._told.message}#0"
+                self._workspace, self._spot, self._told.author.id, blocks, id=f"{self._told.question}#0"
             )
 
     @property

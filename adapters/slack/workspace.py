@@ -30,6 +30,7 @@ class Workspace:
     """The organisation's id where it is one of Enterprise Grid, else the workspace's. Half of a member's key."""
     team: str
     enterprise: str
+    name: str
     bot_user: str
     bot_id: str
     client: AsyncWebClient
@@ -52,6 +53,11 @@ class Workspace:
 
 class Workspaces(Protocol):
     """Which workspace a request from Slack belongs to."""
+
+    @property
+    def name(self) -> str:
+        """Which they are, in words."""
+        ...
 
     async def find(self, *, team: str | None, enterprise: str | None) -> Workspace | None: ...
 
@@ -87,6 +93,7 @@ async def introduce(client: AsyncWebClient, now: Now) -> Workspace:
         tenant=enterprise or team,
         team=team,
         enterprise=enterprise,
+        name=str(told.get("team") or team),
         bot_user=str(told["user_id"]),
         bot_id=str(told.get("bot_id") or ""),
         client=client,
@@ -99,6 +106,7 @@ class OneWorkspace:
 
     def __init__(self, workspace: Workspace) -> None:
         self._workspace: Workspace | None = workspace
+        self.name = f"the workspace {workspace.name}"
 
     async def find(self, *, team: str | None, enterprise: str | None) -> Workspace | None:
         # Whatever comes over this app's socket or is signed with its secret is for the one workspace it is in; in
@@ -115,6 +123,7 @@ class InstalledWorkspaces:
     def __init__(self, installations: Installations, client_for: ClientFor, now: Now) -> None:
         self._installations, self._client_for, self._now = installations, client_for, now
         self._known: dict[str, Workspace] = {}
+        self.name = "every workspace that installed it"
 
     async def find(self, *, team: str | None, enterprise: str | None) -> Workspace | None:
         for id in (team, enterprise):

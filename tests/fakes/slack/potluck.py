@@ -11,6 +11,7 @@ from typing import Any
 from adapters.slack.adapter import SlackAdapter, SlackSettings
 from bot.openrouter.sandbox import SandboxSettings
 from bot.ports import Conversations
+from bot.storage.posts import SqlPosts
 from bot.storage.slack import SqlInstallations, SqlSlackMemory
 from tests.fakes.deployment import Deployment, deployment
 from tests.fakes.slack.server import FakeSlack
@@ -36,6 +37,7 @@ def adapter(
         settings=SlackSettings(api_url=slack.api_url, **reach),
         conversations=conversations or running.conversations,
         memory=SqlSlackMemory(running.database, potluck.clock),
+        posts=SqlPosts(running.database, potluck.clock),
         installations=SqlInstallations(running.database, potluck.clock, running.secret.vault()),
         clock=potluck.clock,
     )

@@ -198,13 +198,15 @@ class Settings(BaseSettings):
             )
         if self.slack and self.slack_app_token is None and self.slack_signing_secret is None:
             raise SettingsError(
-                "SLACK_APP_TOKEN",
-                "Slack is set up, but not how it reaches Potluck",
-                "Set it to an app token for Socket Mode, or SLACK_SIGNING_SECRET for HTTP.",
+                "SLACK_BOT_TOKEN" if self.slack_bot_token is not None else "SLACK_CLIENT_ID",
+                "is set, but not how Slack reaches Potluck",
+                "Set SLACK_APP_TOKEN for Socket Mode, or SLACK_SIGNING_SECRET for HTTP.",
             )
         if (self.slack_client_id is None) != (self.slack_client_secret is None):
             raise SettingsError(
-                "SLACK_CLIENT_SECRET", "SLACK_CLIENT_ID goes with it, and only one of the two is set", "Set both."
+                "SLACK_CLIENT_ID" if self.slack_client_id is not None else "SLACK_CLIENT_SECRET",
+                "is only one of the two that installations need",
+                "Set both SLACK_CLIENT_ID and SLACK_CLIENT_SECRET, or neither.",
             )
 
 

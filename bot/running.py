@@ -78,6 +78,8 @@ async def run(settings: Settings, *, say: Callable[[str], None], only: Collectio
         await asyncio.wait([*serving, stopping], return_when=asyncio.FIRST_COMPLETED)
         say("Stopping.")
         stopping.cancel()
+        if slack is not None:
+            await slack.pause()
         # First what is under way, so that each reply gets its own last word; then the adapters.
         await running.conversations.close()
         for task in serving:

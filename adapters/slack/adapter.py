@@ -175,11 +175,16 @@ class SlackAdapter:
             pruning.cancel()
             await self.close()
 
-    async def close(self) -> None:
-        """Take nothing more, let what is under way show its last word, and let go of Slack."""
+    async def pause(self) -> None:
+        """Take nothing more: what comes now Slack sends again after the restart. What then ends before it was sent
+        upstream is asked again after it, too."""
+        self._replies.pause()
         if self._transport is not None:
             await self._transport.close()
-            self._transport = None
+
+    async def close(self) -> None:
+        """Let what is under way show its last word, and let go of Slack."""
+        await self.pause()
         await self._replies.close()
         if self._session is not None:
             await self._session.close()

@@ -30,6 +30,11 @@ class Feed:
         self._kept_back = ""
         self._changed = asyncio.Event()
 
+    def put_off(self, *, paused: bool) -> bool:
+        """It was stopped with Potluck itself, before anything was sent upstream."""
+        stopped = isinstance(self.ending, Failed) and self.ending.error.code == "stopped"
+        return paused and stopped and self.started is None and not self.text
+
     async def read(self, events: AsyncGenerator[ReplyEvent]) -> None:
         """Read a reply to its end."""
         try:

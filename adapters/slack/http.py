@@ -35,7 +35,7 @@ class Http:
     """See the module. A `Transport` with nothing to keep alive."""
 
     def __init__(self, app: AsyncApp, *, signing_secret: str, clock: Clock) -> None:
-        self._app = app
+        self._app, self._closed = app, False
         self._verifier = SignatureVerifier(signing_secret, _Times(clock))
 
     def routes(self) -> Iterable[web.RouteDef]:
@@ -45,6 +45,8 @@ class Http:
         body = await _body(request)
         if not self._signed(request, body):
             raise web.HTTPUnauthorized(text="The signature is not Slack's.")
+        if self._closed:
+            raise web.HTTPServiceUnavailable(text="Potluck is about to stop.")
         try:
             text = body.decode()
         except UnicodeDecodeError:
@@ -67,7 +69,8 @@ class Http:
     async def run(self) -> None:
         await asyncio.get_running_loop().create_future()
 
-    async def close(self) -> None: ...
+    async def close(self) -> None:
+        self._closed = True  # Slack sends again what it gets no answer to
 
 
 async def _body(request: web.Request) -> bytes:

@@ -66,15 +66,16 @@ class Live:
 
     async def stop(
         self, rest: str, *, whole: str, blocks: Sequence[look.Block] = (), status: str | None = None
-    ) -> None:
-        """End it. It shows `whole` then, of which `rest` has not been shown, and `blocks` below.
+    ) -> bool:
+        """End it. It shows `whole` then, of which `rest` has not been shown, and `blocks` below. True: the `status`
+        of its thread's session was set with it.
 
         Raises:
             Refused: it cannot be changed any more, and what it shows is not `whole`.
             Unsure: Slack cannot be reached.
         """
         if self.state == "over":
-            return
+            return False
         if self.state in ("growing", "stopped"):
             arguments: dict[str, Any] = {"session_status": status} if status else {}
             if rest and self.state == "growing":
@@ -82,18 +83,25 @@ class Live:
             try:
                 await self._stop(blocks=list(blocks) or None, **arguments)
                 self._end("over")
-                return
+                return True
             except Refused as refused:
                 if refused.error in _DELIVERED or self.state == "stopped":
                     self._end("over")
-                    return
+                    return False
                 self._end("dead", refused.error)
             except Unsure as unsure:
                 self._end("doubtful", str(unsure))
         if self.state == "doubtful":
             with suppress(Refused, Unsure):  # it was stopped before, or will be by its age
                 await self._stop()
-        await self._rewrite(whole, blocks)
+        try:
+            await self._rewrite(whole, blocks)
+        except Refused as refused:
+            if refused.error != "streaming_state_conflict":
+                raise
+            await self._stop()  # it was alive after all
+            await self._rewrite(whole, blocks)
+        return False
 
     async def remove(self) -> None:
         """Take it away: nothing of it is needed."""

@@ -9,9 +9,7 @@ from adapters.rendering.split import SMALLEST_LIMIT, Limits, split
 
 FULL = 11_500
 """Characters of one message. A markdown block takes 12,000, a whole message some 13,000."""
-_ROOM = SMALLEST_LIMIT
-"""What a message that is full to the last can still take, so that there is a choice of where to cut."""
-SHOWN_MOST = FULL - 4 * _ROOM
+SHOWN_MOST = FULL - 4 * SMALLEST_LIMIT
 """Characters shown of a message before it is known where it is cut."""
 _BOUNDARIES = ("\n\n", "\n", ". ", " ")
 
@@ -43,9 +41,11 @@ def cut_when_full(source: str, sent: int) -> Cut | None:
         return None
     inside = fence_at(source[:sent])
     carried = inside.opening if inside else ""
-    pieces = split(carried + source[sent:], Limits(length=FULL + _ROOM - sent, most=2)).pieces
+    pieces = split(carried + source[sent:], Limits(length=FULL - sent, most=2)).pieces
+    if len(pieces) < 2:  # what does not fit is white space
+        return None
     upto = max(sent, sent + len(pieces[0].body) - len(carried))
-    return Cut(upto=upto, closing=pieces[0].closing, opening=pieces[1].opening if len(pieces) > 1 else "")
+    return Cut(upto=upto, closing=pieces[0].closing, opening=pieces[1].opening)
 
 
 def cut_in_time(source: str, sent: int, *, now: bool) -> Cut | None:

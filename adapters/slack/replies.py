@@ -39,6 +39,8 @@ class Replies:
         self._sessions = Sessions(clock.monotonic)
         self._under_way: dict[Spot, list[_UnderWay]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self.paused = False
+        """Potluck stops: what was not sent upstream is asked again when it is back."""
 
     async def show(
         self,
@@ -70,6 +72,7 @@ class Replies:
             shut_for=lambda: self._conversations.pool().shut_for,
             stopped=lambda: self._conversations.stop(spot.conversation, author.member),
             shown=shown,
+            paused=lambda: self.paused,
         )
         entry = _UnderWay(author=author, telling=telling)
         self._under_way.setdefault(spot, []).append(entry)
@@ -92,6 +95,9 @@ class Replies:
         for one in found:
             self._conversations.stop(spot.conversation, one.author.member)
         return len(found)
+
+    def pause(self) -> None:
+        self.paused = True
 
     def watch(self, task: asyncio.Task[None]) -> None:
         """A task that is ended with the rest."""

@@ -172,6 +172,8 @@ class Talk:
         )
         if not (isinstance(feed.ending, Failed) and feed.ending.may_hold):
             self._refused.pop(message.id, None)
+        if feed.put_off(paused=self._replies.paused):
+            return
         if isinstance(feed.ending, Held):
             ticket = feed.ending.ticket
             await self._posts.move(message.id, "held", ticket=ticket)

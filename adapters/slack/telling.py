@@ -52,7 +52,7 @@ class Told:
 
 class Telling:
     """See the module. `stopped` is called when somebody pressed Slack's own Stop, `shown` with the number and the `ts`
-    of each message that text of the answer stands in."""
+    of each message that text of the answer stands in; `paused` says whether Potluck is about to stop."""
 
     def __init__(
         self,
@@ -67,9 +67,11 @@ class Telling:
         shut_for: Callable[[], str | None],
         stopped: Callable[[], object],
         shown: Callable[[int, str], Awaitable[None]],
+        paused: Callable[[], bool],
     ) -> None:
         self._workspace, self._spot, self._told, self._feed = workspace, spot, told, feed
-        self._now, self._shut_for, self._stopped, self._shown = now, shut_for, stopped, shown
+        self._now, self._shut_for, self._stopped = now, shut_for, stopped
+        self._shown, self._paused = shown, paused
         self._sessions = sessions
         self._session: Session | None = None if later else sessions.begin(workspace, spot)
         self._seen_at: float | None = None
@@ -207,18 +209,20 @@ class Telling:
             self._sent = 0
             await live.remove()  # it only showed a place in line
             return
-        await self._finish(live, source[: cut.upto].rstrip() + cut.closing)
-        # The next message begins behind the cut. Neither what this one began with nor the white space that was left
-        # out before it is part of the feed's text.
+        # The next message begins behind the cut. What this one began with is not part of the feed's text, and the
+        # white space that was left out before it is. Reckoned now: while the message is finished, more comes.
         left_out = len(self._feed.text) - self._done - (len(source) - len(self._opening))
-        self._done += left_out + cut.upto - len(self._opening)
-        self._opening, self._sent = cut.opening, 0
+        behind = self._done + left_out + cut.upto - len(self._opening)
+        await self._finish(live, source[: cut.upto].rstrip() + cut.closing)
+        self._done, self._opening, self._sent = behind, cut.opening, 0
 
     async def _finish(
         self, live: Live, whole: str, blocks: Sequence[look.Block] = (), *, status: str | None = None
     ) -> None:
         try:
-            await live.stop(whole[self._sent :], whole=whole, blocks=blocks, status=status)
+            told = await live.stop(whole[self._sent :], whole=whole, blocks=blocks, status=status)
+            if told and status is not None and self._session is not None:
+                self._session.told()
             if whole:
                 await self._note(live.ts)
         except Refused as refused:
@@ -245,6 +249,8 @@ class Telling:
         match ending:
             case _ if self._is_gathered:
                 return
+            case Failed() if self._feed.put_off(paused=self._paused()):
+                await self._end_text([])  # the place in line goes: it is asked again after the restart
             case None if self._feed.broke:
                 await self._end_text([look.context(escape(str(words.explain("internal"))))])
             case None:
@@ -304,8 +310,5 @@ class Telling:
 
     async def _close(self, live: Live, whole: str, blocks: Sequence[look.Block]) -> None:
         """The last message of the reply is over, and with it the reply."""
-        if self._session is None:
-            await self._finish(live, whole, blocks)
-            return
-        await self._finish(live, whole, blocks, status=self._session.closing)
-        self._session.told()
+        status = None if self._session is None else self._session.closing
+        await self._finish(live, whole, blocks, status=status)

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import SecretStr
+
 from adapters.slack.adapter import SlackAdapter, SlackSettings
 from bot.openrouter.sandbox import SandboxSettings
 from bot.ports import Conversations
@@ -25,6 +27,13 @@ class Installed:
     slack: FakeSlack
     potluck: Deployment
     adapter: SlackAdapter
+
+    async def install(self, *teams: str) -> None:
+        """Potluck was installed into workspaces before."""
+        running = self.potluck.running
+        kept = SqlInstallations(running.database, self.potluck.clock, running.secret.vault())
+        for team in teams:
+            await kept.put(team, SecretStr(self.slack.world.teams[team].bot_token))
 
 
 def adapter(
@@ -74,5 +83,6 @@ async def in_slack(
         try:
             yield Installed(slack=slack, potluck=potluck, adapter=running)
         finally:
+            await running.pause()
             await potluck.running.conversations.close()
             await running.close()

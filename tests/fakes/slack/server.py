@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from aiohttp import web
@@ -21,6 +22,8 @@ from tests.fakes.slack.streams import Streams
 from tests.fakes.slack.views import Views
 from tests.fakes.slack.web_api import WebApi
 from tests.fakes.slack.world import Json, Message, User, World
+
+_LOOK_AGAIN = 10.0
 
 
 class FakeSlack:
@@ -106,7 +109,9 @@ class FakeSlack:
         async with asyncio.timeout(seconds):
             while not condition():
                 self.api.changed.clear()
-                await self.api.changed.wait()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(_LOOK_AGAIN):  # a stream also dies by its age
+                        await self.api.changed.wait()
 
     async def settled(self, channel: str, root: str, *, seconds: float = 900.0) -> list[Message]:
         """Wait until the app has said something in a thread and nothing of it grows any more."""
@@ -114,7 +119,7 @@ class FakeSlack:
         def done() -> bool:
             told = self.thread(channel, root)
             status = self.sessions.status(channel, root)
-            return bool(told) and not any(one.stream == "live" for one in told) and status in (None, "active")
+            return bool(told) and not any(map(self.streams.alive, told)) and status in (None, "active")
 
         await self.until(done, seconds=seconds)
         return self.thread(channel, root)

@@ -29,7 +29,13 @@ class Streams:
 
     def live(self, channel: str, root: str) -> Iterable[Message]:
         """The streams that grow in a thread."""
-        return [one for one in self._world.thread(channel, root) if one.stream == "live"]
+        return [one for one in self._world.thread(channel, root) if self.alive(one)]
+
+    def alive(self, message: Message) -> bool:
+        """It grows, and is not too old for it."""
+        if message.stream == "live" and self._world.clock.monotonic() - message.started_at >= TIME_TO_LIVE:
+            message.stream = "over"
+        return message.stream == "live"
 
     def start(self, call: Call) -> Json:
         self._known(call)
@@ -101,8 +107,7 @@ class Streams:
 
     def _streaming(self, call: Call, *, stopping: bool = False) -> Message:
         message = self._messages.own(call)
-        if message.stream == "live" and self._world.clock.monotonic() - message.started_at >= TIME_TO_LIVE:
-            message.stream = "over"
+        self.alive(message)
         if message.stream == "stopped_by_user":
             if stopping:
                 return message

@@ -34,17 +34,19 @@ def main() -> None:
 
 
 @main.command()
-@click.option("--only", default="web", show_default=True, help="Adapters to start, separated by commas.")
+@click.option("--only", default="", metavar="NAMES", help="Adapters to start, separated by commas: web, slack.")
 @one_line_errors
 def run(only: str) -> None:
-    """Start the service: the web page, and OpenRouter or its sandbox behind it."""
-    unknown = {name.strip() for name in only.split(",")} - {"web"}
-    if unknown:
-        raise click.UsageError(f"--only {', '.join(sorted(unknown))}: there is no such adapter. There is: web.")
-    settings = settings_and_logs()
+    """Start the service: the web page, the chats that are set up, and OpenRouter or its sandbox behind them."""
     from bot import running
 
-    run_async(running.run(settings, say=click.echo))
+    names = [name.strip() for name in only.split(",") if name.strip()]
+    unknown = set(names) - set(running.ADAPTERS)
+    if unknown:
+        there = ", ".join(running.ADAPTERS)
+        raise click.UsageError(f"--only {', '.join(sorted(unknown))}: there is no such adapter. There is: {there}.")
+    settings = settings_and_logs()
+    run_async(running.run(settings, say=click.echo, only=names))
 
 
 @main.command()

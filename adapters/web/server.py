@@ -57,6 +57,7 @@ class WebAdapter:
         retain_messages_days: int = 30,
         retain_counts_days: int = 60,
         own_keys: KeyLinks | None = None,
+        signed: Iterable[web.RouteDef] = (),
         registry: Registry | None = None,
     ) -> None:
         if token is None and not is_loopback(host):
@@ -65,7 +66,8 @@ class WebAdapter:
         self._host, self._port = host, port
         self._seats = tuple(sandbox_members)
         self._days = {"messages": retain_messages_days, "counts": retain_counts_days}
-        self._guard = Guard(token=token, clock=clock)
+        self._signed = tuple(signed)
+        self._guard = Guard(token=token, clock=clock, signed=[route.path for route in self._signed])
         self._chat = Chat(conversations=conversations, clock=clock)
         self._own_key = None if own_keys is None else OwnKeyPages(own_keys)
         # Who may open a page that has no token holds the machine, and with it the database: there is nothing to keep.
@@ -88,7 +90,9 @@ class WebAdapter:
         app.on_response_prepare.append(add_headers)
         own_key = () if self._own_key is None else self._own_key.routes()
         commands = () if self._commands is None else self._commands.routes()
-        app.add_routes([*self._routes(), *self._chat.routes(), *self._pool.routes(), *own_key, *commands])
+        app.add_routes(
+            [*self._routes(), *self._chat.routes(), *self._pool.routes(), *own_key, *self._signed, *commands]
+        )
         # A client that goes away cancels its handler: that is what stops its answer.
         runner = web.AppRunner(app, handler_cancellation=True, access_log=None, shutdown_timeout=CLOSE_SECONDS)
         await runner.setup()

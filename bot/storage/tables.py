@@ -299,3 +299,36 @@ adapter_notes = Table(
     Column("value", Text, nullable=False),
     Column("noted_at", BigInteger, nullable=False),
 )
+
+slack_seen = Table(
+    "slack_seen",
+    metadata,
+    Column("key", Text, primary_key=True, doc="An event's id, or a message by workspace, channel and ts."),
+    Column("seen_at", BigInteger, nullable=False),
+    Index("ix_slack_seen_seen_at", "seen_at"),
+)
+
+slack_threads = Table(
+    "slack_threads",
+    metadata,
+    Column("thread", Text, primary_key=True, doc="One that Potluck was called into."),
+    Column("muted", Boolean, nullable=False, doc="There it answers only who calls it by name."),
+    Column("used_at", BigInteger, nullable=False),
+)
+
+slack_verdicts = Table(
+    "slack_verdicts",
+    metadata,
+    Column("answer", Text, primary_key=True),
+    Column("member", Text, primary_key=True),
+    Column("good", Boolean, nullable=False),
+    Column("given_at", BigInteger, nullable=False),
+)
+
+slack_installations = Table(
+    "slack_installations",
+    metadata,
+    Column("tenant", Text, primary_key=True, doc="A workspace, or an organisation that installed it for all of its."),
+    Column("sealed", Text, nullable=False, doc="By bot.vault: the token and whose it is."),
+    Column("installed_at", BigInteger, nullable=False),
+)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+from collections.abc import AsyncGenerator
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
@@ -13,9 +14,11 @@ import click
 
 from bot.admin import admin
 from bot.command_line import Finite, one_line_errors, run_async, settings_and_logs, usd_amount
-from bot.settings import load_settings
+from bot.errors import SettingsError
+from bot.settings import faults, load_settings
 
 if TYPE_CHECKING:
+    from bot.doctor.finding import Finding
     from bot.quota.traffic import Request
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
@@ -34,7 +37,7 @@ def main() -> None:
 
 
 @main.command()
-@click.option("--only", default="", metavar="NAMES", help="Adapters to start, separated by commas: web, slack.")
+@click.option("--only", default="", metavar="NAMES", help="Adapters to start, with commas: web, discord, slack.")
 @one_line_errors
 def run(only: str) -> None:
     """Start the service: the web page, the chats that are set up, and OpenRouter or its sandbox behind them."""
@@ -202,12 +205,13 @@ def doctor(model: str | None, as_json: bool) -> None:
     from adapters.terminal import findings as shown
     from bot.clock import SystemClock
     from bot.doctor.examine import examine
-    from bot.doctor.finding import Finding, stops
+    from bot.doctor.finding import stops
     from bot.messages import ModelId
 
     async def look() -> list[Finding]:
         wanted = ModelId(model) if model else None
-        return [one async for one in examine(env_file=Path(".env"), clock=SystemClock(), model=wanted)]
+        found = [one async for one in examine(env_file=Path(".env"), clock=SystemClock(), model=wanted)]
+        return found + [one async for one in _chats()]
 
     with Console(stderr=True).status("Looking"):
         found = asyncio.run(look())
@@ -216,6 +220,44 @@ def doctor(model: str | None, as_json: bool) -> None:
     else:
         Console().print(shown.table(found), "", shown.verdict(found), sep="\n")
     sys.exit(stops(found))
+
+
+async def _chats() -> AsyncGenerator[Finding]:
+    """The chats that are set up, as far as the settings can be used."""
+    if faults():
+        return
+    settings = load_settings()
+    if settings.discord_token is not None:
+        from adapters.discord import doctor as on_discord
+
+        token = settings.discord_token.get_secret_value()
+        async for finding in on_discord.examine(token, api_url=settings.discord_api_url):
+            yield finding
+
+
+@main.group()
+def discord() -> None:
+    """What belongs to Discord alone."""
+
+
+@discord.command()
+@click.option("--optional", is_flag=True, help="Also ask for the right to delete messages that hold a pasted key.")
+@one_line_errors
+def invite(optional: bool) -> None:
+    """Print the links that add the bot to a server, or to one's own account."""
+    from adapters.discord.portal import OPTIONAL, PERMISSIONS, application_of, invitations
+
+    token = load_settings().discord_token
+    application = None if token is None else application_of(token.get_secret_value())
+    if application is None:
+        raise SettingsError("DISCORD_TOKEN", "is no bot's token", "docs/discord.md says where it is found.")
+    server, own = invitations(application, optional=optional)
+    asked = PERMISSIONS | OPTIONAL if optional else PERMISSIONS
+    click.echo(f"To a server:       {server}")
+    click.echo(f"To one's account:  {own}")
+    names = ", ".join(name.replace("_", " ") for name, given in asked if given)
+    click.echo(f"\nPermissions: {names}.")
+    click.echo("Intents: none that is privileged. With Message Content Intent threads go on without mentions.")
 
 
 @main.command()

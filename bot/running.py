@@ -16,9 +16,10 @@ from bot.clock import SystemClock
 from bot.settings import Settings
 
 if TYPE_CHECKING:
+    from adapters.discord.adapter import DiscordAdapter
     from adapters.slack.adapter import SlackAdapter
 
-ADAPTERS = ("web", "slack")
+ADAPTERS = ("web", "discord", "slack")
 
 
 async def run(settings: Settings, *, say: Callable[[str], None], only: Collection[str] = ()) -> None:
@@ -38,6 +39,7 @@ async def run(settings: Settings, *, say: Callable[[str], None], only: Collectio
             loop.add_signal_handler(name, stop.set)
 
     async with service(settings, SystemClock()) as running:
+        discord = _discord(running, only)
 
         async def health() -> Readiness:
             parts = {
@@ -47,6 +49,8 @@ async def run(settings: Settings, *, say: Callable[[str], None], only: Collectio
             }
             if running.pools.linked:
                 parts["community pools"] = running.pools.state()
+            if discord is not None:
+                parts["discord"] = discord.state
             try:
                 await asyncio.wait_for(running.database.read(lambda core: core.exec_driver_sql("SELECT 1").all()), 2)
             except Exception as error:
@@ -73,13 +77,17 @@ async def run(settings: Settings, *, say: Callable[[str], None], only: Collectio
             raise StartError(_why_no_port(settings, error)) from None
         for line in started(running, url):
             say(line)
+        if discord is not None:
+            say(f"{'Discord':<12}connecting; `potluck discord invite` prints the links that add it")
         if slack is not None:
             say(f"{'Slack':<12}{slack.where}")
-        serving = [asyncio.create_task(one.run()) for one in (web, slack) if one is not None]
+        serving = [asyncio.create_task(one.run()) for one in (web, discord, slack) if one is not None]
         stopping = asyncio.create_task(stop.wait())
         await asyncio.wait([*serving, stopping], return_when=asyncio.FIRST_COMPLETED)
         say("Stopping.")
         stopping.cancel()
+        if discord is not None:
+            discord.stopping()
         if slack is not None:
             await slack.pause()
         # First what is under way, so that each reply gets its own last word; then the adapters.
@@ -89,6 +97,30 @@ async def run(settings: Settings, *, say: Callable[[str], None], only: Collectio
         for task in serving:
             with suppress(asyncio.CancelledError):
                 await task
+
+
+def _discord(running: Service, only: Collection[str]) -> DiscordAdapter | None:
+    """The Discord adapter; None: it is not to run.
+
+    Raises:
+        StartError: it is asked for and not set up.
+    """
+    settings = running.settings
+    if "discord" not in only and (only or settings.discord_token is None):
+        return None
+    if settings.discord_token is None:
+        raise StartError("Discord is not set up: set DISCORD_TOKEN. docs/discord.md says how.")
+    from adapters.discord.adapter import DiscordAdapter
+    from bot.storage.posts import SqlPosts
+
+    return DiscordAdapter(
+        token=settings.discord_token.get_secret_value(),
+        conversations=running.conversations,
+        store=SqlPosts(running.database, running.clock),
+        clock=running.clock,
+        api_url=settings.discord_api_url,
+        gateway_url=settings.discord_gateway_url,
+    )
 
 
 async def _slack(running: Service, only: Collection[str]) -> SlackAdapter | None:

@@ -27,6 +27,15 @@ def _http_url(value: str) -> str:
     return value.rstrip("/")
 
 
+def _gateway_url(value: str | None) -> str | None:
+    if value is None:
+        return None
+    if value.partition("://")[0] not in ("ws", "wss"):
+        raise ValueError("is not a plain ws:// or wss:// address")
+    _http_url("http" + value.removeprefix("ws"))
+    return value
+
+
 def _slack_api_url(value: str) -> str:
     url = _http_url(value)
     if not url.endswith("/api"):
@@ -153,6 +162,15 @@ class Settings(BaseSettings):
     web_token: Annotated[SecretStr | None, AfterValidator(_one_word)] = Field(
         default=None, description="Password of the web page; without it the page answers this machine only."
     )
+    discord_token: Annotated[SecretStr | None, AfterValidator(_one_word)] = Field(
+        default=None, description="Token of the bot on Discord. docs/discord.md says how."
+    )
+    discord_api_url: Annotated[str, AfterValidator(_http_url)] = Field(
+        default="https://discord.com/api/v10", description="Discord's API; another for a proxy or a test server."
+    )
+    discord_gateway_url: Annotated[str | None, AfterValidator(_gateway_url)] = Field(
+        default=None, description="Its gateway, wss://. Unset: the one the API names."
+    )
     slack_bot_token: Annotated[SecretStr | None, AfterValidator(_one_word)] = Field(
         default=None, description="Bot token of the one workspace Potluck is in (xoxb-). docs/slack.md says how."
     )
@@ -213,6 +231,9 @@ class Settings(BaseSettings):
 _FIXES = {
     "openrouter_api_key": "Copy the key again, or leave it unset for the sandbox.",
     "openrouter_base_url": "Use an address such as https://openrouter.ai/api/v1.",
+    "discord_token": "Copy the bot's token again from discord.com/developers/applications.",
+    "discord_api_url": "Use https://discord.com/api/v10.",
+    "discord_gateway_url": "Leave it unset, or use an address such as wss://gateway.discord.gg.",
     "slack_api_url": "Use https://slack.com/api/, or https://slack-gov.com/api/ for GovSlack.",
     "slack_bot_token": "Copy it again from the app's page at api.slack.com; it begins with xoxb-.",
     "slack_app_token": "Copy it again from the app's page at api.slack.com; it begins with xapp-.",

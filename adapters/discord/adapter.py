@@ -63,7 +63,7 @@ class DiscordAdapter:
         endpoints.point(self._api_url, self._gateway_url)
         client = self.client = await self._client()
         client.on_first_ready = self.ready.set
-        showing = asyncio.create_task(presence.keep(client, self._conversations.pool))
+        showing = asyncio.create_task(presence.keep(client, lambda: self._conversations.pool()))
         try:
             await self._connect(client)
         finally:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import AsyncGenerator, Coroutine, Sequence
-from contextlib import suppress
+from contextlib import aclosing, suppress
 
 import aiohttp
 import discord
@@ -124,7 +124,7 @@ class Answers:
     async def _show(self, kept: PostedAnswer, events: AsyncGenerator[ReplyEvent], scene: Scene, board: Board) -> object:
         live = LiveAnswer(
             kept=kept,
-            events=events,
+            events=self._told(kept, events, scene),
             scene=scene,
             board=board,
             pacing=self._pacing,
@@ -140,7 +140,17 @@ class Answers:
             del self._live[kept.question]
 
     def _looks(self, scene: Scene) -> Sequence[Post]:
-        return look.posts(scene, at=when, shut_for=self._conversations.pool().shut_for)
+        return look.posts(scene, at=when)
+
+    async def _told(
+        self, kept: PostedAnswer, events: AsyncGenerator[ReplyEvent], scene: Scene
+    ) -> AsyncGenerator[ReplyEvent]:
+        """The same events; what a failure's words need is looked up before it is told."""
+        async with aclosing(events):
+            async for event in events:
+                if isinstance(event, Failed):
+                    scene.shut_for = (await self._conversations.pool(kept.community)).shut_for
+                yield event
 
     async def _follow(self, kept: PostedAnswer, ticket: TicketId) -> None:
         """Show a held answer when it comes, as a reply of its own that tells the one who asked."""
@@ -176,7 +186,7 @@ class Answers:
         await self._store.move(kept.question, "over")
 
     async def _recalled(self, kept: PostedAnswer, turn: Turn) -> AsyncGenerator[ReplyEvent]:
-        share = self._conversations.share(kept.member, kept.community)
+        share = await self._conversations.share(kept.member, kept.community)
         yield TextDelta(text=turn.answer)
         if turn.whole:
             yield Finished(model=turn.model or ModelId("?"), lane="free", attempts=1, share=share)

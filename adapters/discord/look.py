@@ -54,6 +54,8 @@ class Scene:
     started: Started | None = None
     notices: list[Notice] = field(default_factory=list)
     ending: Ending | None = None
+    shut_for: str | None = None
+    """Why the pool is shut, where that is what failed."""
     restarting: bool = False
     """Potluck is being stopped."""
     broken: bool = False
@@ -98,7 +100,7 @@ class Scene:
         return self.restarting and self.started is None and isinstance(self.ending, Failed) and not self.later
 
 
-def posts(scene: Scene, *, at: Callable[[Instant], str], shut_for: str | None = None) -> list[Post]:
+def posts(scene: Scene, *, at: Callable[[Instant], str]) -> list[Post]:
     """The messages, in order. `at` writes a moment as Discord shows it."""
     if scene.joined:
         return []
@@ -115,7 +117,7 @@ def posts(scene: Scene, *, at: Callable[[Instant], str], shut_for: str | None = 
         case Finished():
             return _finished(scene, scene.ending, shown)
         case Failed():
-            return _failed(scene, scene.ending, shown, at, shut_for)
+            return _failed(scene, scene.ending, shown, at)
         case Held(estimate_at=estimate):
             return [Post(content=words.held(at(estimate) if estimate else None), buttons=("drop",))]
         case _:
@@ -167,9 +169,7 @@ def _notices(scene: Scene) -> list[str]:
     return [f"-# {line}" for line in said if len(line) < FOOTER // 3][:1]
 
 
-def _failed(
-    scene: Scene, ending: Failed, shown: list[Post], at: Callable[[Instant], str], shut_for: str | None
-) -> list[Post]:
+def _failed(scene: Scene, ending: Failed, shown: list[Post], at: Callable[[Instant], str]) -> list[Post]:
     error = ending.error
     if scene.later and error.code == "stopped" and not shown:
         return []  # who asked has dropped it
@@ -179,7 +179,7 @@ def _failed(
         limit=error.limit,
         partial=ending.partial,
         reason=getattr(error, "reason", None),
-        shut_for=shut_for,
+        shut_for=scene.shut_for,
         why_not=error.why if isinstance(error, Refused) else None,
         offer=error.offer if isinstance(error, Refused) else None,
     )

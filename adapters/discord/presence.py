@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import discord
 
@@ -25,12 +25,12 @@ def shown(pool: PoolView) -> tuple[discord.Status, str]:
     return discord.Status.online, f"{left:,} of {pool.rpd:,} left today{waiting}"
 
 
-async def keep(client: discord.AutoShardedClient, pool: Callable[[], PoolView]) -> None:
+async def keep(client: discord.AutoShardedClient, pool: Callable[[], Awaitable[PoolView]]) -> None:
     """Show it for as long as the client runs."""
     last: tuple[discord.Status, str] | None = None
     while True:
         await client.wait_until_ready()
-        now = shown(pool())
+        now = shown(await pool())
         if now != last and not client.is_ws_ratelimited():
             await client.change_presence(status=now[0], activity=discord.CustomActivity(now[1]))
             last = now

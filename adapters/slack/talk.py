@@ -154,6 +154,7 @@ class Talk:
             PostedAnswer(
                 question=message.id,
                 conversation=message.conversation,
+                community=message.community,
                 member=author.member,
                 channel=spot.channel,
                 stage="waiting",

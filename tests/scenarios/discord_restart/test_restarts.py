@@ -194,7 +194,7 @@ async def test_a_held_question_that_is_dropped_says_so(
 
     async def later() -> AsyncGenerator[ReplyEvent]:
         await dropped.wait()
-        yield Failed(error=Stopped(), share=talks.share(talks.asked[0].author))
+        yield Failed(error=Stopped(), share=await talks.share(talks.asked[0].author, talks.asked[0].community))
 
     talks.script, talks.held[TicketId("t1")] = held, later
     home.ann.mention(home.channel, "one")

@@ -56,7 +56,7 @@ async def test_a_key_in_a_message_is_refused_and_the_message_deleted_where_that_
     async def refuses(message: Any) -> Any:
         assert holds_key(message.text)
         error = AnswerFailed("bad_key", reason="pasted_key")
-        yield Failed(error=error, share=talks.share(message.author))
+        yield Failed(error=error, share=await talks.share(message.author, message.community))
 
     talks.script = refuses
     left = home.ann.mention(home.channel, f"use {KEY} please")

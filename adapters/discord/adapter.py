@@ -90,6 +90,7 @@ class DiscordAdapter:
             nonces=Nonces(mark),
             clock=self._clock,
             intents=portal.intents(content=found.reads_content),
+            hosts=endpoints.cdn(self._api_url),
             gateway=self._gateway_url,
         )
 

@@ -69,8 +69,8 @@ class Answers:
             reply_to=str(reply_to or ""),
             stage="waiting",
             asked_at=message.received_at,
-            # A key that somebody pasted is stored nowhere, not even until it is refused.
-            message=None if holds_key(message.text) else message,
+            # A key that somebody pasted is stored nowhere, not even until it is refused; nor are files.
+            message=None if holds_key(message.text) or message.attachments else message,
         )
         self._start(self._answer(kept, message, board), self._tasks)
 

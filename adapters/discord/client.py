@@ -12,11 +12,12 @@ from typing import Any
 import discord
 import yarl
 
-from adapters.discord import talk
+from adapters.discord import endpoints, talk
 from adapters.discord.answers import Answers
 from adapters.discord.board import Board, ChannelBoard, CommandBoard
 from adapters.discord.buttons import AnswerButton
 from adapters.discord.commands import Tree, add_ask, add_own, sync_if_changed
+from adapters.discord.intake import Intake, NotFetched
 from adapters.discord.pacing import Pacing
 from adapters.discord.safe import NOBODY, InvalidRequests, Nonces
 from adapters.discord.talk import Hint, Question, Talk
@@ -47,6 +48,7 @@ class PotluckClient(discord.AutoShardedClient):
         nonces: Nonces,
         clock: Clock,
         intents: discord.Intents,
+        hosts: frozenset[str] = endpoints.CDN,
         gateway: str | None = None,
         pacing: Pacing | None = None,
     ) -> None:
@@ -61,6 +63,7 @@ class PotluckClient(discord.AutoShardedClient):
         self._gateway = gateway
         self._conversations, self._store, self._nonces, self._clock = conversations, store, nonces, clock
         self.talk = Talk(store, clock)
+        self.intake = Intake(hosts)
         self.pacing = pacing or Pacing(clock)
         self.answers = Answers(
             self,
@@ -122,6 +125,11 @@ class PotluckClient(discord.AutoShardedClient):
         may = self._permissions(message.channel, message.guild)
         if not _may_write(may, message.channel):
             log.info("a question came from where nothing may be written", extra={"action": "ask"})
+            return
+        try:
+            question = await self.intake.with_files(question, message.attachments)
+        except NotFetched as lacking:
+            await self._hint(message, chatting.not_fetched(discord.utils.escape_markdown(str(lacking))))
             return
         if holds_key(question.text) and message.guild is not None and may is not None and may.manage_messages:
             await self._delete(message)
@@ -282,10 +290,11 @@ def _may_write(may: discord.Permissions | None, channel: Any) -> bool:
     return may.view_channel and (may.send_messages_in_threads if in_thread else may.send_messages)
 
 
-async def close_quietly(client: discord.Client) -> None:
+async def close_quietly(client: PotluckClient) -> None:
     """Close the connection; a Discord that does not answer keeps nobody waiting."""
     try:
         async with asyncio.timeout(5):
             await client.close()
+            await client.intake.close()
     except TimeoutError:
         log.info("Discord did not say goodbye", extra={"action": "close"})

@@ -37,6 +37,11 @@ NOT_IN_THREAD = "That works in a thread I have been called into."
 STARTED_WITHOUT_TEXT = "That message has no text I could ask about."
 
 
+def not_fetched(name: str) -> str:
+    """A file that Discord did not hand over."""
+    return f"I could not load the file {name}. Please attach it again."
+
+
 def about(text: str) -> str:
     """The question that "Ask about this" puts."""
     return f"What do you say about this message?\n\n{text}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import AsyncGenerator, Coroutine, Sequence
-from contextlib import aclosing, suppress
+from contextlib import suppress
 
 import aiohttp
 import discord
@@ -124,7 +124,7 @@ class Answers:
     async def _show(self, kept: PostedAnswer, events: AsyncGenerator[ReplyEvent], scene: Scene, board: Board) -> object:
         live = LiveAnswer(
             kept=kept,
-            events=self._told(kept, events, scene),
+            events=events,
             scene=scene,
             board=board,
             pacing=self._pacing,
@@ -141,16 +141,6 @@ class Answers:
 
     def _looks(self, scene: Scene) -> Sequence[Post]:
         return look.posts(scene, at=when)
-
-    async def _told(
-        self, kept: PostedAnswer, events: AsyncGenerator[ReplyEvent], scene: Scene
-    ) -> AsyncGenerator[ReplyEvent]:
-        """The same events; what a failure's words need is looked up before it is told."""
-        async with aclosing(events):
-            async for event in events:
-                if isinstance(event, Failed):
-                    scene.shut_for = (await self._conversations.pool(kept.community)).shut_for
-                yield event
 
     async def _follow(self, kept: PostedAnswer, ticket: TicketId) -> None:
         """Show a held answer when it comes, as a reply of its own that tells the one who asked."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import assert_never
@@ -10,7 +11,7 @@ from adapters.rendering import chatting, words
 from adapters.rendering.chatting import Action
 from adapters.rendering.split import Limits, split
 from bot.clock import Instant
-from bot.errors import Refused
+from bot.errors import AnswerFailed, AttachmentRefused, Refused
 from bot.messages import (
     Ending,
     Failed,
@@ -31,6 +32,7 @@ MOST_PIECES = 6
 LIMITS = Limits(length=LONGEST - FOOTER, most=MOST_PIECES)
 FILE = "answer.md"
 _LONGEST_NAME = 60
+_MARKUP = re.compile(r"([\\`*_~|<>@#\[\]():-])")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,8 +56,6 @@ class Scene:
     started: Started | None = None
     notices: list[Notice] = field(default_factory=list)
     ending: Ending | None = None
-    shut_for: str | None = None
-    """Why the pool is shut, where that is what failed."""
     restarting: bool = False
     """Potluck is being stopped."""
     broken: bool = False
@@ -136,6 +136,11 @@ def _text(scene: Scene) -> list[Post]:
     return shown
 
 
+def escape(text: str) -> str:
+    """What a person wrote, so that nothing in it is markup."""
+    return _MARKUP.sub(r"\\\1", text)
+
+
 def _under_way(scene: Scene, shown: list[Post]) -> list[Post]:
     if shown:
         return [*shown[:-1], Post(content=shown[-1].content, buttons=("stop",))]
@@ -178,15 +183,17 @@ def _failed(scene: Scene, ending: Failed, shown: list[Post], at: Callable[[Insta
         again=at(error.resets_at) if error.resets_at is not None else None,
         limit=error.limit,
         partial=ending.partial,
-        reason=getattr(error, "reason", None),
-        shut_for=scene.shut_for,
+        reason=error.reason if isinstance(error, AnswerFailed) else None,
+        shut_for=ending.shut_for,
         why_not=error.why if isinstance(error, Refused) else None,
         offer=error.offer if isinstance(error, Refused) else None,
+        file_fault=error.fault if isinstance(error, AttachmentRefused) else None,
+        file_name=escape(error.name) if isinstance(error, AttachmentRefused) else "",
     )
     text = chatting.CUT_OFF_BY_RESTART if scene.restarting and error.code == "stopped" else str(told)
     buttons: tuple[Action, ...] = ("again",)
     if shown and error.code != "stopped":
         buttons = ("continue", "again")
-    if getattr(error, "reason", None) == "pasted_key" or error.code == "member_blocked":
-        buttons = ()
+    if error.code in ("bad_key", "member_blocked", "attachment_refused"):
+        buttons = ()  # the same would come of it
     return [*shown, Post(content=text[:LONGEST], buttons=buttons)]

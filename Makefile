@@ -33,7 +33,7 @@ fuzz: $(BIN)/.installed-dev
 	@$(BIN)/python -m tests.fuzz.openrouter -max_total_time=$(SECONDS) $(ARGS)
 
 bench: $(BIN)/.installed-bench
-	@for b in overhead decision; do $(BIN)/python -m benchmarks.$$b $(ARGS) || exit 1; done
+	@for b in overhead decision discord; do $(BIN)/python -m benchmarks.$$b $(ARGS) || exit 1; done
 
 $(BIN)/python:
 	@test -n "$(PYTHON)" || { echo "Potluck needs Python 3.11 or newer: install it, or name it with make PYTHON=/path/to/python3"; exit 1; }

@@ -15,6 +15,7 @@ from adapters.discord.client import PotluckClient, close_quietly
 from adapters.discord.safe import Nonces
 from adapters.discord.talk import PLATFORM
 from bot.clock import Clock
+from bot.commands.registry import Registry
 from bot.errors import SettingsError
 from bot.ports import Conversations
 from bot.posts import Posts
@@ -38,11 +39,12 @@ class DiscordAdapter:
         conversations: Conversations,
         store: Posts,
         clock: Clock,
+        registry: Registry | None = None,
         api_url: str = endpoints.API,
         gateway_url: str | None = None,
     ) -> None:
         self._token, self._conversations, self._store, self._clock = token, conversations, store, clock
-        self._api_url, self._gateway_url = api_url, gateway_url
+        self._registry, self._api_url, self._gateway_url = registry, api_url, gateway_url
         self.client: PotluckClient | None = None
         self.ready = asyncio.Event()
         self._said_no = False
@@ -92,6 +94,7 @@ class DiscordAdapter:
             intents=portal.intents(content=found.reads_content),
             hosts=endpoints.cdn(self._api_url),
             gateway=self._gateway_url,
+            registry=self._registry,
         )
 
     async def _look(self) -> portal.Portal:

@@ -20,7 +20,19 @@ from adapters.discord.talk import PLATFORM
 from adapters.rendering import chatting
 from bot.clock import Clock, Instant
 from bot.errors import Stopped
-from bot.messages import Failed, Finished, Held, IncomingMessage, MessageId, ModelId, ReplyEvent, TextDelta, TicketId
+from bot.messages import (
+    ConversationId,
+    Failed,
+    Finished,
+    Held,
+    IncomingMessage,
+    Member,
+    MessageId,
+    ModelId,
+    ReplyEvent,
+    TextDelta,
+    TicketId,
+)
 from bot.pasted_keys import holds_key
 from bot.ports import Conversations, Turn
 from bot.posts import PostedAnswer, Posts
@@ -31,6 +43,7 @@ log = logger(__name__)
 GRACE = 10.0
 """Seconds that answers have for their last words when Potluck stops."""
 _TURNS = 50
+_BEGUN = 10_000
 
 
 class Answers:
@@ -50,6 +63,8 @@ class Answers:
         self._client, self._conversations, self._store = client, conversations, store
         self._pacing, self._nonces, self._invalid, self._clock = pacing, nonces, invalid, clock
         self._live: dict[MessageId, LiveAnswer] = {}
+        self._begun: dict[MessageId, None] = {}
+        """The newest questions that this run has taken in hand."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._following: set[asyncio.Task[None]] = set()
         self._stopping = False
@@ -58,8 +73,9 @@ class Answers:
 
     def begin(self, message: IncomingMessage, board: Board, *, channel: int, reply_to: int | None) -> None:
         """Ask, and show the answer there. A message that is being answered already is left alone."""
-        if message.id in self._live or self._stopping:
+        if message.id in self._begun or self._stopping:
             return
+        self._take(message.id)
         kept = PostedAnswer(
             question=message.id,
             conversation=message.conversation,
@@ -77,6 +93,9 @@ class Answers:
     async def take_up(self) -> None:
         """What the last run left: asked again if it was never sent, followed if it is held, else brought to an end."""
         for kept in await self._store.unfinished(PLATFORM):
+            if kept.question in self._begun:
+                continue  # by this run, while the store was read
+            self._take(kept.question)
             if kept.stage == "held" and kept.ticket is not None:
                 self._start(self._follow(kept, kept.ticket), self._following)
             elif kept.stage == "waiting" and kept.message is not None:
@@ -102,6 +121,11 @@ class Answers:
     @property
     def live(self) -> int:
         return len(self._live)
+
+    def newest(self, member: Member, channel: str) -> ConversationId | None:
+        """The conversation of the newest answer that is live for a member in a channel."""
+        mine = [live.kept for live in self._live.values() if (live.kept.member, live.kept.channel) == (member, channel)]
+        return mine[-1].conversation if mine else None
 
     async def question(self, kept: PostedAnswer) -> str | None:
         """What was asked; None: it is not kept any more."""
@@ -203,6 +227,11 @@ class Answers:
             reply_to=int(kept.reply_to) if kept.reply_to else None,
             tell=tell,
         )
+
+    def _take(self, question: MessageId) -> None:
+        self._begun[question] = None
+        if len(self._begun) > _BEGUN:
+            del self._begun[next(iter(self._begun))]
 
     def _start(self, work: Coroutine[None, None, None], tasks: set[asyncio.Task[None]]) -> None:
         task = asyncio.create_task(work)

@@ -14,8 +14,10 @@ import yarl
 
 from adapters.discord import endpoints, talk
 from adapters.discord.answers import Answers
+from adapters.discord.binding import Languages, bind
 from adapters.discord.board import Board, ChannelBoard, CommandBoard
 from adapters.discord.buttons import AnswerButton
+from adapters.discord.calls import Calls, NextButton
 from adapters.discord.commands import Tree, add_ask, add_own, sync_if_changed
 from adapters.discord.intake import Intake, NotFetched
 from adapters.discord.pacing import Pacing
@@ -24,6 +26,7 @@ from adapters.discord.talk import Hint, Question, Talk
 from adapters.rendering import chatting
 from adapters.rendering.chatting import Action
 from bot.clock import Clock
+from bot.commands.registry import Registry
 from bot.messages import ConversationId, IncomingMessage, MessageId
 from bot.pasted_keys import holds_key
 from bot.ports import Conversations
@@ -50,6 +53,7 @@ class PotluckClient(discord.AutoShardedClient):
         intents: discord.Intents,
         hosts: frozenset[str] = endpoints.CDN,
         gateway: str | None = None,
+        registry: Registry | None = None,
         pacing: Pacing | None = None,
     ) -> None:
         self.invalid = InvalidRequests(clock)
@@ -81,12 +85,17 @@ class PotluckClient(discord.AutoShardedClient):
         self._taken_up = False
         self._hinted: dict[tuple[int, int], float] = {}
         add_own(self.tree, self)
-        add_ask(self.tree, self)
+        self.calls = None if registry is None else Calls(self, registry, clock)
+        if self.calls is None:
+            add_ask(self.tree, self)
+        else:
+            bind(self.tree, self.calls)
 
     # --- the connection ----------------------------------------------------------------------------------
 
     async def setup_hook(self) -> None:
-        self.add_dynamic_items(AnswerButton)
+        self.add_dynamic_items(AnswerButton, NextButton)
+        await self.tree.set_translator(Languages())
         await sync_if_changed(self.tree, self._store)
 
     async def launch_shard(self, gateway: yarl.URL, shard_id: int, *, initial: bool = False) -> None:
@@ -174,9 +183,10 @@ class PotluckClient(discord.AutoShardedClient):
 
     # --- commands and buttons ----------------------------------------------------------------------------
 
-    async def ask(self, interaction: discord.Interaction[Any], text: str) -> None:
+    async def ask(self, interaction: discord.Interaction[Any], text: str, *, acknowledged: bool = False) -> None:
         """Answer a command as any message is answered."""
-        await self._acknowledge(interaction, thinking=True)
+        if not acknowledged:
+            await self.acknowledge(interaction, thinking=True)
         question = self.question(interaction, text)
         channel = self._channel_board(interaction, question.id, None)
         board = CommandBoard(interaction, self._clock, channel=channel)
@@ -189,18 +199,18 @@ class PotluckClient(discord.AutoShardedClient):
             await self._whisper(interaction, chatting.NO_LONGER_KNOWN)
         elif action == "stop":
             if self._conversations.stop(kept.conversation, kept.member):
-                await self._acknowledge(interaction)
+                await self.acknowledge(interaction)
             else:
                 await self._whisper(interaction, chatting.NOTHING_TO_STOP)
         elif action == "drop":
             dropped = kept.ticket is not None and await self._conversations.give_up(kept.ticket)
-            await (self._acknowledge(interaction) if dropped else self._whisper(interaction, chatting.NOTHING_TO_STOP))
+            await (self.acknowledge(interaction) if dropped else self._whisper(interaction, chatting.NOTHING_TO_STOP))
         else:
             text = chatting.CONTINUE if action == "continue" else await self.answers.question(kept)
             if text is None:
                 await self._whisper(interaction, chatting.NO_LONGER_KNOWN)
                 return
-            await self._acknowledge(interaction)
+            await self.acknowledge(interaction)
             question = self.question(interaction, text, conversation=kept.conversation)
             reply_to = int(kept.reply_to) if kept.reply_to else interaction.message.id
             board: Board | None = self._channel_board(interaction, question.id, reply_to)
@@ -230,9 +240,12 @@ class PotluckClient(discord.AutoShardedClient):
             roles=talk.roles(interaction.user),
         )
 
-    async def _acknowledge(self, interaction: discord.Interaction[Any], *, thinking: bool = False) -> None:
+    async def acknowledge(
+        self, interaction: discord.Interaction[Any], *, thinking: bool = False, ephemeral: bool = False
+    ) -> None:
+        """Tell Discord that an answer comes, which it wants to hear within three seconds."""
         try:
-            await interaction.response.defer(thinking=thinking)
+            await interaction.response.defer(thinking=thinking, ephemeral=ephemeral)
         except discord.HTTPException as error:
             if error.code == _ALREADY_ACKNOWLEDGED:
                 self._another_program()

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from adapters.discord.adapter import DiscordAdapter
+from bot.commands.registry import Registry
 from bot.ports import Conversations
 from bot.storage.database import Database
 from bot.storage.migration import migrate
@@ -32,16 +33,19 @@ class House:
         self.adapter: DiscordAdapter | None = None
         self._running: asyncio.Task[None] | None = None
 
-    async def start(self, conversations: Conversations) -> DiscordAdapter:
-        return await self.start_with(self.discord.token, conversations)
+    async def start(self, conversations: Conversations, *, registry: Registry | None = None) -> DiscordAdapter:
+        return await self.start_with(self.discord.token, conversations, registry=registry)
 
-    async def start_with(self, token: str, conversations: Conversations) -> DiscordAdapter:
+    async def start_with(
+        self, token: str, conversations: Conversations, *, registry: Registry | None = None
+    ) -> DiscordAdapter:
         """Raises: what the adapter does, if it cannot start."""
         self.adapter = DiscordAdapter(
             token=token,
             conversations=conversations,
             store=self.store,
             clock=self.clock,
+            registry=registry,
             api_url=self.discord.url,
             gateway_url=self.discord.gateway_url,
         )

@@ -93,7 +93,11 @@ class Interactions:
         if channel.type == DM:
             told["user"] = user
         else:
-            member = {**world.member(user.get("_roles", ())), "user": user, "permissions": str(EVERYONE_MAY)}
+            member = {
+                **world.member(user.get("_roles", ())),
+                "user": user,
+                "permissions": str(EVERYONE_MAY | user.get("_permissions", 0)),
+            }
             told |= {"guild_id": str(channel.guild), "guild_locale": "en-US", "member": member}
             told["guild"] = {"id": str(channel.guild), "locale": "en-US", "features": []}
         if on is not None:

@@ -133,12 +133,34 @@ class Person:
 
     def _command(self, name: str, options: Payload) -> Payload:
         first, *rest = name.split()
-        given: list[Payload] = [
-            {"name": key, "type": _TYPES[type(value)], "value": value} for key, value in options.items()
-        ]
+        given: list[Payload] = []
+        resolved: dict[str, Payload] = {}
+        for key, value in options.items():
+            if isinstance(value, dict):
+                given.append({"name": key, "type": self._pick(name, key), "value": value["id"]})
+                self._resolve(value, resolved)
+            else:
+                given.append({"name": key, "type": _TYPES[type(value)], "value": value})
         for depth, word in enumerate(reversed(rest)):
             given = [{"name": word, "type": 1 if depth == 0 else 2, "options": given}]
-        return {**self._find(first, CHAT), "options": given}
+        return {**self._find(first, CHAT), "options": given, "resolved": resolved}
+
+    def _pick(self, name: str, option: str) -> int:
+        """The type of an option that a picker fills in, as it was registered."""
+        first, *rest = name.split()
+        at = next(one for one in self._world.commands if one["name"] == first)
+        for word in rest:
+            at = next(one for one in at["options"] if one["name"] == word)
+        return int(next(one["type"] for one in at["options"] if one["name"] == option))
+
+    def _resolve(self, value: Payload, resolved: dict[str, Payload]) -> None:
+        if "username" in value:
+            shown = {key: one for key, one in value.items() if not key.startswith("_")}
+            resolved.setdefault("users", {})[value["id"]] = shown
+            member = {**self._world.member(), "permissions": "0"}
+            resolved.setdefault("members", {})[value["id"]] = member
+        else:
+            resolved.setdefault("roles", {})[value["id"]] = value
 
     # --- seeing ------------------------------------------------------------------------------------------
 

@@ -14,7 +14,10 @@ from datetime import UTC, datetime
 from typing import Any, TextIO
 
 _OWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
-_SECRET = re.compile(r"sk-or-[\w-]{4,}|xox[a-z]-[\w-]{4,}|xapp-[\w-]{4,}|(?i:bearer )[\w.~+/=-]{4,}")
+_SECRET = re.compile(
+    r"sk-or-[\w-]{4,}|xox[a-z]-[\w-]{4,}|xapp-[\w-]{4,}|[MNO][\w-]{20,}\.[\w-]{6}\.[\w-]{20,}"
+    r"|(?i:bearer )[\w.~+/=-]{4,}"
+)
 
 
 def logger(name: str) -> logging.Logger:

@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Literal, NewType, TypeAlias
 
 from bot.clock import Instant
-from bot.errors import ReplyError
+from bot.errors import ReplyError, Shut
 
 MessageId = NewType("MessageId", str)
 """The platform's id of a message, prefixed with the platform. A message is handled once per id."""
@@ -233,6 +233,8 @@ class Failed:
     """Some text had been shown before it failed. It stays."""
     may_hold: bool = False
     """The same question sent with `hold` would wait for room."""
+    shut_for: Shut | None = None
+    """Why the pool of the member's community was shut when it ended; None: it was open."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

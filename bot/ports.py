@@ -157,6 +157,8 @@ class PoolView:
     paused_until: Instant | None = None
     shut_for: str | None = None
     """Why nothing is sent until somebody has seen to it; None: the pool is open."""
+    own: bool = False
+    """The community's own account feeds it; else everybody who has none shares it."""
 
 
 FileId = NewType("FileId", int)
@@ -220,19 +222,25 @@ class Conversations(Protocol):
         """
         ...
 
-    def share(self, member: Member, community: CommunityId) -> Share:
-        """What the member has taken and may still take today. Costs nothing, waits for nothing."""
+    async def share(self, member: Member, community: CommunityId) -> Share:
+        """What the member has taken and may still take today of the pool that the community has.
+
+        Costs nothing, and waits for nothing but that pool to be opened, where it has not been used for long.
+        """
         ...
 
-    def explain(self, member: Member, community: CommunityId) -> Explanation | None:
+    async def explain(self, member: Member, community: CommunityId) -> Explanation | None:
         """Why the member's next question may go or not; None: the policy has no reasons but what is left.
 
         Changes nothing. Takes a few times as long as `share`, as it looks ahead for when there is room.
         """
         ...
 
-    def pool(self) -> PoolView:
-        """The state of the pool now. Costs nothing, waits for nothing."""
+    async def pool(self, community: CommunityId | None = None) -> PoolView:
+        """The state now of the pool that a community has; None: of the one for all that have none of their own.
+
+        Costs and waits as `share`.
+        """
         ...
 
     async def turns(self, conversation: ConversationId, *, limit: int = 50) -> list[Turn]:
@@ -300,6 +308,54 @@ class KeyLinks(Protocol):
 
     async def remove(self, member: Member) -> bool:
         """Forget the member's key and open link at once. False: there was no key."""
+        ...
+
+
+WhoseAccount: TypeAlias = Literal["own", "everybodys", "another_communitys", "untold"]
+"""Whose account a community's key is of: nobody else's here; the one behind the pool for all, in which the community
+then stays; one that another community has linked, too, so that both are one pool; or OpenRouter does not say."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommunityKey:
+    """What may be shown of a key that a community has linked."""
+
+    last_four: str
+    """As in `KeyShown`."""
+    linked_at: Instant
+    works: bool
+    """False: OpenRouter refuses it, so that the community's pool is shut, or it cannot be read any more."""
+    account: WhoseAccount
+
+
+class CommunityLinks(Protocol):
+    """Linking a community's own OpenRouter account, which makes it a pool of its own.
+
+    `bot.community_keys.CommunityKeys` is the one. Who may is for the caller to see to; for private places only.
+    """
+
+    async def start_link(self, community: CommunityId) -> LinkOpened:
+        """A new link, in place of the one that was open."""
+        ...
+
+    async def finish_link(self, community: CommunityId, pasted: str) -> CommunityKey:
+        """Exchange the pasted code for a key, and do as `link_community` does. A link serves for one code."""
+        ...
+
+    async def link_community(self, community: CommunityId, pasted: SecretStr) -> CommunityKey:
+        """Check a key, keep it in place of the one there was, and go on by it.
+
+        Raises:
+            LinkError: nothing was kept, and what was kept before still is.
+        """
+        ...
+
+    async def unlink_community(self, community: CommunityId) -> bool:
+        """Forget the key and open link at once: the community draws on the pool for all. False: there was no key."""
+        ...
+
+    async def community_key(self, community: CommunityId) -> CommunityKey | None:
+        """What is linked; None: nothing."""
         ...
 
 

@@ -10,10 +10,10 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from bot.conversation.images import NoImageError, image_size, image_type
 from bot.errors import AttachmentRefused
+from bot.images import NoImageError, image_size, image_type
 from bot.messages import Attachment
-from bot.ports import FileKind
+from bot.ports import FileKind, KeptFile
 
 MOST_FILES = 5
 """Files that one question may come with."""
@@ -70,6 +70,14 @@ def check(attachments: Sequence[Attachment]) -> None:
         if len(attachment.content) > MOST_BYTES:
             raise AttachmentRefused("too_large", name=plain_name(attachment.name), limit=MOST_BYTES // MEGABYTE)
     if sum(len(attachment.content) for attachment in attachments) > MOST_TOGETHER:
+        raise AttachmentRefused("too_large_together", limit=MOST_TOGETHER // MEGABYTE)
+
+
+def check_together(files: Sequence[KeptFile]) -> None:
+    """The files of messages that would be one question are not too many for it. Raises as `check`."""
+    if len(files) > MOST_FILES:
+        raise AttachmentRefused("too_many", limit=MOST_FILES)
+    if sum(file.length for file in files) > MOST_TOGETHER:
         raise AttachmentRefused("too_large_together", limit=MOST_TOGETHER // MEGABYTE)
 
 

@@ -22,11 +22,11 @@ from bot.conversation.attachments import (
     read,
     shortened,
 )
-from bot.conversation.images import NoImageError, image_size, image_type
 from bot.conversation.pdf_child import PAGES
 from bot.conversation.pdf_child import read as read_pdf
 from bot.conversation.pdfs import Pdfs
 from bot.errors import AttachmentRefused
+from bot.images import NoImageError, image_size, image_type
 from tests.fakes.files import attachment, gif, jpeg, pdf, pdf_bomb, png, webp
 
 PAGE = "<!DOCTYPE html><html><head><title>Sign in</title></head><body>Please sign in</body></html>"

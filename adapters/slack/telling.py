@@ -213,7 +213,8 @@ class Telling:
         # white space that was left out before it is. Reckoned now: while the message is finished, more comes.
         left_out = len(self._feed.text) - self._done - (len(source) - len(self._opening))
         behind = self._done + left_out + cut.upto - len(self._opening)
-        await self._finish(live, source[: cut.upto].rstrip() + cut.closing)
+        body = source[: cut.upto]
+        await self._finish(live, body + cut.closing if cut.closing else body.rstrip())
         self._done, self._opening, self._sent = behind, cut.opening, 0
 
     async def _finish(

@@ -57,6 +57,9 @@ class Replies:
         """Show a reply to its end. Cancelling it stops the reply. `later`: nobody waits for it before it begins."""
         feed = Feed()
 
+        async def shut_for() -> str | None:
+            return (await self._conversations.pool(workspace.community)).shut_for
+
         async def shown(number: int, ts: str) -> None:
             await self._posts.posted(question, number, f"{spot.channel}/{ts}")
 
@@ -69,7 +72,7 @@ class Replies:
             sessions=self._sessions,
             later=later,
             now=self._clock.monotonic,
-            shut_for=lambda: self._conversations.pool().shut_for,
+            shut_for=shut_for,
             stopped=lambda: self._conversations.stop(spot.conversation, author.member),
             shown=shown,
             paused=lambda: self.paused,

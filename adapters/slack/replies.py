@@ -24,6 +24,8 @@ log = logger(__name__)
 CLOSE_SECONDS = 8.0
 """How long replies that were ended get to show their last word when Potluck stops."""
 
+_LAST_MOST = 10_000
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _UnderWay:
@@ -39,6 +41,7 @@ class Replies:
         self._sessions = Sessions(clock.monotonic)
         self._under_way: dict[Spot, list[_UnderWay]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._last: dict[tuple[str, str], Spot] = {}
         self.paused = False
         """Potluck stops: what was not sent upstream is asked again when it is back."""
 
@@ -77,6 +80,10 @@ class Replies:
             shown=shown,
             paused=lambda: self.paused,
         )
+        self._last.pop((spot.channel, author.id), None)
+        self._last[spot.channel, author.id] = spot
+        while len(self._last) > _LAST_MOST:
+            del self._last[next(iter(self._last))]
         entry = _UnderWay(author=author, telling=telling)
         self._under_way.setdefault(spot, []).append(entry)
         try:
@@ -98,6 +105,10 @@ class Replies:
         for one in found:
             self._conversations.stop(spot.conversation, one.author.member)
         return len(found)
+
+    def last(self, channel: str, user: str) -> Spot | None:
+        """Where a person last asked something in a channel."""
+        return self._last.get((channel, user))
 
     def pause(self) -> None:
         self.paused = True

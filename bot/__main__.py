@@ -218,6 +218,27 @@ def doctor(model: str | None, as_json: bool) -> None:
     sys.exit(stops(found))
 
 
+@main.group()
+def slack() -> None:
+    """Set up Potluck in Slack. docs/slack.md goes through it."""
+
+
+@slack.command()
+@click.option("--name", default="Potluck", show_default=True, help="What it is called in Slack.")
+@click.option("--url", default="", metavar="https://…", help="Where Slack reaches it over HTTP. Unset: Socket Mode.")
+def manifest(name: str, url: str) -> None:
+    """Print the app's manifest, to paste at api.slack.com/apps."""
+    import json
+
+    from adapters.slack.manifest import manifest as made
+
+    if url and not url.startswith("https://"):
+        raise click.UsageError("--url: Slack takes an https:// address only.")
+    if not 0 < len(name) <= 35:
+        raise click.UsageError("--name: 1 to 35 characters.")
+    click.echo(json.dumps(made(name=name, url=url.rstrip("/")), indent=2, ensure_ascii=False))
+
+
 @main.command()
 @one_line_errors
 def migrate() -> None:

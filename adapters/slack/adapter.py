@@ -154,9 +154,8 @@ class SlackAdapter:
         home = Home(
             registry=self._registry, commands=self._commands, conversations=self._conversations, people=self._people
         )
-        app = listen(
-            self._listening(home, asking), workspaces=self._workspaces, client_for=client_for, begin=self._begin
-        )
+        self.listening = self._listening(home, asking)
+        app = listen(self.listening, workspaces=self._workspaces, client_for=client_for, begin=self._begin)
         if settings.app_token:
             self._transport = Socket(app, client=client_for(""), app_token=settings.app_token, now=self._now)
         else:

@@ -14,6 +14,7 @@ from urllib.parse import urlencode, urlsplit
 from aiohttp import web
 from pydantic import SecretStr
 from slack_sdk.web.async_client import AsyncWebClient
+from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
 from adapters.slack.calls import Refused, Unsure, call
 from adapters.slack.limits import Now, Window
@@ -63,9 +64,8 @@ class Install:
         self._open[state] = now + _SECONDS
         query = urlencode({"client_id": self._client_id, "scope": ",".join(self._scopes), "state": state})
         response = web.Response(status=302, headers={"Location": f"{self._page()}?{query}"})
-        response.set_cookie(
-            _COOKIE, state, max_age=int(_SECONDS), httponly=True, samesite="Lax", secure=_secure(request)
-        )
+        secure = request.secure or request.headers.get("X-Forwarded-Proto") == "https"
+        response.set_cookie(_COOKIE, state, max_age=int(_SECONDS), httponly=True, samesite="Lax", secure=secure)
         return response
 
     async def end(self, request: web.Request) -> web.StreamResponse:
@@ -80,13 +80,7 @@ class Install:
         if not code:
             return _said(200, "Potluck was not installed.", f"Begin again at {INSTALL} if you want it after all.")
         try:
-            told = await call(
-                self._client.oauth_v2_access,
-                self._limit,
-                client_id=self._client_id,
-                client_secret=self._client_secret,
-                code=code,
-            )
+            told = await call(self._access, self._limit, code=code)
         except (Refused, Unsure) as problem:
             log.warning("an installation failed", extra={"action": "slack", "error": str(problem)})
             return _said(400, "Slack did not confirm the installation.", f"Begin again at {INSTALL}.")
@@ -96,6 +90,11 @@ class Install:
         self._installed(tenant)
         log.info("a workspace installed Potluck", extra={"action": "slack", "tenant": tenant})
         return _said(200, "Potluck is installed.", "Mention it in a channel, or write to it directly.")
+
+    async def _access(self, *, code: str) -> AsyncSlackResponse:
+        # The SDK's own method sends the secret by a way that aiohttp is about to give up.
+        app = {"client_id": self._client_id, "client_secret": self._client_secret}
+        return await self._client.api_call("oauth.v2.access", data={**app, "code": code})
 
     def _page(self) -> str:
         parts = urlsplit(self._client.base_url)

@@ -13,7 +13,7 @@ import click
 
 from bot.admin import admin
 from bot.command_line import Finite, one_line_errors, run_async, settings_and_logs, usd_amount
-from bot.settings import load_settings
+from bot.settings import faults, load_settings
 
 if TYPE_CHECKING:
     from bot.quota.traffic import Request
@@ -207,7 +207,13 @@ def doctor(model: str | None, as_json: bool) -> None:
 
     async def look() -> list[Finding]:
         wanted = ModelId(model) if model else None
-        return [one async for one in examine(env_file=Path(".env"), clock=SystemClock(), model=wanted)]
+        found = [one async for one in examine(env_file=Path(".env"), clock=SystemClock(), model=wanted)]
+        if not faults() and (settings := load_settings()).slack:
+            from adapters.slack.examine import findings
+            from bot.running import slack_settings
+
+            found += [one async for one in findings(slack_settings(settings), SystemClock().monotonic)]
+        return found
 
     with Console(stderr=True).status("Looking"):
         found = asyncio.run(look())

@@ -233,6 +233,13 @@ async def _chats() -> AsyncGenerator[Finding]:
         token = settings.discord_token.get_secret_value()
         async for finding in on_discord.examine(token, api_url=settings.discord_api_url):
             yield finding
+    if settings.slack:
+        from adapters.slack.examine import findings
+        from bot.clock import SystemClock
+        from bot.running import slack_settings
+
+        async for finding in findings(slack_settings(settings), SystemClock().monotonic):
+            yield finding
 
 
 @main.group()
@@ -258,6 +265,27 @@ def invite(optional: bool) -> None:
     names = ", ".join(name.replace("_", " ") for name, given in asked if given)
     click.echo(f"\nPermissions: {names}.")
     click.echo("Intents: none that is privileged. With Message Content Intent threads go on without mentions.")
+
+
+@main.group()
+def slack() -> None:
+    """Set up Potluck in Slack. docs/slack.md goes through it."""
+
+
+@slack.command()
+@click.option("--name", default="Potluck", show_default=True, help="What it is called in Slack.")
+@click.option("--url", default="", metavar="https://…", help="Where Slack reaches it over HTTP. Unset: Socket Mode.")
+def manifest(name: str, url: str) -> None:
+    """Print the app's manifest, to paste at api.slack.com/apps."""
+    import json
+
+    from adapters.slack.manifest import manifest as made
+
+    if url and not url.startswith("https://"):
+        raise click.UsageError("--url: Slack takes an https:// address only.")
+    if not 0 < len(name) <= 35:
+        raise click.UsageError("--name: 1 to 35 characters.")
+    click.echo(json.dumps(made(name=name, url=url.rstrip("/")), indent=2, ensure_ascii=False))
 
 
 @main.command()

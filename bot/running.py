@@ -17,7 +17,7 @@ from bot.settings import Settings
 
 if TYPE_CHECKING:
     from adapters.discord.adapter import DiscordAdapter
-    from adapters.slack.adapter import SlackAdapter
+    from adapters.slack.adapter import SlackAdapter, SlackSettings
 
 ADAPTERS = ("web", "discord", "slack")
 
@@ -123,6 +123,23 @@ def _discord(running: Service, only: Collection[str]) -> DiscordAdapter | None:
     )
 
 
+def slack_settings(settings: Settings) -> SlackSettings:
+    """How the settings say to reach Slack."""
+    from adapters.slack.adapter import SlackSettings
+
+    def plain(secret: SecretStr | None) -> str:
+        return secret.get_secret_value() if secret is not None else ""
+
+    return SlackSettings(
+        api_url=settings.slack_api_url,
+        bot_token=plain(settings.slack_bot_token),
+        app_token=plain(settings.slack_app_token),
+        signing_secret=plain(settings.slack_signing_secret),
+        client_id=settings.slack_client_id or "",
+        client_secret=plain(settings.slack_client_secret),
+    )
+
+
 async def _slack(running: Service, only: Collection[str]) -> SlackAdapter | None:
     """The Slack adapter, connected; None: it is not to run.
 
@@ -135,22 +152,12 @@ async def _slack(running: Service, only: Collection[str]) -> SlackAdapter | None
         return None
     if not settings.slack:
         raise StartError("Slack is not set up: set SLACK_BOT_TOKEN and SLACK_APP_TOKEN. docs/slack.md says how.")
-    from adapters.slack.adapter import SlackAdapter, SlackSettings
+    from adapters.slack.adapter import SlackAdapter
     from bot.storage.posts import SqlPosts
     from bot.storage.slack import SqlInstallations, SqlSlackMemory
 
-    def plain(secret: SecretStr | None) -> str:
-        return secret.get_secret_value() if secret is not None else ""
-
     adapter = SlackAdapter(
-        settings=SlackSettings(
-            api_url=settings.slack_api_url,
-            bot_token=plain(settings.slack_bot_token),
-            app_token=plain(settings.slack_app_token),
-            signing_secret=plain(settings.slack_signing_secret),
-            client_id=settings.slack_client_id or "",
-            client_secret=plain(settings.slack_client_secret),
-        ),
+        settings=slack_settings(settings),
         conversations=running.conversations,
         memory=SqlSlackMemory(running.database, running.clock),
         posts=SqlPosts(running.database, running.clock),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Coroutine, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -10,11 +11,18 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
+from adapters.slack.answers import NEXT
+from adapters.slack.asking import Asking
 from adapters.slack.calls import Refused, Unsure
+from adapters.slack.commands import Commands
 from adapters.slack.files import Files, files_origin
+from adapters.slack.forms import ABOUT, ASK_ABOUT, COMMAND
+from adapters.slack.home import CHOOSE, MANAGE, MODEL, Home
 from adapters.slack.http import PATH, Http
 from adapters.slack.inbound import Spot
-from adapters.slack.listeners import Json, Listening, listen
+from adapters.slack.install import Install
+from adapters.slack.listeners import Json, Listening, Work, listen
+from adapters.slack.manifest import SCOPES
 from adapters.slack.memory import Installations, Memory
 from adapters.slack.once import Once
 from adapters.slack.people import People
@@ -33,6 +41,7 @@ from adapters.slack.workspace import (
     introduce,
 )
 from bot.clock import DAY, Clock, Instant
+from bot.commands.registry import Registry
 from bot.errors import PotluckError
 from bot.ports import Conversations
 from bot.posts import Posts
@@ -75,17 +84,19 @@ class SlackAdapter:
         conversations: Conversations,
         memory: Memory,
         posts: Posts,
+        registry: Registry | None = None,
         installations: Installations,
         clock: Clock,
         retain_days: int = 30,
     ) -> None:
         self._settings, self._conversations, self._memory = settings, conversations, memory
-        self._posts = posts
+        self._posts, self._registry = posts, registry
         self._installations, self._clock, self._retain_days = installations, clock, retain_days
         self._now = clock.monotonic
         self._session: aiohttp.ClientSession | None = None
         self._transport: Transport | None = None
         self._http: Http | None = None
+        self._install: Install | None = None
         self._replies = Replies(conversations=conversations, posts=posts, clock=clock)
         self._people = People(self._now)
 
@@ -129,7 +140,22 @@ class SlackAdapter:
         self._presses = Presses(
             talk=self._talk, unfinished=self._unfinished, people=self._people, memory=self._memory, session=session
         )
-        app = listen(self._listening(), workspaces=self._workspaces, client_for=client_for, begin=self._begin)
+        asking = Asking(talk=self._talk, people=self._people, memory=self._memory)
+        self._commands = None
+        if self._registry is not None:
+            self._commands = Commands(
+                registry=self._registry,
+                people=self._people,
+                replies=self._replies,
+                asking=asking,
+                session=session,
+                clock=self._clock,
+            )
+        home = Home(
+            registry=self._registry, commands=self._commands, conversations=self._conversations, people=self._people
+        )
+        self.listening = self._listening(home, asking)
+        app = listen(self.listening, workspaces=self._workspaces, client_for=client_for, begin=self._begin)
         if settings.app_token:
             self._transport = Socket(app, client=client_for(""), app_token=settings.app_token, now=self._now)
         else:
@@ -142,6 +168,21 @@ class SlackAdapter:
             raise SlackError(f"Slack cannot be reached at {settings.api_url} ({unsure}).") from None
         await self._unfinished.take_up(self._talk.ask)
 
+    def _installed(self, client_for: ClientFor) -> InstalledWorkspaces:
+        settings = self._settings
+        workspaces = InstalledWorkspaces(self._installations, client_for, self._now)
+        if settings.client_id:
+            self._install = Install(
+                client=client_for(""),
+                client_id=settings.client_id,
+                client_secret=settings.client_secret,
+                scopes=SCOPES,
+                installations=self._installations,
+                installed=workspaces.renew,
+                now=self._now,
+            )
+        return workspaces
+
     @property
     def where(self) -> str:
         """Where it is and how Slack reaches it, in words."""
@@ -151,7 +192,7 @@ class SlackAdapter:
 
     async def _find_workspaces(self, client_for: ClientFor) -> Workspaces:
         if not self._settings.bot_token:
-            return InstalledWorkspaces(self._installations, client_for, self._now)
+            return self._installed(client_for)
         try:
             return OneWorkspace(await introduce(client_for(self._settings.bot_token), self._now))
         except Refused as refused:
@@ -161,7 +202,8 @@ class SlackAdapter:
 
     def routes(self) -> Iterable[web.RouteDef]:
         """What the web page's server takes for Slack."""
-        return () if self._http is None else self._http.routes()
+        http = () if self._http is None else self._http.routes()
+        return (*http, *(() if self._install is None else self._install.routes()))
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -203,17 +245,26 @@ class SlackAdapter:
 
     # --- what Slack tells --------------------------------------------------------------------------------
 
-    def _listening(self) -> Listening:
+    def _listening(self, home: Home, asking: Asking) -> Listening:
+        """Everything Slack may tell. Without commands those are acknowledged and no more."""
+        events: dict[str, Work] = {
+            "message": self._on_message,
+            "app_mention": self._on_message,
+            "agent_session_stopped": self._on_stop,
+            "app_home_opened": home.open,
+        }
+        actions: dict[str | re.Pattern[str], Work] = dict(self._presses.actions.items())
+        actions |= {CHOOSE: home.choose, MANAGE: home.choose, MODEL: home.choose}
+        views: dict[str, Work] = {ABOUT: asking.about}
+        if self._commands is not None:
+            actions[re.compile(rf"^{NEXT}\d+$")] = self._commands.press
+            views[COMMAND] = self._commands.send_in
         return Listening(
-            events={
-                "message": self._on_message,
-                "app_mention": self._on_message,
-                "agent_session_stopped": self._on_stop,
-            },
-            commands={},
-            actions=self._presses.actions,
-            views={},
-            shortcuts={},
+            events=events,
+            commands={} if self._commands is None else self._commands.listened,
+            actions=actions,
+            views=views,
+            shortcuts={ASK_ABOUT: asking.form},
             gone=self._on_gone,
         )
 

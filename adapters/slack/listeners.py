@@ -31,7 +31,7 @@ class Listening:
 
     events: Mapping[str, Work]
     commands: Mapping[str, Work]
-    actions: Mapping[str, Work]
+    actions: Mapping[str | re.Pattern[str], Work]
     views: Mapping[str, Work]
     shortcuts: Mapping[str, Work]
     gone: Callable[[Json], Coroutine[Any, Any, None]]
@@ -93,7 +93,7 @@ def listen(
 
     for name in GONE:
         app.event(name)(gone)
-    registering = (
+    registering: tuple[tuple[Any, Mapping[Any, Work]], ...] = (
         (app.event, listening.events),
         (app.command, listening.commands),
         (app.action, listening.actions),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import aiohttp
 
 from adapters.slack import look
@@ -27,7 +25,7 @@ class Presses:
         self._session = session
 
     @property
-    def actions(self) -> Mapping[str, Work]:
+    def actions(self) -> dict[str, Work]:
         return {look.FEEDBACK: self._judge, look.HOLD: self._hold, look.DROP: self._drop, look.MUTE: self._mute}
 
     async def _judge(self, workspace: Workspace, body: Json) -> None:

@@ -24,6 +24,8 @@ log = logger(__name__)
 CLOSE_SECONDS = 8.0
 """How long replies that were ended get to show their last word when Potluck stops."""
 
+_LAST_MOST = 10_000
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _UnderWay:
@@ -39,6 +41,7 @@ class Replies:
         self._sessions = Sessions(clock.monotonic)
         self._under_way: dict[Spot, list[_UnderWay]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._last: dict[tuple[str, str], Spot] = {}
         self.paused = False
         """Potluck stops: what was not sent upstream is asked again when it is back."""
 
@@ -57,6 +60,9 @@ class Replies:
         """Show a reply to its end. Cancelling it stops the reply. `later`: nobody waits for it before it begins."""
         feed = Feed()
 
+        async def shut_for() -> str | None:
+            return (await self._conversations.pool(workspace.community)).shut_for
+
         async def shown(number: int, ts: str) -> None:
             await self._posts.posted(question, number, f"{spot.channel}/{ts}")
 
@@ -69,11 +75,15 @@ class Replies:
             sessions=self._sessions,
             later=later,
             now=self._clock.monotonic,
-            shut_for=lambda: self._conversations.pool().shut_for,
+            shut_for=shut_for,
             stopped=lambda: self._conversations.stop(spot.conversation, author.member),
             shown=shown,
             paused=lambda: self.paused,
         )
+        self._last.pop((spot.channel, author.id), None)
+        self._last[spot.channel, author.id] = spot
+        while len(self._last) > _LAST_MOST:
+            del self._last[next(iter(self._last))]
         entry = _UnderWay(author=author, telling=telling)
         self._under_way.setdefault(spot, []).append(entry)
         try:
@@ -95,6 +105,10 @@ class Replies:
         for one in found:
             self._conversations.stop(spot.conversation, one.author.member)
         return len(found)
+
+    def last(self, channel: str, user: str) -> Spot | None:
+        """Where a person last asked something in a channel."""
+        return self._last.get((channel, user))
 
     def pause(self) -> None:
         self.paused = True

@@ -101,7 +101,7 @@ class Talk:
         try:
             attachments = await self._files.take(workspace, said.files) if said.files else ()
         except AttachmentRefused as refused:
-            share = self._conversations.share(author.member, workspace.community)
+            share = await self._conversations.share(author.member, workspace.community)
             blocks = look.failed(Failed(error=refused, share=share))
             await self._show_blocks(workspace, said.spot, author, blocks, id=said.id)
             return

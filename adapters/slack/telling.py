@@ -64,7 +64,7 @@ class Telling:
         sessions: Sessions,
         later: bool,
         now: Now,
-        shut_for: Callable[[], str | None],
+        shut_for: Callable[[], Awaitable[str | None]],
         stopped: Callable[[], object],
         shown: Callable[[int, str], Awaitable[None]],
         paused: Callable[[], bool],
@@ -213,7 +213,8 @@ class Telling:
         # white space that was left out before it is. Reckoned now: while the message is finished, more comes.
         left_out = len(self._feed.text) - self._done - (len(source) - len(self._opening))
         behind = self._done + left_out + cut.upto - len(self._opening)
-        await self._finish(live, source[: cut.upto].rstrip() + cut.closing)
+        body = source[: cut.upto]
+        await self._finish(live, body + cut.closing if cut.closing else body.rstrip())
         self._done, self._opening, self._sent = behind, cut.opening, 0
 
     async def _finish(
@@ -258,9 +259,9 @@ class Telling:
             case Finished():
                 await self._end_text([*look.footer(ending, self._feed.notices), *self._told.beside])
             case Failed() if self._feed.text:
-                await self._end_text(look.broken_off(ending, shut_for=self._shut_for()))
+                await self._end_text(look.broken_off(ending, shut_for=await self._shut_for()))
             case Failed():
-                await self._refuse(ending, look.failed(ending, shut_for=self._shut_for(), hold=self._told.hold))
+                await self._refuse(ending, look.failed(ending, shut_for=await self._shut_for(), hold=self._told.hold))
             case Held():
                 await self._close_line(look.task("Kept until there is room", "complete"))
                 await self._post("", look.held(ending))

@@ -145,6 +145,10 @@ class InstalledWorkspaces:
             return None
         return self._known.setdefault(id, workspace)
 
+    def renew(self, tenant: str) -> None:
+        """It was installed anew: there is another token."""
+        self._known.pop(tenant, None)
+
     async def forget(self, *, team: str | None, enterprise: str | None) -> None:
         for id in (team, enterprise):
             if id:

@@ -27,7 +27,9 @@ class OAuth:
         return code
 
     def access(self, call: Call) -> Json:
-        (code,) = need(call, "code")
+        id, secret, code = need(call, "client_id", "client_secret", "code")
+        if (id, secret) != (CLIENT_ID, CLIENT_SECRET):
+            raise ApiError("bad_client_secret")
         team = self.codes.pop(code, None)
         if team is None:
             raise ApiError("invalid_code")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import SecretStr
 
 from adapters.slack.adapter import SlackAdapter, SlackSettings
+from bot.commands.registry import Registry
 from bot.openrouter.sandbox import SandboxSettings
 from bot.ports import Conversations
 from bot.storage.posts import SqlPosts
@@ -37,7 +38,12 @@ class Installed:
 
 
 def adapter(
-    slack: FakeSlack, potluck: Deployment, *, conversations: Conversations | None = None, **settings: Any
+    slack: FakeSlack,
+    potluck: Deployment,
+    *,
+    conversations: Conversations | None = None,
+    registry: Registry | None = None,
+    **settings: Any,
 ) -> SlackAdapter:
     """The adapter over a deployment, or over conversations that follow a script."""
     reach = {"bot_token": slack.world.teams["T1"].bot_token, "app_token": slack.world.app_token} | settings
@@ -46,6 +52,7 @@ def adapter(
         settings=SlackSettings(api_url=slack.api_url, **reach),
         conversations=conversations or running.conversations,
         memory=SqlSlackMemory(running.database, potluck.clock),
+        registry=registry,
         posts=SqlPosts(running.database, potluck.clock),
         installations=SqlInstallations(running.database, potluck.clock, running.secret.vault()),
         clock=potluck.clock,
@@ -70,6 +77,7 @@ async def in_slack(
     slack: FakeSlack | None = None,
     sandbox: SandboxSettings | None = None,
     conversations: Conversations | None = None,
+    registry: Callable[[Deployment], Registry] | None = None,
     settings: dict[str, Any] | None = None,
     **env: str,
 ) -> AsyncIterator[Installed]:
@@ -78,7 +86,13 @@ async def in_slack(
         if slack is None:
             slack = await stack.enter_async_context(slack_server(clock))
         potluck = await stack.enter_async_context(deployment(folder, clock, sandbox=sandbox, env=dict(env)))
-        running = adapter(slack, potluck, conversations=conversations, **(settings or {}))
+        running = adapter(
+            slack,
+            potluck,
+            conversations=conversations,
+            registry=None if registry is None else registry(potluck),
+            **(settings or {}),
+        )
         await running.start()
         try:
             yield Installed(slack=slack, potluck=potluck, adapter=running)

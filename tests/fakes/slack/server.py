@@ -38,7 +38,7 @@ class FakeSlack:
         self.files, self.oauth = Files(self.world), OAuth(self.world)
         self.delivery = Delivery(self.world)
         self._people = People(self.world, lambda: f"{self.base.replace('http', 'ws')}/link/{self.world.number()}")
-        for part in (self._people, self.messages, self.streams, self.sessions, self.views, self.oauth):
+        for part in (self._people, self.messages, self.streams, self.sessions, self.views, self.oauth, self.files):
             self.api.offer(part.methods())
         self.base = ""
         self.responses: list[Json] = []
@@ -59,6 +59,7 @@ class FakeSlack:
                 web.get("/link/{id}", self.delivery.socket),
                 web.get("/files-pri/{id}/download/{name}", self.files.handle),
                 web.post("/respond/{id}", self._respond),
+                web.post("/upload/{id}", self.files.take),
             ]
         )
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)

@@ -90,7 +90,7 @@ class WebApi:
         self.changed.set()
         if fault is not None and fault.after:
             return self._faulty(request, call, fault)
-        return web.json_response(answer)
+        return web.json_response(answer, headers={"x-oauth-scopes": ",".join(call.team.scopes)})
 
     async def _answer(self, call: Call, team: Team | None) -> Json:
         try:

@@ -67,6 +67,8 @@ class Team:
     bot_token: str = ""
     bot_user: str = "UBOT"
     bot_id: str = "BBOT"
+    scopes: tuple[str, ...] = ()
+    """What its token may; empty: Slack does not say."""
     revoked: bool = False
 
 

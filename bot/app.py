@@ -39,6 +39,7 @@ from bot.storage.keys import SqlKeys
 from bot.storage.ledger import SqlLedger
 from bot.storage.migration import migrate
 from bot.storage.money import SqlMoney
+from bot.storage.posts import SqlPosts
 from bot.storage.transcripts import SqlTranscripts
 from bot.telemetry.logs import logger
 from bot.telemetry.metrics import Metrics
@@ -180,7 +181,7 @@ async def service(
         await conversations.open()
         stack.push_async_callback(conversations.close)
         metrics.watch_pools(lambda: [pool.measured() for pool in pools.at_hand])
-        pruning = _prune(transcripts, ledger, money, clock, settings)
+        pruning = _prune(transcripts, SqlPosts(database, clock), ledger, money, clock, settings)
         for chore in (pools.watch(), costs.watch(), pruning):
             stack.push_async_callback(_end, asyncio.create_task(chore))
         yield Service(
@@ -241,12 +242,14 @@ async def _start_sandbox(stack: AsyncExitStack, settings: Settings, clock: Clock
 
 
 async def _prune(
-    transcripts: SqlTranscripts, ledger: SqlLedger, money: SqlMoney, clock: Clock, settings: Settings
+    transcripts: SqlTranscripts, posts: SqlPosts, ledger: SqlLedger, money: SqlMoney, clock: Clock, settings: Settings
 ) -> None:
     while True:
         gone = await transcripts.prune(before=Instant(clock.now() - settings.retain_messages_days * DAY))
         if gone:
             log.info("old turns were deleted", extra={"action": "prune", "turns": gone})
+        # At least for a day, or a reply to an answer would not find its conversation any more.
+        await posts.prune(before=Instant(clock.now() - max(1, settings.retain_messages_days) * DAY))
         oldest = day_of(clock.now()) - settings.retain_counts_days
         await ledger.prune(before_day=oldest)
         await money.prune(before=day_start(oldest))

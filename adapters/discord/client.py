@@ -210,10 +210,11 @@ class PotluckClient(discord.AutoShardedClient):
             if text is None:
                 await self._whisper(interaction, chatting.NO_LONGER_KNOWN)
                 return
-            await self.acknowledge(interaction)
             question = self.question(interaction, text, conversation=kept.conversation)
             reply_to = int(kept.reply_to) if kept.reply_to else interaction.message.id
             board: Board | None = self._channel_board(interaction, question.id, reply_to)
+            # Where the bot is not itself, what is acknowledged as "thinking" is a new message to write into.
+            await self.acknowledge(interaction, thinking=board is None)
             board = board or CommandBoard(interaction, self._clock, channel=None)
             self.answers.begin(question, board, channel=interaction.channel_id or 0, reply_to=reply_to)
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from discord import Locale
 
 from adapters.rendering import chatting
+from adapters.rendering.languages import language
 from bot.commands.command import Everyone
 from bot.messages import Member
 from tests.fakes.conversations import ScriptedConversations
@@ -40,6 +42,8 @@ async def test_every_command_is_there_in_its_group_with_its_pickers(home: House,
     asked = [command(home, one)["contexts"] for one in ("ask", "quota")]
     assert asked == [[0, 1, 2]] * 2
     assert command(home, "ask")["integration_types"] == [0, 1]
+    spoken = {str(locale) for locale in Locale if language(str(locale)) != "en"}
+    assert set(command(home, "ask")["description_localizations"]) == spoken
 
 
 async def test_ask_streams_like_any_question(home: House, commands: Commands, talks: ScriptedConversations) -> None:

@@ -167,6 +167,19 @@ async def test_again_asks_the_same_once_more_and_a_stranger_cannot(home: House, 
     assert talks.asked[0].conversation == talks.asked[1].conversation
 
 
+async def test_again_where_the_bot_is_not_itself_leaves_the_first_answer_as_it_is(
+    home: House, talks: ScriptedConversations
+) -> None:
+    elsewhere = home.discord.world.channel({"id": "4242"}, "elsewhere")
+    await home.ann.slash(elsewhere, "ask", here=False, question="one")
+    await home.until(lambda: home.reads(elsewhere) and "acme/wit" in home.reads(elsewhere)[0])
+    talks.kept[talks.asked[0].conversation] = [turn_of(talks)]
+    await home.ann.press(home.last(elsewhere), "Again")
+    await home.until(lambda: len(home.reads(elsewhere)) == 2 and "acme/wit" in home.reads(elsewhere)[1])
+    assert [message.text for message in talks.asked] == ["one", "one"]
+    assert home.discord.world.typed == []
+
+
 def turn_of(talks: ScriptedConversations) -> Turn:
     first = talks.asked[0]
     return Turn(

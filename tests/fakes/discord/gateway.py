@@ -84,7 +84,8 @@ class Gateway:
         for session in self.sessions.values():
             if not intents.wanted(name, data, session.intents):
                 continue
-            if "guild_id" in data and (int(data["guild_id"]) >> 22) % self.shards != session.shard:
+            guild = int(data.get("guild_id") or 0)  # what belongs to no server goes to the first shard
+            if (guild >> 22) % self.shards != session.shard:
                 continue
             shown = data
             if name.startswith("MESSAGE_") and "author" in data:

@@ -205,21 +205,13 @@ async def test_a_held_question_that_is_dropped_says_so(
     await home.until(lambda: home.reads() == [chatting.GIVEN_UP])
 
 
-async def restarts(tmp_path: Path, clock: VirtualClock, loop: VirtualLoop, count: int) -> int:
+async def test_300_restarts_are_one_command_sync(tmp_path: Path, clock: VirtualClock, loop: VirtualLoop) -> None:
     async with house(tmp_path, clock, loop) as home:
-        for _ in range(count):
+        for _ in range(300):
             await home.start(ScriptedConversations(clock))
             await home.stop()
-        return home.discord.world.command_syncs
-
-
-async def test_five_restarts_are_one_command_sync(tmp_path: Path, clock: VirtualClock, loop: VirtualLoop) -> None:
-    assert await restarts(tmp_path, clock, loop, 5) == 1
-
-
-@pytest.mark.soak
-async def test_300_restarts_are_one_command_sync(tmp_path: Path, clock: VirtualClock, loop: VirtualLoop) -> None:
-    assert await restarts(tmp_path, clock, loop, 300) == 1
+        assert home.discord.gateway.identified == 300
+        assert home.discord.world.command_syncs == 1
 
 
 async def test_changed_commands_are_registered(home: House, talks: ScriptedConversations) -> None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import AsyncGenerator
 from itertools import pairwise
 
 import pytest
 
 from adapters.rendering import chatting
+from bot.errors import AnswerFailed
+from bot.messages import Failed, IncomingMessage, ReplyEvent, TextDelta
 from tests.fakes.conversations import ScriptedConversations
 from tests.fakes.discord.buckets import RULES
 from tests.fakes.discord.house import House
@@ -127,6 +130,26 @@ async def test_stop_ends_an_answer_and_what_has_come_stays(home: House, talks: S
     assert text_of(1500).startswith(first)
     assert "stopped" in second.lower()
     assert [home.labels(message) for message in home.ann.sees(home.channel)] == [[], ["Again"]]
+
+
+async def test_an_answer_that_broke_off_can_be_continued(home: House, talks: ScriptedConversations) -> None:
+    async def breaks(message: IncomingMessage) -> AsyncGenerator[ReplyEvent]:
+        yield talks.started()
+        yield TextDelta(text="The first half of it")
+        error = AnswerFailed("upstream_failed", reason="cut_off")
+        yield Failed(error=error, share=await talks.share(message.author, message.community), partial=True)
+
+    talks.script = breaks
+    home.ann.mention(home.channel, "one")
+    await home.until(lambda: len(home.reads()) == 2)
+    assert home.reads()[0] == "The first half of it"
+    assert "What has come so far stays" in home.reads()[1]
+    assert home.labels(home.last()) == ["Continue", "Again"]
+    talks.script = talks.echo
+    await home.ann.press(home.last(), "Continue")
+    await home.until(lambda: len(home.reads()) == 3)
+    assert talks.asked[1].text == chatting.CONTINUE
+    assert talks.asked[1].conversation == talks.asked[0].conversation
 
 
 async def test_a_reconnect_in_mid_stream_costs_nothing(home: House, talks: ScriptedConversations) -> None:

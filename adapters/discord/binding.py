@@ -11,11 +11,12 @@ from discord import app_commands
 
 from adapters.discord.calls import Calls
 from adapters.rendering.languages import language, texts
-from bot.commands.command import Command, Parameter, Path
+from bot.commands.command import COMMUNITY, Command, Parameter, Path
 
 _OPTION_TEXT = 6000
 _ABOUT = 100
 _CHOICES = 25
+_COMMUNITY = "Another community"
 _ALONE = "show"
 """What a command is called whose name Discord needs for its group: `/quota show` for `/quota`."""
 
@@ -78,7 +79,7 @@ def _made(command: Command, name: str, calls: Calls, *, top: bool) -> app_comman
         "interaction", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=discord.Interaction[Any]
     )
     callback.__signature__ = inspect.Signature([first, *map(_option, options)])  # type: ignore[attr-defined]
-    about = {one.name: app_commands.locale_str(_cut(one.about.text)) for one in options}
+    about = {one.name: app_commands.locale_str(_about(one)) for one in options}
     described = app_commands.describe(**about)(callback) if about else callback
     chosen = {one.name: list(map(_choice, one.choices)) for one in options if 0 < len(one.choices) <= _CHOICES}
     if chosen:
@@ -136,6 +137,11 @@ def _kind(parameter: Parameter) -> Any:
             return Union[discord.Member, discord.Role]  # noqa: UP007 - read at run time
         case "channel":
             return Union[app_commands.AppCommandChannel, app_commands.AppCommandThread]  # noqa: UP007
+
+
+def _about(parameter: Parameter) -> str:
+    """What an option is for. Discord counts at most 8,000 characters over all of a group, and this one is in each."""
+    return _COMMUNITY if parameter is COMMUNITY else _cut(parameter.about.text)
 
 
 def _choice(value: str) -> app_commands.Choice[str]:

@@ -54,7 +54,15 @@ async def sync_if_changed(tree: Tree, store: Posts) -> bool:
     digest = hashlib.sha256(text.encode()).hexdigest()
     if await store.note(talk.PLATFORM, _NOTE) == digest:
         return False
-    await tree.sync()
+    try:
+        await tree.sync()
+    except discord.HTTPException as error:
+        # Mentions, replies and the commands there were go on working; the next start tries again.
+        log.error(
+            "the commands could not be registered",
+            extra={"action": "commands", "status": error.status, "code": error.code},
+        )
+        return False
     await store.keep_note(talk.PLATFORM, _NOTE, digest)
     log.info("the commands were registered", extra={"action": "commands", "count": len(payload)})
     return True

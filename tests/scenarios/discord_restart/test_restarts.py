@@ -214,6 +214,19 @@ async def test_300_restarts_are_one_command_sync(tmp_path: Path, clock: VirtualC
         assert home.discord.world.command_syncs == 1
 
 
+async def test_commands_that_cannot_be_registered_keep_nobody_from_asking(
+    tmp_path: Path, clock: VirtualClock, loop: VirtualLoop
+) -> None:
+    async with house(tmp_path, clock, loop) as home:
+        home.discord.break_next("PUT", "/commands$", times=1, status=400)
+        await home.start(ScriptedConversations(clock))
+        home.ann.mention(home.channel, "one")
+        await home.until(lambda: home.reads())
+        await home.stop()
+        await home.start(ScriptedConversations(clock))
+        assert home.discord.world.command_syncs == 1
+
+
 async def test_changed_commands_are_registered(home: House, talks: ScriptedConversations) -> None:
     from adapters.discord.commands import sync_if_changed
 

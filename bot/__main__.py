@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+from collections.abc import AsyncGenerator
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
@@ -14,9 +15,11 @@ import click
 from bot.admin import admin
 from bot.admin_keys import key
 from bot.command_line import Finite, one_line_errors, run_async, settings_and_logs, usd_amount
-from bot.settings import load_settings
+from bot.errors import SettingsError
+from bot.settings import faults, load_settings
 
 if TYPE_CHECKING:
+    from bot.doctor.finding import Finding
     from bot.quota.traffic import Request
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
@@ -35,17 +38,19 @@ def main() -> None:
 
 
 @main.command()
-@click.option("--only", default="web", show_default=True, help="Adapters to start, separated by commas.")
+@click.option("--only", default="", metavar="NAMES", help="Adapters to start, with commas: web, discord, slack.")
 @one_line_errors
 def run(only: str) -> None:
-    """Start the service: the web page, and OpenRouter or its sandbox behind it."""
-    unknown = {name.strip() for name in only.split(",")} - {"web"}
-    if unknown:
-        raise click.UsageError(f"--only {', '.join(sorted(unknown))}: there is no such adapter. There is: web.")
-    settings = settings_and_logs()
+    """Start the service: the web page, the chats that are set up, and OpenRouter or its sandbox behind them."""
     from bot import running
 
-    run_async(running.run(settings, say=click.echo))
+    names = [name.strip() for name in only.split(",") if name.strip()]
+    unknown = set(names) - set(running.ADAPTERS)
+    if unknown:
+        there = ", ".join(running.ADAPTERS)
+        raise click.UsageError(f"--only {', '.join(sorted(unknown))}: there is no such adapter. There is: {there}.")
+    settings = settings_and_logs()
+    run_async(running.run(settings, say=click.echo, only=names))
 
 
 @main.command()
@@ -201,12 +206,13 @@ def doctor(model: str | None, as_json: bool) -> None:
     from adapters.terminal import findings as shown
     from bot.clock import SystemClock
     from bot.doctor.examine import examine
-    from bot.doctor.finding import Finding, stops
+    from bot.doctor.finding import stops
     from bot.messages import ModelId
 
     async def look() -> list[Finding]:
         wanted = ModelId(model) if model else None
-        return [one async for one in examine(env_file=Path(".env"), clock=SystemClock(), model=wanted)]
+        found = [one async for one in examine(env_file=Path(".env"), clock=SystemClock(), model=wanted)]
+        return found + [one async for one in _chats()]
 
     with Console(stderr=True).status("Looking"):
         found = asyncio.run(look())
@@ -215,6 +221,72 @@ def doctor(model: str | None, as_json: bool) -> None:
     else:
         Console().print(shown.table(found), "", shown.verdict(found), sep="\n")
     sys.exit(stops(found))
+
+
+async def _chats() -> AsyncGenerator[Finding]:
+    """The chats that are set up, as far as the settings can be used."""
+    if faults():
+        return
+    settings = load_settings()
+    if settings.discord_token is not None:
+        from adapters.discord import doctor as on_discord
+
+        token = settings.discord_token.get_secret_value()
+        async for finding in on_discord.examine(token, api_url=settings.discord_api_url):
+            yield finding
+    if settings.slack:
+        from adapters.slack.examine import findings
+        from bot.clock import SystemClock
+        from bot.running import slack_settings
+
+        async for finding in findings(slack_settings(settings), SystemClock().monotonic):
+            yield finding
+
+
+@main.group()
+def discord() -> None:
+    """What belongs to Discord alone."""
+
+
+@discord.command()
+@click.option("--optional", is_flag=True, help="Also ask for the right to delete messages that hold a pasted key.")
+@one_line_errors
+def invite(optional: bool) -> None:
+    """Print the links that add the bot to a server, or to one's own account."""
+    from adapters.discord.portal import OPTIONAL, PERMISSIONS, application_of, invitations
+
+    token = load_settings().discord_token
+    application = None if token is None else application_of(token.get_secret_value())
+    if application is None:
+        raise SettingsError("DISCORD_TOKEN", "is no bot's token", "docs/discord.md says where it is found.")
+    server, own = invitations(application, optional=optional)
+    asked = PERMISSIONS | OPTIONAL if optional else PERMISSIONS
+    click.echo(f"To a server:       {server}")
+    click.echo(f"To one's account:  {own}")
+    names = ", ".join(name.replace("_", " ") for name, given in asked if given)
+    click.echo(f"\nPermissions: {names}.")
+    click.echo("Intents: none that is privileged. With Message Content Intent threads go on without mentions.")
+
+
+@main.group()
+def slack() -> None:
+    """Set up Potluck in Slack. docs/slack.md goes through it."""
+
+
+@slack.command()
+@click.option("--name", default="Potluck", show_default=True, help="What it is called in Slack.")
+@click.option("--url", default="", metavar="https://…", help="Where Slack reaches it over HTTP. Unset: Socket Mode.")
+def manifest(name: str, url: str) -> None:
+    """Print the app's manifest, to paste at api.slack.com/apps."""
+    import json
+
+    from adapters.slack.manifest import manifest as made
+
+    if url and not url.startswith("https://"):
+        raise click.UsageError("--url: Slack takes an https:// address only.")
+    if not 0 < len(name) <= 35:
+        raise click.UsageError("--name: 1 to 35 characters.")
+    click.echo(json.dumps(made(name=name, url=url.rstrip("/")), indent=2, ensure_ascii=False))
 
 
 @main.command()

@@ -51,6 +51,7 @@ from bot.storage.ledger import SqlLedger
 from bot.storage.migration import migrate
 from bot.storage.money import SqlMoney
 from bot.storage.people import SqlPeople
+from bot.storage.posts import SqlPosts
 from bot.storage.transcripts import SqlTranscripts
 from bot.storage.uses import SqlUses
 from bot.telemetry.logs import logger
@@ -260,7 +261,7 @@ async def service(
             digest=secret.pseudonym(),
         )
         metrics.watch_pools(lambda: [pool.measured() for pool in pools.at_hand])
-        pruning = _prune(transcripts, ledger, money, chosen, clock, settings)
+        pruning = _prune(transcripts, SqlPosts(database, clock), ledger, money, chosen, clock, settings)
         for chore in (pools.watch(), costs.watch(), fairness.watch(), joining.watch(), pruning):
             stack.push_async_callback(_end, asyncio.create_task(chore))
         yield Service(
@@ -330,6 +331,7 @@ async def _start_sandbox(stack: AsyncExitStack, settings: Settings, clock: Clock
 
 async def _prune(
     transcripts: SqlTranscripts,
+    posts: SqlPosts,
     ledger: SqlLedger,
     money: SqlMoney,
     choices: SqlChoices,
@@ -340,6 +342,8 @@ async def _prune(
         gone = await transcripts.prune(before=Instant(clock.now() - settings.retain_messages_days * DAY))
         if gone:
             log.info("old turns were deleted", extra={"action": "prune", "turns": gone})
+        # At least for a day, or a reply to an answer would not find its conversation any more.
+        await posts.prune(before=Instant(clock.now() - max(1, settings.retain_messages_days) * DAY))
         oldest = day_of(clock.now()) - settings.retain_counts_days
         await ledger.prune(before_day=oldest)
         await money.prune(before=day_start(oldest))

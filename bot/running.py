@@ -5,16 +5,27 @@ from __future__ import annotations
 import asyncio
 import errno
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from pydantic import SecretStr
 
 from bot.app import Service, StartError, service
 from bot.clock import SystemClock
 from bot.settings import Settings
 
+if TYPE_CHECKING:
+    from adapters.discord.adapter import DiscordAdapter
+    from adapters.slack.adapter import SlackAdapter, SlackSettings
 
-async def run(settings: Settings, *, say: Callable[[str], None]) -> None:
+ADAPTERS = ("web", "discord", "slack")
+
+
+async def run(settings: Settings, *, say: Callable[[str], None], only: Collection[str] = ()) -> None:
     """Run until SIGINT or SIGTERM; `say` gets the lines a person reads at the start.
+
+    `only` names the adapters to start; empty: the page, and whatever else the settings have set up.
 
     Raises:
         PotluckError: it could not start, or an adapter failed.
@@ -28,6 +39,7 @@ async def run(settings: Settings, *, say: Callable[[str], None]) -> None:
             loop.add_signal_handler(name, stop.set)
 
     async with service(settings, SystemClock()) as running:
+        discord = _discord(running, only)
 
         async def health() -> Readiness:
             parts = {
@@ -37,12 +49,15 @@ async def run(settings: Settings, *, say: Callable[[str], None]) -> None:
             }
             if running.pools.linked:
                 parts["community pools"] = running.pools.state()
+            if discord is not None:
+                parts["discord"] = discord.state
             try:
                 await asyncio.wait_for(running.database.read(lambda core: core.exec_driver_sql("SELECT 1").all()), 2)
             except Exception as error:
                 parts["database"] = type(error).__name__
             return Readiness(ready=parts["database"] == "ok", parts=parts)
 
+        slack = await _slack(running, only)
         web = WebAdapter(
             conversations=running.conversations,
             clock=running.clock,
@@ -55,6 +70,7 @@ async def run(settings: Settings, *, say: Callable[[str], None]) -> None:
             retain_counts_days=settings.retain_counts_days,
             own_keys=running.keys,
             models=running.choices,
+            signed=slack.routes() if slack is not None else (),
         )
         try:
             url = await web.start()
@@ -62,16 +78,96 @@ async def run(settings: Settings, *, say: Callable[[str], None]) -> None:
             raise StartError(_why_no_port(settings, error)) from None
         for line in started(running, url):
             say(line)
-        serving = asyncio.create_task(web.run())
+        if discord is not None:
+            say(f"{'Discord':<12}connecting; `potluck discord invite` prints the links that add it")
+        if slack is not None:
+            say(f"{'Slack':<12}{slack.where}")
+        serving = [asyncio.create_task(one.run()) for one in (web, discord, slack) if one is not None]
         stopping = asyncio.create_task(stop.wait())
-        await asyncio.wait([serving, stopping], return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait([*serving, stopping], return_when=asyncio.FIRST_COMPLETED)
         say("Stopping.")
         stopping.cancel()
-        # First what is under way, so that each reply gets its own last word; then the page.
+        if discord is not None:
+            discord.stopping()
+        if slack is not None:
+            await slack.pause()
+        # First what is under way, so that each reply gets its own last word; then the adapters.
         await running.conversations.close()
-        serving.cancel()
-        with suppress(asyncio.CancelledError):
-            await serving
+        for task in serving:
+            task.cancel()
+        for task in serving:
+            with suppress(asyncio.CancelledError):
+                await task
+
+
+def _discord(running: Service, only: Collection[str]) -> DiscordAdapter | None:
+    """The Discord adapter; None: it is not to run.
+
+    Raises:
+        StartError: it is asked for and not set up.
+    """
+    settings = running.settings
+    if "discord" not in only and (only or settings.discord_token is None):
+        return None
+    if settings.discord_token is None:
+        raise StartError("Discord is not set up: set DISCORD_TOKEN. docs/discord.md says how.")
+    from adapters.discord.adapter import DiscordAdapter
+    from bot.storage.posts import SqlPosts
+
+    return DiscordAdapter(
+        token=settings.discord_token.get_secret_value(),
+        conversations=running.conversations,
+        store=SqlPosts(running.database, running.clock),
+        clock=running.clock,
+        api_url=settings.discord_api_url,
+        gateway_url=settings.discord_gateway_url,
+    )
+
+
+def slack_settings(settings: Settings) -> SlackSettings:
+    """How the settings say to reach Slack."""
+    from adapters.slack.adapter import SlackSettings
+
+    def plain(secret: SecretStr | None) -> str:
+        return secret.get_secret_value() if secret is not None else ""
+
+    return SlackSettings(
+        api_url=settings.slack_api_url,
+        bot_token=plain(settings.slack_bot_token),
+        app_token=plain(settings.slack_app_token),
+        signing_secret=plain(settings.slack_signing_secret),
+        client_id=settings.slack_client_id or "",
+        client_secret=plain(settings.slack_client_secret),
+    )
+
+
+async def _slack(running: Service, only: Collection[str]) -> SlackAdapter | None:
+    """The Slack adapter, connected; None: it is not to run.
+
+    Raises:
+        StartError: it is asked for and not set up.
+        PotluckError: Slack does not let it in.
+    """
+    settings = running.settings
+    if "slack" not in only and (only or not settings.slack):
+        return None
+    if not settings.slack:
+        raise StartError("Slack is not set up: set SLACK_BOT_TOKEN and SLACK_APP_TOKEN. docs/slack.md says how.")
+    from adapters.slack.adapter import SlackAdapter
+    from bot.storage.posts import SqlPosts
+    from bot.storage.slack import SqlInstallations, SqlSlackMemory
+
+    adapter = SlackAdapter(
+        settings=slack_settings(settings),
+        conversations=running.conversations,
+        memory=SqlSlackMemory(running.database, running.clock),
+        posts=SqlPosts(running.database, running.clock),
+        installations=SqlInstallations(running.database, running.clock, running.secret.vault()),
+        clock=running.clock,
+        retain_days=settings.retain_messages_days,
+    )
+    await adapter.start()
+    return adapter
 
 
 def _why_no_port(settings: Settings, error: OSError) -> str:

@@ -33,6 +33,22 @@ def _http_url(value: str) -> str:
     return value.rstrip("/")
 
 
+def _gateway_url(value: str | None) -> str | None:
+    if value is None:
+        return None
+    if value.partition("://")[0] not in ("ws", "wss"):
+        raise ValueError("is not a plain ws:// or wss:// address")
+    _http_url("http" + value.removeprefix("ws"))
+    return value
+
+
+def _slack_api_url(value: str) -> str:
+    url = _http_url(value)
+    if not url.endswith("/api"):
+        raise ValueError("does not end in /api/")
+    return f"{url}/"
+
+
 def _host(value: str) -> str:
     try:
         plain = value.isascii() and value.isprintable() and bool(value.encode("idna"))
@@ -161,6 +177,33 @@ class Settings(BaseSettings):
     web_token: Annotated[SecretStr | None, AfterValidator(_one_word)] = Field(
         default=None, description="Password of the web page; without it the page answers this machine only."
     )
+    discord_token: Annotated[SecretStr | None, AfterValidator(_one_word)] = Field(
+        default=None, description="Token of the bot on Discord. docs/discord.md says how."
+    )
+    discord_api_url: Annotated[str, AfterValidator(_http_url)] = Field(
+        default="https://discord.com/api/v10", description="Discord's API; another for a proxy or a test server."
+    )
+    discord_gateway_url: Annotated[str | None, AfterValidator(_gateway_url)] = Field(
+        default=None, description="Its gateway, wss://. Unset: the one the API names."
+    )
+    slack_bot_token: Annotated[SecretStr | None, AfterValidator(_one_word)] = Field(
+        default=None, description="Bot token of the one workspace Potluck is in (xoxb-). docs/slack.md says how."
+    )
+    slack_app_token: Annotated[SecretStr | None, AfterValidator(_one_word)] = Field(
+        default=None, description="App token (xapp-) for Socket Mode, which needs no address others can reach."
+    )
+    slack_signing_secret: Annotated[SecretStr | None, AfterValidator(_one_word)] = Field(
+        default=None, description="Signing secret. Set without SLACK_APP_TOKEN: Slack comes over HTTP instead."
+    )
+    slack_client_id: str | None = Field(
+        default=None, description="With SLACK_CLIENT_SECRET and no SLACK_BOT_TOKEN: many workspaces install Potluck."
+    )
+    slack_client_secret: Annotated[SecretStr | None, AfterValidator(_one_word)] = Field(
+        default=None, description="Client secret of the Slack app, for installations."
+    )
+    slack_api_url: Annotated[str, AfterValidator(_slack_api_url)] = Field(
+        default="https://slack.com/api/", description="Slack's Web API; another for GovSlack or a test server."
+    )
     log_format: Literal["text", "json"] | None = Field(
         default=None, description="text or json. Unset: text on a terminal, else json."
     )
@@ -175,17 +218,42 @@ class Settings(BaseSettings):
         """True: no key, so the built-in sandbox stands in for OpenRouter."""
         return self.openrouter_api_key is None
 
+    @property
+    def slack(self) -> bool:
+        """Slack is set up, for one workspace or for many."""
+        return self.slack_bot_token is not None or self.slack_client_id is not None
+
     def model_post_init(self, context: object, /) -> None:
         loopback = self.web_host in ("127.0.0.1", "::1", "localhost")
         if not loopback and self.web_token is None:
             raise SettingsError(
                 "WEB_HOST", f"{self.web_host} can be reached by others and the page has no password", "Set WEB_TOKEN."
             )
+        if self.slack and self.slack_app_token is None and self.slack_signing_secret is None:
+            raise SettingsError(
+                "SLACK_BOT_TOKEN" if self.slack_bot_token is not None else "SLACK_CLIENT_ID",
+                "is set, but not how Slack reaches Potluck",
+                "Set SLACK_APP_TOKEN for Socket Mode, or SLACK_SIGNING_SECRET for HTTP.",
+            )
+        if (self.slack_client_id is None) != (self.slack_client_secret is None):
+            raise SettingsError(
+                "SLACK_CLIENT_ID" if self.slack_client_id is not None else "SLACK_CLIENT_SECRET",
+                "is only one of the two that installations need",
+                "Set both SLACK_CLIENT_ID and SLACK_CLIENT_SECRET, or neither.",
+            )
 
 
 _FIXES = {
     "openrouter_api_key": "Copy the key again, or leave it unset for the sandbox.",
     "openrouter_base_url": "Use an address such as https://openrouter.ai/api/v1.",
+    "discord_token": "Copy the bot's token again from discord.com/developers/applications.",
+    "discord_api_url": "Use https://discord.com/api/v10.",
+    "discord_gateway_url": "Leave it unset, or use an address such as wss://gateway.discord.gg.",
+    "slack_api_url": "Use https://slack.com/api/, or https://slack-gov.com/api/ for GovSlack.",
+    "slack_bot_token": "Copy it again from the app's page at api.slack.com; it begins with xoxb-.",
+    "slack_app_token": "Copy it again from the app's page at api.slack.com; it begins with xapp-.",
+    "slack_signing_secret": "Copy it again from the app's page at api.slack.com.",
+    "slack_client_secret": "Copy it again from the app's page at api.slack.com.",
     "web_host": "Use an address of this machine, such as 127.0.0.1.",
     "web_token": "Choose another.",
     "database_url": "Use sqlite+aiosqlite:///potluck.db.",

@@ -60,6 +60,7 @@ class WebAdapter:
         retain_counts_days: int = 60,
         own_keys: KeyLinks | None = None,
         models: ModelChoices | None = None,
+        signed: Iterable[web.RouteDef] = (),
         registry: Registry | None = None,
     ) -> None:
         if token is None and not is_loopback(host):
@@ -68,7 +69,8 @@ class WebAdapter:
         self._host, self._port = host, port
         self._seats = tuple(sandbox_members)
         self._days = {"messages": retain_messages_days, "counts": retain_counts_days}
-        self._guard = Guard(token=token, clock=clock)
+        self._signed = tuple(signed)
+        self._guard = Guard(token=token, clock=clock, signed=[route.path for route in self._signed])
         self._chat = Chat(conversations=conversations, clock=clock)
         self._own_key = None if own_keys is None else OwnKeyPages(own_keys)
         # Who may open a page that has no token holds the machine, and with it the database: there is nothing to keep.
@@ -93,7 +95,8 @@ class WebAdapter:
         own_key = () if self._own_key is None else self._own_key.routes()
         models = () if self._models is None else self._models.routes()
         commands = () if self._commands is None else self._commands.routes()
-        app.add_routes([*self._routes(), *self._chat.routes(), *self._pool.routes(), *own_key, *models, *commands])
+        pages = (self._chat.routes(), self._pool.routes(), own_key, models, commands, self._signed)
+        app.add_routes([*self._routes(), *(route for routes in pages for route in routes)])
         # A client that goes away cancels its handler: that is what stops its answer.
         runner = web.AppRunner(app, handler_cancellation=True, access_log=None, shutdown_timeout=CLOSE_SECONDS)
         await runner.setup()

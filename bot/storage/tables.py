@@ -328,3 +328,78 @@ byok_months = Table(
     Column("usd", Text, nullable=False, doc="What went by providers' own keys, at list prices, by /key."),
     Column("told_at", BigInteger, nullable=False),
 )
+
+posted_answers = Table(
+    "posted_answers",
+    metadata,
+    Column("question", Text, primary_key=True),
+    Column("platform", Text, nullable=False),
+    Column("conversation", Text, nullable=False),
+    Column("community", Text, nullable=False),
+    Column("member", Text, nullable=False),
+    Column("channel", Text, nullable=False),
+    Column("reply_to", Text, nullable=False),
+    Column("stage", Text, nullable=False, doc="waiting, started, held or over."),
+    Column("message", Text, doc="JSON, by bot.storage.posts; only while it waits."),
+    Column("ticket", Text),
+    Column("asked_at", BigInteger, nullable=False),
+    Index(
+        "ix_posted_answers_unfinished",
+        "platform",
+        "asked_at",
+        sqlite_where=text("stage != 'over'"),
+        postgresql_where=text("stage != 'over'"),
+    ),
+)
+
+posts = Table(
+    "posts",
+    metadata,
+    Column("platform", Text, primary_key=True),
+    Column("post", Text, primary_key=True, doc="The platform's id of a message an answer is shown in."),
+    Column("question", Text, nullable=False),
+    Column("number", Integer, nullable=False),
+    Index("ix_posts_question", "question"),
+)
+
+adapter_notes = Table(
+    "adapter_notes",
+    metadata,
+    Column("platform", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+    Column("noted_at", BigInteger, nullable=False),
+)
+
+slack_seen = Table(
+    "slack_seen",
+    metadata,
+    Column("key", Text, primary_key=True, doc="An event's id, or a message by workspace, channel and ts."),
+    Column("seen_at", BigInteger, nullable=False),
+    Index("ix_slack_seen_seen_at", "seen_at"),
+)
+
+slack_threads = Table(
+    "slack_threads",
+    metadata,
+    Column("thread", Text, primary_key=True, doc="One that Potluck was called into."),
+    Column("muted", Boolean, nullable=False, doc="There it answers only who calls it by name."),
+    Column("used_at", BigInteger, nullable=False),
+)
+
+slack_verdicts = Table(
+    "slack_verdicts",
+    metadata,
+    Column("answer", Text, primary_key=True),
+    Column("member", Text, primary_key=True),
+    Column("good", Boolean, nullable=False),
+    Column("given_at", BigInteger, nullable=False),
+)
+
+slack_installations = Table(
+    "slack_installations",
+    metadata,
+    Column("tenant", Text, primary_key=True, doc="A workspace, or an organisation that installed it for all of its."),
+    Column("sealed", Text, nullable=False, doc="By bot.vault: the token and whose it is."),
+    Column("installed_at", BigInteger, nullable=False),
+)

@@ -14,7 +14,10 @@ from datetime import UTC, datetime
 from typing import Any, TextIO
 
 _OWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
-_SECRET = re.compile(r"sk-or-[\w-]{4,}|xox[a-z]-[\w-]{4,}|xapp-[\w-]{4,}|(?i:bearer )[\w.~+/=-]{4,}")
+_SECRET = re.compile(
+    r"sk-or-[\w-]{4,}|xox[a-z]-[\w-]{4,}|xapp-[\w-]{4,}|[MNO][\w-]{20,}\.[\w-]{6}\.[\w-]{20,}"
+    r"|(?i:bearer )[\w.~+/=-]{4,}"
+)
 
 
 def logger(name: str) -> logging.Logger:
@@ -70,5 +73,5 @@ def set_up(*, level: str, form: str | None, stream: TextIO = sys.stderr) -> None
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
-    for noisy in ("aiosqlite", "asyncio", "alembic", "httpx", "aiohttp.access"):
+    for noisy in ("aiosqlite", "asyncio", "alembic", "httpx", "aiohttp.access", "discord"):
         logging.getLogger(noisy).setLevel(max(logging.WARNING, root.level))

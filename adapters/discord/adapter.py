@@ -1,0 +1,148 @@
+"""Discord as one of the ways people reach Potluck: from the token to a connection, and to an end in order."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from contextlib import suppress
+
+import aiohttp
+import discord
+
+from adapters.discord import endpoints, portal, presence
+from adapters.discord.answers import GRACE
+from adapters.discord.client import PotluckClient, close_quietly
+from adapters.discord.safe import Nonces
+from adapters.discord.talk import PLATFORM
+from bot.clock import Clock
+from bot.commands.registry import Registry
+from bot.errors import SettingsError
+from bot.ports import Conversations
+from bot.posts import Posts
+from bot.telemetry.logs import logger
+
+log = logger(__name__)
+
+_AGAIN = (1.0, 5.0, 15.0, 30.0, 60.0)
+"""Seconds until Discord is asked again when it cannot be reached at the start; the last one from then on."""
+
+
+class DiscordAdapter:
+    """`bot.ports.Adapter`."""
+
+    name = PLATFORM
+
+    def __init__(
+        self,
+        *,
+        token: str,
+        conversations: Conversations,
+        store: Posts,
+        clock: Clock,
+        registry: Registry | None = None,
+        api_url: str = endpoints.API,
+        gateway_url: str | None = None,
+    ) -> None:
+        self._token, self._conversations, self._store, self._clock = token, conversations, store, clock
+        self._registry, self._api_url, self._gateway_url = registry, api_url, gateway_url
+        self.client: PotluckClient | None = None
+        self.ready = asyncio.Event()
+        self._said_no = False
+
+    @property
+    def state(self) -> str:
+        """`ok`, or what is wrong, for `/readyz`."""
+        if self.client is None or not self.client.is_ready():
+            return "connecting"
+        return self.client.trouble or "ok"
+
+    async def run(self) -> None:
+        """Run until cancelled.
+
+        Raises:
+            SettingsError: Discord does not take the token, or not the intents.
+        """
+        endpoints.point(self._api_url, self._gateway_url)
+        client = self.client = await self._client()
+        client.on_first_ready = self.ready.set
+        showing = asyncio.create_task(presence.keep(client, lambda: self._conversations.pool()))
+        try:
+            await self._connect(client)
+        finally:
+            showing.cancel()
+            with suppress(asyncio.CancelledError):
+                await showing
+            await client.answers.finish(GRACE)
+            await close_quietly(client)
+
+    def stopping(self) -> None:
+        """Potluck is about to stop every answer: theirs end because of that."""
+        if self.client is not None:
+            self.client.answers.stopping()
+
+    async def _client(self) -> PotluckClient:
+        mark = await self._store.note(PLATFORM, "mark")
+        if mark is None:
+            mark = secrets.token_urlsafe(3)[:4]
+            await self._store.keep_note(PLATFORM, "mark", mark)
+        found = await self._look()
+        return PotluckClient(
+            conversations=self._conversations,
+            store=self._store,
+            nonces=Nonces(mark),
+            clock=self._clock,
+            intents=portal.intents(content=found.reads_content),
+            hosts=endpoints.cdn(self._api_url),
+            gateway=self._gateway_url,
+            registry=self._registry,
+        )
+
+    async def _look(self) -> portal.Portal:
+        attempt = 0
+        while True:
+            try:
+                return await portal.look(self._token)
+            except discord.LoginFailure:
+                raise _refused("Discord does not accept it") from None
+            except (discord.HTTPException, aiohttp.ClientError, OSError) as error:
+                seconds = _AGAIN[min(attempt, len(_AGAIN) - 1)]
+                attempt += 1
+                log.warning(
+                    "Discord cannot be reached",
+                    extra={"action": "connect", "why": type(error).__name__, "again": seconds},
+                )
+                await asyncio.sleep(seconds)
+
+    async def _connect(self, client: PotluckClient) -> None:
+        attempt = 0
+        while True:
+            try:
+                await client.start(self._token)
+                return
+            except discord.LoginFailure:
+                raise _refused("Discord does not accept it") from None
+            except discord.PrivilegedIntentsRequired:
+                raise _refused("its application may no longer read message content") from None
+            except discord.ConnectionClosed as error:
+                if error.code == _BAD_TOKEN:
+                    raise _refused("Discord does not accept it any more") from None
+                raise
+            except (discord.HTTPException, discord.GatewayNotFound, aiohttp.ClientError, OSError) as error:
+                seconds = _AGAIN[min(attempt, len(_AGAIN) - 1)]
+                attempt += 1
+                log.warning(
+                    "Discord cannot be reached",
+                    extra={"action": "connect", "why": type(error).__name__, "again": seconds},
+                )
+                await asyncio.sleep(seconds)
+
+
+_BAD_TOKEN = 4004
+
+
+def _refused(fault: str) -> SettingsError:
+    return SettingsError(
+        "DISCORD_TOKEN",
+        fault,
+        "Copy the bot's token again from discord.com/developers/applications, or leave it unset.",
+    )

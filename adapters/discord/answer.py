@@ -1,0 +1,223 @@
+"""One answer on its way into a chat: a reader that never waits for Discord, and one writer that shows the newest state.
+
+The reader takes each event into the `Scene` as it comes. The writer waits for its turn in the channel, and only then
+looks at what the scene would have stand there, and makes the first difference good: an edit, a new message. It goes on
+until the ending stands there. A message is written once, whatever fails: its nonce is the same at each try.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import aclosing, suppress
+from dataclasses import dataclass
+from typing import TypeVar
+
+import aiohttp
+import discord
+
+from adapters.discord.board import LATER, Board
+from adapters.discord.look import Post, Scene
+from adapters.discord.pacing import Pacing
+from bot.clock import Clock
+from bot.messages import Ending, Held, ReplyEvent
+from bot.posts import PostedAnswer, Posts
+from bot.telemetry.logs import logger
+
+log = logger(__name__)
+T = TypeVar("T")
+
+FIRST_AFTER = 1.0
+"""Seconds before anything is shown, so that quick answers are one message and a push notice says something."""
+FIRST_CHARACTERS = 60
+PLACE_EVERY = 5.0
+"""Seconds between two messages about the place in line."""
+TYPING_EVERY = 8.0
+"""Discord shows it for ten."""
+_TRIES = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
+"""Seconds after each failed try, on top of what discord.py does by itself."""
+
+
+class Lost(Exception):  # what Discord refuses is no error of the program
+    """It cannot be written there: the message or channel is gone, or closed to us."""
+
+
+@dataclass
+class _Shown:
+    id: int
+    post: Post | None
+    """None: what stands there is not known."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    number: int
+    post: Post | None
+    """None: the message goes."""
+
+
+class LiveAnswer:
+    """See the module.
+
+    Args:
+        kept: the answer as the store has it.
+        events: the reply; closed when nobody can be shown it any more.
+        show: what a scene looks like.
+        sparing: only endings are written while it says so.
+    """
+
+    def __init__(
+        self,
+        *,
+        kept: PostedAnswer,
+        events: AsyncGenerator[ReplyEvent],
+        scene: Scene,
+        board: Board,
+        pacing: Pacing,
+        store: Posts,
+        clock: Clock,
+        show: Callable[[Scene], Sequence[Post]],
+        sparing: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self.kept, self.scene = kept, scene
+        self._events, self._board, self._pacing, self._store = events, board, pacing, store
+        self._clock, self._show, self._sparing = clock, show, sparing
+        self._first = LATER if scene.later else 0
+        # A question that was held has one message of its own, which says so.
+        self._shown = [_Shown(int(post), None) for post in (kept.posts[1:] if scene.later else kept.posts)]
+        self._stage = kept.stage
+        self._changed = asyncio.Event()
+        self._read_all = self._lost = False
+        self._began = self._wrote_at = clock.monotonic()
+
+    async def run(self) -> Ending | None:
+        """Show it to its end. None: there was nothing to show, or it could not be shown."""
+        reading = asyncio.create_task(self._read(), name=f"read {self.kept.question}")
+        beside = [asyncio.create_task(self._type()), asyncio.create_task(self._watch_the_time(reading))]
+        try:
+            await self._write()
+        except Lost as lost:
+            self._lost = True
+            log.warning("an answer could not be shown", extra={"action": "show", "why": str(lost)})
+        finally:
+            for task in (reading, *beside):
+                task.cancel()
+            await asyncio.gather(reading, *beside, return_exceptions=True)
+        await self._remember_ending()
+        return None if self._lost else self.scene.ending
+
+    def restarting(self) -> None:
+        """Potluck is being stopped: what ends now ends because of that."""
+        self.scene.restarting = True
+
+    # --- reading -----------------------------------------------------------------------------------------
+
+    async def _read(self) -> None:
+        try:
+            async with aclosing(self._events) as events:
+                async for event in events:
+                    self.scene.take(event)
+                    self._changed.set()
+        except Exception as error:
+            # Its text may hold what a person wrote: only the type is logged, the rest at DEBUG.
+            log.error("a reply broke off", extra={"action": "show", "error": type(error).__name__})
+            log.debug("the failure", exc_info=error)
+            self.scene.broken = True
+        finally:
+            self._read_all = True
+            self._changed.set()
+
+    async def _watch_the_time(self, reading: asyncio.Task[None]) -> None:
+        seconds = self._board.seconds_left()
+        if seconds is not None:
+            await asyncio.sleep(seconds - 30)
+            if not self.scene.over:
+                self.scene.out_of_time = True
+                reading.cancel()
+
+    # --- writing -----------------------------------------------------------------------------------------
+
+    async def _write(self) -> None:
+        while True:
+            self._changed.clear()
+            ended = self._read_all
+            step = self._step()
+            if step is None:
+                if ended:
+                    return
+                await self._changed.wait()
+                continue
+            if not self._shown:
+                await self._until(self._began + FIRST_AFTER, lambda: len(self.scene.text) >= FIRST_CHARACTERS)
+            elif not self.scene.text:
+                await self._until(self._wrote_at + PLACE_EVERY, lambda: bool(self.scene.text))
+            await self._pacing.turn(self._board.pace, urgent=self._read_all)
+            step = self._step()
+            if step is not None:
+                await self._do(step)
+                self._wrote_at = self._clock.monotonic()
+
+    async def _until(self, moment: float, enough: Callable[[], bool]) -> None:
+        while not (self.scene.over or self._read_all or enough()) and self._clock.monotonic() < moment:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(moment - self._clock.monotonic()):
+                    await self._changed.wait()
+            self._changed.clear()
+
+    def _step(self) -> _Step | None:
+        """The first difference between what stands there and what should."""
+        if self._sparing() and not self._read_all:
+            return None
+        if self._read_all and not self.scene.over:
+            return None  # the reply said nothing: it is known already
+        wanted = self._show(self.scene)
+        for number, post in enumerate(wanted):
+            if number == len(self._shown) or self._shown[number].post != post:
+                return _Step(number, post)
+        return _Step(len(self._shown) - 1, None) if len(self._shown) > len(wanted) and self._read_all else None
+
+    async def _do(self, step: _Step) -> None:
+        board, number, post = self._board, step.number, step.post
+        if self._stage == "waiting" and self.scene.started is not None:
+            self._stage = "started"
+            await self._store.move(self.kept.question, "started")
+        if post is None:
+            await self._attempt(lambda: board.remove(self._shown[number].id))
+            del self._shown[number]
+        elif number < len(self._shown):
+            await self._attempt(lambda: board.edit(self._shown[number].id, post))
+            self._shown[number].post = post
+        else:
+            new = await self._attempt(lambda: board.post(self._first + number, post))
+            self._shown.append(_Shown(new, post))
+            await self._store.posted(self.kept.question, self._first + number, str(new))
+
+    async def _attempt(self, call: Callable[[], Awaitable[T]]) -> T:
+        for seconds in (*_TRIES, None):
+            try:
+                return await call()
+            except (discord.Forbidden, discord.NotFound) as error:
+                raise Lost(f"{error.status} {error.code}") from None  # and never again: it would be the same
+            except discord.HTTPException as error:
+                if seconds is None or not (error.status >= 500 or error.status == 429):
+                    raise Lost(f"{error.status} {error.code}") from None
+            except (aiohttp.ClientError, OSError, TimeoutError) as error:
+                if seconds is None:
+                    raise Lost(type(error).__name__) from None
+            await asyncio.sleep(seconds)
+        raise AssertionError("the last try returns or raises")
+
+    async def _type(self) -> None:
+        with suppress(discord.HTTPException, aiohttp.ClientError, OSError):
+            while not (self._shown or self.scene.over or self._read_all or self.scene.later or self._sparing()):
+                await self._board.typing()
+                await asyncio.sleep(TYPING_EVERY)
+
+    async def _remember_ending(self) -> None:
+        ending = self.scene.ending
+        if self.scene.kept_for_restart and not self._lost:
+            return
+        if isinstance(ending, Held) and not self._lost:
+            await self._store.move(self.kept.question, "held", ticket=ending.ticket)
+        else:
+            await self._store.move(self.kept.question, "over")

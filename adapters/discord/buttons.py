@@ -1,0 +1,60 @@
+"""The buttons below an answer. What they do stands in their id, so they work after any restart."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any, Protocol, Self, cast
+
+import discord
+
+from adapters.discord.safe import NOBODY
+from adapters.rendering import chatting
+from adapters.rendering.chatting import Action
+
+
+class Presses(Protocol):
+    """Who is told of a press: `adapters.discord.client.PotluckClient`."""
+
+    async def pressed(self, action: Action, interaction: discord.Interaction[Any]) -> None: ...
+
+
+class AnswerButton(
+    discord.ui.DynamicItem[discord.ui.Button[discord.ui.View]],
+    template=r"potluck:(?P<action>stop|again|continue|drop):(?P<owner>\d{1,20})",
+):
+    """One button, for the one who asked."""
+
+    def __init__(self, action: Action, owner: int) -> None:
+        self.action, self.owner = action, owner
+        style = discord.ButtonStyle.danger if action == "stop" else discord.ButtonStyle.secondary
+        super().__init__(
+            discord.ui.Button(style=style, label=chatting.LABELS[action], custom_id=f"potluck:{action}:{owner}")
+        )
+
+    @classmethod
+    async def from_custom_id(
+        cls, interaction: discord.Interaction[Any], item: discord.ui.Item[Any], match: re.Match[str], /
+    ) -> Self:
+        return cls(cast(Action, match["action"]), int(match["owner"]))
+
+    async def interaction_check(self, interaction: discord.Interaction[Any]) -> bool:
+        if interaction.user.id == self.owner:
+            return True
+        await interaction.response.send_message(chatting.ONLY_WHO_ASKED, ephemeral=True, allowed_mentions=NOBODY)
+        return False
+
+    async def callback(self, interaction: discord.Interaction[Any]) -> None:
+        await cast(Presses, interaction.client).pressed(self.action, interaction)
+
+
+def row(actions: Sequence[Action], owner: int) -> discord.ui.View | None:
+    """Buttons to send with a message."""
+    if not actions:
+        return None
+    view = discord.ui.View(timeout=None)
+    for action in actions:
+        view.add_item(AnswerButton(action, owner))
+    # discord.py keeps every view it sent that is not at its end. The ids say all there is to know, so none is kept.
+    view.stop()
+    return view

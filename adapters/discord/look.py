@@ -1,0 +1,199 @@
+"""What an answer looks like at a moment: its messages, each with its text and its buttons. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import assert_never
+
+from adapters.rendering import chatting, words
+from adapters.rendering.chatting import Action
+from adapters.rendering.split import Limits, split
+from bot.clock import Instant
+from bot.errors import AnswerFailed, AttachmentRefused, Refused
+from bot.messages import (
+    Ending,
+    Failed,
+    Finished,
+    Held,
+    Notice,
+    Queued,
+    ReplyEvent,
+    Started,
+    TextDelta,
+)
+
+LONGEST = 2000
+"""Of one message, in code points: Discord counts as Python does."""
+FOOTER = 300
+"""What is kept free in each piece of text for the lines below the last."""
+MOST_PIECES = 6
+LIMITS = Limits(length=LONGEST - FOOTER, most=MOST_PIECES)
+FILE = "answer.md"
+_LONGEST_NAME = 60
+_MARKUP = re.compile(r"([\\`*_~|<>@#\[\]():-])")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Post:
+    """One message as it should stand there."""
+
+    content: str
+    buttons: tuple[Action, ...] = ()
+    file: str | None = None
+    """What is attached."""
+
+
+@dataclass(kw_only=True)
+class Scene:
+    """An answer as it is known so far. `take` what comes; nothing here waits for anything."""
+
+    later: bool = False
+    """It was held: nothing is shown before the answer itself."""
+    may_attach: bool = True
+    queued: Queued | None = None
+    started: Started | None = None
+    notices: list[Notice] = field(default_factory=list)
+    ending: Ending | None = None
+    restarting: bool = False
+    """Potluck is being stopped."""
+    broken: bool = False
+    """The reply broke off without an ending."""
+    out_of_time: bool = False
+    """Nothing more can be written where it stands."""
+    _parts: list[str] = field(default_factory=list)
+
+    def take(self, event: ReplyEvent) -> None:
+        match event:
+            case Queued():
+                self.queued = event
+            case Started():
+                self.started = event
+            case TextDelta():
+                self._parts.append(event.text)
+            case Notice():
+                self.notices.append(event)
+            case Finished() | Failed() | Held():
+                self.ending = event
+            case _:
+                assert_never(event)
+
+    @property
+    def text(self) -> str:
+        if len(self._parts) > 1:
+            self._parts[:] = ["".join(self._parts)]
+        return self._parts[0] if self._parts else ""
+
+    @property
+    def over(self) -> bool:
+        return self.ending is not None or self.out_of_time or self.broken
+
+    @property
+    def joined(self) -> bool:
+        """It is answered together with an earlier message, which shows the answer."""
+        return not self._parts and any(notice.kind == "messages_gathered" for notice in self.notices)
+
+    @property
+    def kept_for_restart(self) -> bool:
+        """It was never sent and ends only because Potluck does: it is asked again at the next start."""
+        return self.restarting and self.started is None and isinstance(self.ending, Failed) and not self.later
+
+
+def posts(scene: Scene, *, at: Callable[[Instant], str]) -> list[Post]:
+    """The messages, in order. `at` writes a moment as Discord shows it."""
+    if scene.joined:
+        return []
+    if scene.kept_for_restart:
+        return [Post(content=chatting.RESTARTING_IN_LINE)]
+    shown = _text(scene)
+    if scene.out_of_time:
+        return [*shown, Post(content=chatting.CANNOT_WRITE_LATER)]
+    if scene.broken:
+        return [*shown, Post(content=str(words.explain("internal")), buttons=("again",))]
+    match scene.ending:
+        case None:
+            return _under_way(scene, shown)
+        case Finished():
+            return _finished(scene, scene.ending, shown)
+        case Failed():
+            return _failed(scene, scene.ending, shown, at)
+        case Held(estimate_at=estimate):
+            return [Post(content=words.held(at(estimate) if estimate else None), buttons=("drop",))]
+        case _:
+            assert_never(scene.ending)
+
+
+def _text(scene: Scene) -> list[Post]:
+    pieces = split(scene.text, LIMITS)
+    shown = [Post(content=piece) for piece in pieces.texts]
+    if pieces.rest_as_file and scene.over:
+        last = shown[-1].content
+        if scene.may_attach:
+            shown[-1] = Post(content=f"{last}\n-# {chatting.WHOLE_IN_FILE}", file=scene.text)
+        else:
+            shown[-1] = Post(content=f"{last}\n-# {chatting.NO_FILE_HERE}")
+    return shown
+
+
+def escape(text: str) -> str:
+    """What a person wrote, so that nothing in it is markup."""
+    return _MARKUP.sub(r"\\\1", text)
+
+
+def _under_way(scene: Scene, shown: list[Post]) -> list[Post]:
+    if shown:
+        return [*shown[:-1], Post(content=shown[-1].content, buttons=("stop",))]
+    if scene.later:
+        return []
+    if scene.started is not None:
+        return [Post(content=chatting.THINKING, buttons=("stop",))]
+    if scene.queued is not None:
+        return [Post(content=words.queued(scene.queued.place, scene.queued.estimate), buttons=("stop",))]
+    return []
+
+
+def _finished(scene: Scene, ending: Finished, shown: list[Post]) -> list[Post]:
+    if not shown:
+        return []
+    share = ending.share
+    parts = [f"`{ending.model[:_LONGEST_NAME].replace('`', '')}`", words.lane(ending.lane)]
+    if ending.lane == "free":
+        parts.append(words.share(share.used, share.level, share.left_now))
+    else:
+        parts.append(words.dollars(ending.usage.cost_usd))
+    last = shown[-1]
+    lines = [last.content, *_notices(scene), f"-# {' · '.join(parts)}"]
+    return [*shown[:-1], Post(content="\n".join(lines), buttons=("again",), file=last.file)]
+
+
+def _notices(scene: Scene) -> list[str]:
+    said = dict.fromkeys(
+        words.notice(notice.kind, notice.count) for notice in scene.notices if notice.kind != "free_models_may_train"
+    )
+    return [f"-# {line}" for line in said if len(line) < FOOTER // 3][:1]
+
+
+def _failed(scene: Scene, ending: Failed, shown: list[Post], at: Callable[[Instant], str]) -> list[Post]:
+    error = ending.error
+    if scene.later and error.code == "stopped" and not shown:
+        return []  # who asked has dropped it
+    told = words.explain(
+        error.code,
+        again=at(error.resets_at) if error.resets_at is not None else None,
+        limit=error.limit,
+        partial=ending.partial,
+        reason=error.reason if isinstance(error, AnswerFailed) else None,
+        shut_for=ending.shut_for,
+        why_not=error.why if isinstance(error, Refused) else None,
+        offer=error.offer if isinstance(error, Refused) else None,
+        file_fault=error.fault if isinstance(error, AttachmentRefused) else None,
+        file_name=escape(error.name) if isinstance(error, AttachmentRefused) else "",
+    )
+    text = chatting.CUT_OFF_BY_RESTART if scene.restarting and error.code == "stopped" else str(told)
+    buttons: tuple[Action, ...] = ("again",)
+    if shown and error.code != "stopped":
+        buttons = ("continue", "again")
+    if error.code in ("bad_key", "member_blocked", "attachment_refused"):
+        buttons = ()  # the same would come of it
+    return [*shown, Post(content=text[:LONGEST], buttons=buttons)]

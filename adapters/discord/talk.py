@@ -1,0 +1,191 @@
+"""What of all that is written is for Potluck, and as which question in which conversation.
+
+In a server it is what mentions the bot or answers it; in a thread it has been called into, everything; in a DM, too.
+Everything works without the privileged intent for message content: what Discord hides is met with a hint.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import discord
+
+from adapters.rendering import chatting
+from bot.clock import Clock
+from bot.messages import CommunityId, ConversationId, IncomingMessage, Member, MessageId, Standing
+from bot.posts import Posts
+
+PLATFORM = "discord"
+ON, MUTED = "on", "muted"
+_NAME = 40
+_MENTION = re.compile(r"<@!?(\d+)>")
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Something to answer."""
+
+    message: IncomingMessage
+    reply_to: int
+
+
+@dataclass(frozen=True, slots=True)
+class Hint:
+    """One line to whoever tried to reach the bot."""
+
+    text: str
+
+
+Heard: TypeAlias = Question | Hint | None
+
+
+class Talk:
+    """See the module."""
+
+    def __init__(self, store: Posts, clock: Clock) -> None:
+        self._store, self._clock = store, clock
+        self._threads: dict[int, str | None] = {}
+        """What is noted of each thread that was looked up: on, muted, nothing."""
+
+    async def hear(self, message: discord.Message, me: int) -> Heard:
+        if message.author.bot or message.webhook_id is not None or not _by_a_person(message):
+            return None
+        called = any(user.id == me for user in message.mentions)
+        if message.guild is None:
+            conversation = ConversationId(f"{PLATFORM}:{message.channel.id}")
+            return self._question(message, me, conversation, "a direct message on Discord")
+        if isinstance(message.channel, discord.Thread):
+            return await self._in_thread(message, message.channel, me, called)
+        answers = await self._answered_by(message, me)
+        if answers is None and not called:
+            return None
+        if not called and not message.content:
+            return Hint(chatting.UNREADABLE)
+        new = ConversationId(f"{PLATFORM}:{message.channel.id}/{message.id}")
+        return self._question(message, me, answers or new, _place(message.channel))
+
+    async def mute(self, thread: int, muted: bool) -> None:
+        await self._note(thread, MUTED if muted else ON)
+
+    async def is_on(self, thread: int) -> bool:
+        return await self._noted(thread) == ON
+
+    # --- threads -----------------------------------------------------------------------------------------
+
+    async def _in_thread(self, message: discord.Message, thread: discord.Thread, me: int, called: bool) -> Heard:
+        noted = await self._noted(thread.id)
+        if called and noted != ON:
+            await self._note(thread.id, ON)
+        elif not called and noted != ON:
+            return None
+        if not called and not (message.content or message.attachments):
+            answers = message.reference is not None and await self._answered_by(message, me) is not None
+            return Hint(chatting.UNREADABLE) if answers else None
+        return self._question(message, me, ConversationId(f"{PLATFORM}:{thread.id}"), _place(thread))
+
+    async def _noted(self, thread: int) -> str | None:
+        if thread not in self._threads:
+            self._threads[thread] = await self._store.note(PLATFORM, f"thread:{thread}")
+        return self._threads[thread]
+
+    async def _note(self, thread: int, state: str) -> None:
+        self._threads[thread] = state
+        await self._store.keep_note(PLATFORM, f"thread:{thread}", state)
+
+    # --- reply chains ------------------------------------------------------------------------------------
+
+    async def _answered_by(self, message: discord.Message, me: int) -> ConversationId | None:
+        """The conversation of the bot's message that this one replies to; None: it replies to none."""
+        reference = message.reference
+        if (
+            reference is None
+            or reference.message_id is None
+            or reference.type is not discord.MessageReferenceType.reply
+        ):
+            return None
+        resolved = reference.resolved
+        if isinstance(resolved, discord.Message) and resolved.author.id != me:
+            return None
+        found = await self._store.find(PLATFORM, str(reference.message_id))
+        if found is not None:
+            return found.conversation
+        if isinstance(resolved, discord.Message):
+            return ConversationId(f"{PLATFORM}:{message.channel.id}/{reference.message_id}")
+        return None
+
+    # --- one question ------------------------------------------------------------------------------------
+
+    def _question(self, message: discord.Message, me: int, conversation: ConversationId, place: str) -> Heard:
+        text = _plain(message, me)
+        if not text and not message.attachments:
+            return Hint(chatting.EMPTY) if message.type in _BY_PEOPLE and not message.stickers else None
+        return Question(
+            IncomingMessage(
+                id=MessageId(f"{PLATFORM}:{message.id}"),
+                conversation=conversation,
+                community=community(message.guild),
+                author=member(message.author),
+                author_name=message.author.display_name,
+                place=place,
+                text=text,
+                received_at=self._clock.now(),
+                hold=True,
+                standing=standing(message.author),
+                roles=roles(message.author),
+            ),
+            reply_to=message.id,
+        )
+
+
+_BY_PEOPLE = (discord.MessageType.default, discord.MessageType.reply)
+
+
+def _by_a_person(message: discord.Message) -> bool:
+    return message.type in _BY_PEOPLE
+
+
+def _plain(message: discord.Message, me: int) -> str:
+    """The text without the call at its start, and with names in place of ids."""
+    names = {user.id: user.display_name for user in message.mentions}
+    text = re.sub(rf"^(?:\s*<@!?{me}>[,:]?)+\s*", "", message.content)
+
+    def name(found: re.Match[str]) -> str:
+        return f"@{names[int(found[1])]}" if int(found[1]) in names else found[0]
+
+    return _MENTION.sub(name, text).strip()
+
+
+def _place(channel: object) -> str:
+    """Where it is, for the model. A channel's name is written by people: it stays one short word."""
+    name = str(getattr(channel, "name", "") or "")
+    shown = "".join(sign for sign in name if sign.isalnum() or sign in "-_ ")[:_NAME].strip()
+    kind = "thread" if isinstance(channel, discord.Thread) else "channel"
+    return f"the #{shown} {kind} of a Discord server" if shown else f"a {kind} of a Discord server"
+
+
+def place(channel: object) -> str:
+    """As `_place`, for a DM too."""
+    if channel is None or isinstance(channel, discord.DMChannel | discord.GroupChannel):
+        return "a direct message on Discord"
+    return _place(channel)
+
+
+def member(user: discord.abc.User) -> Member:
+    return Member(PLATFORM, str(user.id))
+
+
+def community(guild: discord.Guild | discord.Object | None) -> CommunityId:
+    return CommunityId(f"{PLATFORM}:{guild.id}" if guild is not None else f"{PLATFORM}:dm")
+
+
+def standing(user: discord.abc.User) -> Standing:
+    """One of a server, unless they have not passed its rules yet. In a DM nothing is known."""
+    return "full" if isinstance(user, discord.Member) and not user.pending else "guest"
+
+
+def roles(user: discord.abc.User) -> frozenset[str]:
+    if not isinstance(user, discord.Member):
+        return frozenset()
+    return frozenset(str(role.id) for role in user.roles if not role.is_default())

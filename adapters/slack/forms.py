@@ -1,0 +1,131 @@
+"""Modals: a command's values as a form, and a question about a message. What was filled in becomes values again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, assert_never
+
+from adapters.rendering.saying import Speech
+from adapters.slack import look
+from bot.commands.command import Command, Parameter
+from bot.messages import ModelId
+
+COMMAND, ABOUT = "command", "about"
+"""Callback ids of the modals."""
+ASK_ABOUT = "ask_about"
+"""Callback id of the shortcut on a message."""
+_VALUE = "value"
+_TITLE_MAX, _LABEL_MAX, _HINT_MAX, _QUOTE_MAX = 24, 2000, 2000, 2400
+_LONG = 3000
+_MULTILINE = frozenset({"long_text"})
+
+
+def of_command(
+    command: Command,
+    speech: Speech,
+    *,
+    place: Mapping[str, str],
+    given: Mapping[str, str],
+    models: Sequence[ModelId] = (),
+) -> look.Block:
+    """The form of a command. `given` are values that were typed already."""
+    inputs = [_input(one, speech, given.get(one.name, ""), models) for one in command.parameters]
+    about = look.context(speech.say(command.about))
+    return {
+        "type": "modal",
+        "callback_id": COMMAND,
+        "private_metadata": look.carried(path=list(command.path), place=dict(place)),
+        "title": look.plain(f"/{command.name}"[:_TITLE_MAX]),
+        "submit": look.plain("Do it"),
+        "close": look.plain("Cancel"),
+        "blocks": [about, *inputs],
+    }
+
+
+def about_message(*, channel: str, ts: str, root: str, text: str) -> look.Block:
+    """What to ask about a message."""
+    question = {
+        "type": "input",
+        "block_id": "question",
+        "label": look.plain("Your question about this message"),
+        "element": {"type": "plain_text_input", "action_id": _VALUE, "multiline": True, "max_length": _LONG},
+    }
+    return {
+        "type": "modal",
+        "callback_id": ABOUT,
+        "private_metadata": look.carried(channel=channel, ts=ts, root=root, text=text[:_QUOTE_MAX]),
+        "title": look.plain("Ask about this"),
+        "submit": look.plain("Ask"),
+        "close": look.plain("Cancel"),
+        "blocks": [question, look.context("The answer comes in the message's thread, for all to read there.")],
+    }
+
+
+def filled(view: Mapping[str, Any]) -> dict[str, str]:
+    """What was filled in, by the names of the inputs. People and channels by their ids."""
+    values: dict[str, str] = {}
+    for name, elements in view["state"]["values"].items():
+        element = elements.get(_VALUE) or {}
+        option = element.get("selected_option") or {}
+        found = (
+            element.get("value")
+            or option.get("value")
+            or element.get("selected_user")
+            or element.get("selected_conversation")
+        )
+        if found:
+            values[str(name)] = str(found)
+    return values
+
+
+def _input(parameter: Parameter, speech: Speech, given: str, models: Sequence[ModelId]) -> look.Block:
+    made: look.Block = {
+        "type": "input",
+        "block_id": parameter.name,
+        "label": look.plain(speech.say(parameter.about)[:_LABEL_MAX]),
+        "optional": not parameter.required,
+        "element": {**_element(parameter, given, models), "action_id": _VALUE},
+    }
+    if hint := _hint(parameter):
+        made["hint"] = look.plain(hint[:_HINT_MAX])
+    return made
+
+
+def _element(parameter: Parameter, given: str, models: Sequence[ModelId]) -> look.Block:
+    if parameter.choices:
+        return _select(parameter.choices, given)
+    match parameter.kind:
+        case "flag":
+            return _select(("yes", "no"), given)
+        case "member":
+            return {"type": "users_select"}
+        case "channel":
+            return {"type": "conversations_select", "default_to_current_conversation": True}
+        case "model" if models:
+            return _select(models, given)
+        case "text" | "long_text" | "secret" | "whole" | "number" | "usd" | "grantee" | "model" | "moment":
+            most = min(_LONG, int(parameter.most or _LONG)) if parameter.kind in ("text", "long_text") else _LONG
+            made: look.Block = {"type": "plain_text_input", "multiline": parameter.kind in _MULTILINE}
+            made["max_length"] = most
+            # A secret is never put into a form: whoever looks over a shoulder would read it.
+            return made | ({"initial_value": given[:most]} if given and parameter.kind != "secret" else {})
+        case _:
+            assert_never(parameter.kind)
+
+
+def _select(choices: Sequence[str], given: str) -> look.Block:
+    options = [{"text": look.plain(one[:75]), "value": one} for one in choices[:100]]
+    chosen = next((one for one in options if one["value"] == given), None)
+    return {"type": "static_select", "options": options} | ({"initial_option": chosen} if chosen else {})
+
+
+def _hint(parameter: Parameter) -> str:
+    match parameter.kind:
+        case "moment":
+            return "Such as 6h, 3d, 18:00 or 2026-12-24 18:00 (UTC)"
+        case "usd":
+            return "US dollars, such as 2.50"
+        case "grantee":
+            return "A member's id such as slack:T1/U2, group:ID of a user group, or everyone"
+        case _:
+            return ""

@@ -1,0 +1,29 @@
+"""Files for one person: in their direct messages with Potluck, where nobody else finds them."""
+
+from __future__ import annotations
+
+from adapters.slack.calls import Refused, Unsure, call
+from adapters.slack.people import Person
+from adapters.slack.workspace import Workspace
+from bot.commands.answer import Document
+from bot.telemetry.logs import logger
+
+log = logger(__name__)
+
+
+async def hand_over(workspace: Workspace, person: Person, document: Document) -> bool:
+    """Send a file. False: Slack did not take it."""
+    try:
+        opened = await call(workspace.client.conversations_open, workspace.allowance.opens, safe=True, users=person.id)
+        await call(
+            workspace.client.files_upload_v2,
+            workspace.allowance.rest,
+            tries=1,
+            channel=str(opened["channel"]["id"]),
+            filename=document.name,
+            content=document.content,
+        )
+    except (Refused, Unsure) as problem:
+        log.info("a file was not handed over", extra={"action": "slack", "error": str(problem)})
+        return False
+    return True

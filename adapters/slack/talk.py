@@ -1,0 +1,265 @@
+"""From what is written in Slack to its answer: who is meant, what comes along, and where the answer goes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+
+from adapters.slack import look, plain_text, posting
+from adapters.slack.calls import Refused, Unsure, call
+from adapters.slack.files import Files
+from adapters.slack.inbound import Json, Spot, Written, written
+from adapters.slack.memory import Memory
+from adapters.slack.once import Once
+from adapters.slack.people import People, Person
+from adapters.slack.replies import Replies
+from adapters.slack.unfinished import Unfinished
+from adapters.slack.workspace import Workspace
+from bot.clock import Clock
+from bot.errors import AttachmentRefused
+from bot.messages import Attachment, Failed, Held, IncomingMessage, MessageId, ModelId, ReplyEvent, Started
+from bot.ports import Conversations
+from bot.posts import PostedAnswer, Posts
+from bot.telemetry.logs import logger
+
+log = logger(__name__)
+
+TWIN = 1.0
+"""Seconds the `message` of a mention may come after its `app_mention`, which lacks the files."""
+_EARLIER = 15
+"""Messages of a thread that Potluck reads when it is called into it; Slack gives some apps no more at once."""
+_EARLIER_LENGTH = 6_000
+_REFUSED_KEPT = 500
+_MUTE, _UNMUTE = "mute", "unmute"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Waits:
+    """A question that was refused and may be held."""
+
+    message: IncomingMessage
+    author: Person
+
+
+class Talk:
+    """See the module."""
+
+    def __init__(
+        self,
+        *,
+        conversations: Conversations,
+        people: People,
+        memory: Memory,
+        once: Once,
+        replies: Replies,
+        unfinished: Unfinished,
+        posts: Posts,
+        files: Files,
+        clock: Clock,
+    ) -> None:
+        self._conversations, self._people, self._memory, self._once = conversations, people, memory, once
+        self._replies, self._files, self._clock = replies, files, clock
+        self._unfinished, self._posts = unfinished, posts
+        self._refused: OrderedDict[str, _Waits] = OrderedDict()
+
+    # --- what is written ---------------------------------------------------------------------------------
+
+    async def hear(self, workspace: Workspace, event: Json, event_id: str) -> None:
+        """A `message` or `app_mention` event, however often it comes."""
+        said = written(event, team=workspace.team, bot_user=workspace.bot_user)
+        if said is None or self._once.known(said.id):
+            return
+        thread = str(said.spot.conversation)
+        muted = await self._memory.thread(thread) if said.in_thread and not said.spot.private else None
+        if not (said.spot.private or said.called or (muted is False and not said.for_another)):
+            return
+        if event.get("type") == "app_mention":
+            await asyncio.sleep(TWIN)
+        if not await self._once.claim([f"event {event_id}", said.id]):
+            return
+        author = await self._people.find(workspace, said.user, team=said.user_team)
+        if not author.human:
+            return
+        if said.called and said.question(workspace.bot_user).lower() in (_MUTE, _UNMUTE) and not said.spot.private:
+            quiet = said.question(workspace.bot_user).lower() == _MUTE
+            await self._memory.call_into(thread)
+            await self.mute(workspace, said.spot, author, quiet)
+            return
+        new_here = muted is None and not said.spot.private
+        if new_here:
+            await self._memory.call_into(thread)
+        await self._answer(workspace, said, author, new_here=new_here)
+
+    async def _answer(self, workspace: Workspace, said: Written, author: Person, *, new_here: bool) -> None:
+        text = said.question(workspace.bot_user)
+        if not text and not said.files:
+            await self._tell(workspace, said, author, "Yes? Write your question behind my name, or just here.")
+            return
+        try:
+            attachments = await self._files.take(workspace, said.files) if said.files else ()
+        except AttachmentRefused as refused:
+            share = await self._conversations.share(author.member, workspace.community)
+            blocks = look.failed(Failed(error=refused, share=share))
+            await self._show_blocks(workspace, said.spot, author, blocks, id=said.id)
+            return
+        if new_here and said.in_thread:
+            text += await self._earlier(workspace, said)
+        message = self.message(workspace, said.spot, author, text, id=said.id, attachments=attachments)
+        beside = [look.mute_button()] if new_here else []
+        await self.ask(workspace, said.spot, author, message, beside=beside)
+
+    def message(
+        self,
+        workspace: Workspace,
+        spot: Spot,
+        author: Person,
+        text: str,
+        *,
+        id: MessageId,
+        attachments: Sequence[Attachment] = (),
+        model: ModelId | None = None,
+    ) -> IncomingMessage:
+        """What the core is asked."""
+        return IncomingMessage(
+            id=id,
+            conversation=spot.conversation,
+            community=workspace.community,
+            author=author.member,
+            author_name=author.name,
+            place="direct messages in Slack" if spot.private else "a thread in a channel of a Slack workspace",
+            text=text,
+            received_at=self._clock.now(),
+            model=model,
+            standing=author.standing,
+            attachments=tuple(attachments),
+        )
+
+    async def ask(
+        self,
+        workspace: Workspace,
+        spot: Spot,
+        author: Person,
+        message: IncomingMessage,
+        *,
+        beside: Sequence[look.Block] = (),
+    ) -> None:
+        """Ask the core, and show what comes of it."""
+        self._refused[message.id] = _Waits(message=message, author=author)
+        while len(self._refused) > _REFUSED_KEPT:
+            self._refused.popitem(last=False)
+        await self._posts.begin(
+            PostedAnswer(
+                question=message.id,
+                conversation=message.conversation,
+                community=message.community,
+                member=author.member,
+                channel=spot.channel,
+                stage="waiting",
+                asked_at=message.received_at,
+                message=message,
+            )
+        )
+        feed = await self._replies.show(
+            workspace,
+            spot,
+            self._noting(message),
+            question=message.id,
+            author=author,
+            hold=look.carried(id=message.id),
+            beside=beside,
+        )
+        if not (isinstance(feed.ending, Failed) and feed.ending.may_hold):
+            self._refused.pop(message.id, None)
+        if feed.put_off(paused=self._replies.paused):
+            return
+        if isinstance(feed.ending, Held):
+            ticket = feed.ending.ticket
+            await self._posts.move(message.id, "held", ticket=ticket)
+            self._unfinished.follow(ticket, workspace, spot, author.member, message.id)
+        else:
+            await self._posts.move(message.id, "over")
+
+    async def _noting(self, message: IncomingMessage) -> AsyncGenerator[ReplyEvent]:
+        """The reply. That it was sent is noted: after a restart it is not asked again."""
+        async with aclosing(self._conversations.reply(message)) as events:
+            async for event in events:
+                if isinstance(event, Started):
+                    await self._posts.move(message.id, "started")
+                yield event
+
+    def waits(self, value: str, user: str) -> bool:
+        """The button's question was refused to this person and can still be held."""
+        waits = self._refused.get(_id(value))
+        return waits is not None and waits.author.id == user
+
+    async def hold(self, workspace: Workspace, value: str) -> None:
+        """Let a refused question wait for room. Nothing, if it is known no more."""
+        waits = self._refused.pop(_id(value), None)
+        spot = None if waits is None else Spot.parse(waits.message.conversation)
+        if waits is not None and spot is not None:
+            message = replace(waits.message, hold=True)
+            await self.ask(workspace, spot, waits.author, message)
+
+    # --- beside questions --------------------------------------------------------------------------------
+
+    async def mute(self, workspace: Workspace, spot: Spot, author: Person, quiet: bool) -> None:
+        """Answer only who calls, or everybody, in a thread."""
+        await self._memory.mute(str(spot.conversation), quiet)
+        text = (
+            "From now on I only answer here when I am mentioned. Mention me with the word unmute to undo that."
+            if quiet
+            else "I answer everything that is written in this thread again."
+        )
+        await self._show_blocks(
+            workspace, spot, author, [look.context(text)], id=MessageId(f"mute {spot.conversation}")
+        )
+
+    async def _tell(self, workspace: Workspace, said: Written, author: Person, text: str) -> None:
+        await self._show_blocks(workspace, said.spot, author, [look.context(text)], id=said.id)
+
+    async def _show_blocks(
+        self,
+        workspace: Workspace,
+        spot: Spot,
+        author: Person,
+        blocks: Sequence[look.Block],
+        *,
+        id: MessageId,
+    ) -> None:
+        try:
+            if spot.private:
+                await posting.post(workspace, spot, id=f"{id}#0", text="", blocks=blocks)
+            else:
+                await posting.whisper(workspace, spot, author.id, blocks, id=f"{id}#0")
+        except (Refused, Unsure) as problem:
+            log.info("a word was not shown", extra={"action": "slack", "error": str(problem)})
+
+    async def _earlier(self, workspace: Workspace, said: Written) -> str:
+        """What was written in a thread before Potluck was called into it. Asked for once a thread."""
+        try:
+            answer = await call(
+                workspace.client.conversations_replies,
+                workspace.allowance.replies,
+                tries=1,
+                channel=said.spot.channel,
+                ts=said.spot.root,
+                limit=_EARLIER,
+            )
+        except (Refused, Unsure):
+            return ""
+        lines = []
+        for one in answer.get("messages") or []:
+            user, text = str(one.get("user") or ""), str(one.get("text") or "")
+            if not text or one.get("ts") == said.ts or user in ("", workspace.bot_user):
+                continue
+            name = (await self._people.find(workspace, user)).name
+            lines.append(f"{name}: {plain_text.read(text, bot_user=workspace.bot_user)}")
+        quoted = "\n".join(lines)[-_EARLIER_LENGTH:]
+        return f"\n\nEarlier in this thread:\n{quoted}" if quoted else ""
+
+
+def _id(value: str) -> str:
+    return str(look.pressed(value).get("id", ""))

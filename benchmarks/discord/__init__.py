@@ -1,0 +1,1 @@
+"""What an answer costs Discord, and Discord the answer: Potluck's writer beside an edit awaited in the read loop."""

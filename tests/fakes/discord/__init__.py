@@ -1,0 +1,16 @@
+"""A Discord of our own: a real HTTP and WebSocket server that the unmodified discord.py logs in to.
+
+world      who and what there is, and what was done to it
+intents    which events and which contents a bot is shown
+gateway    the WebSocket: hello, identify, resume, heartbeats, dispatch
+buckets    rate limits
+rest       the REST API over the world
+interactions  commands, buttons, modals and their webhooks
+people     what a person does and sees
+server     all of it behind one port, and what can be broken
+"""
+
+from tests.fakes.discord.people import Person
+from tests.fakes.discord.server import FakeDiscord
+
+__all__ = ["FakeDiscord", "Person"]

@@ -1,0 +1,77 @@
+"""Discord, the whole of Potluck and the sandbox behind it: from a mention to the database and back."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from adapters.rendering import chatting
+from bot.storage.posts import SqlPosts
+from tests.fakes.deployment import Deployment, deployment
+from tests.fakes.discord.house import House
+from tests.fakes.discord.server import FakeDiscord
+from tests.fakes.virtual import VirtualClock
+
+pytestmark = pytest.mark.virtual
+
+
+@asynccontextmanager
+async def potluck(folder: Path, clock: VirtualClock, **env: str) -> AsyncIterator[tuple[House, Deployment]]:
+    async with FakeDiscord(clock) as discord, deployment(folder, clock, env=env) as whole:
+        home = House(discord, whole.running.database, clock)
+        await home.start(whole.running.conversations)
+        try:
+            yield home, whole
+        finally:
+            await home.stop()
+
+
+async def test_a_mention_takes_one_unit_and_shows_the_answer_once(tmp_path: Path, clock: VirtualClock) -> None:
+    async with potluck(tmp_path, clock) as (home, whole):
+        home.ann.mention(home.channel, "how do I bake bread?")
+        await home.until(lambda: home.reads() and "1 of today's 50 used" in home.reads()[-1])
+        assert len(home.reads()) == 1
+        await whole.quiet()
+        counted = await whole.counted()
+        assert (counted["used"], counted["taken"]) == (1, 1)
+
+
+async def test_a_pasted_key_reaches_nobody(tmp_path: Path, clock: VirtualClock) -> None:
+    async with potluck(tmp_path, clock) as (home, whole):
+        home.ann.mention(home.channel, f"my key is sk-or-v1-{'0123456789abcdef' * 4}")
+        await home.until(lambda: home.reads())
+        assert "key" in home.reads()[0]
+        assert home.labels(home.last()) == []
+        assert (await whole.counted())["used"] == 0
+
+
+async def test_a_question_in_line_keeps_its_message_over_a_restart(tmp_path: Path, clock: VirtualClock) -> None:
+    """One request a minute: the second question waits, Potluck is stopped in order, and started again."""
+    async with FakeDiscord(clock) as discord:
+        async with deployment(tmp_path, clock, env={"pool_rpm": "1"}) as whole:
+            home = House(discord, whole.running.database, clock)
+            await home.start(whole.running.conversations)
+            home.ann.mention(home.channel, "one")
+            await home.until(lambda: len(home.reads()) == 1)
+            home.bob.mention(home.channel, "two")
+            await home.until(lambda: "You are next in line" in home.reads()[-1])
+            waiting = home.last()["id"]
+            assert home.adapter is not None
+            home.adapter.stopping()
+            await whole.running.conversations.close()
+            await home.stop()
+        assert home.reads()[-1] == chatting.RESTARTING_IN_LINE
+        async with deployment(tmp_path, clock, env={"pool_rpm": "1"}) as whole:
+            home.store = SqlPosts(whole.running.database, clock)
+            await home.start(whole.running.conversations)
+            await home.until(
+                lambda: "2 of today's" in home.reads()[-1] or "1 of today's" in home.reads()[-1], seconds=120
+            )
+            assert [message["id"] for message in home.ann.sees(home.channel)][-1] == waiting
+            assert len(home.reads()) == 2
+            await home.stop()
+            await whole.quiet()
+            assert (await whole.counted())["used"] == 2

@@ -34,6 +34,9 @@ from bot.storage.tables import (
     own_keys,
     paying_members,
     pool_terms,
+    posted_answers,
+    posts,
+    slack_verdicts,
     spending,
     turns,
 )
@@ -55,6 +58,8 @@ NAMED: Mapping[Table, Sequence[str]] = {
     linked_accounts: ("account", "person"),
     link_codes: ("member",),
     erased_members: ("person",),
+    posted_answers: ("member",),
+    slack_verdicts: ("member",),
 }
 """Which columns name a member, by `Member.key`."""
 _LAID_DOWN: Mapping[Table, str] = {access_rules: "rule", pool_terms: "terms"}
@@ -132,6 +137,10 @@ def _erase_texts(connection: Connection, keys: Sequence[str]) -> None:
     connection.execute(delete(turns).where(turns.c.member.in_(keys)))
     connection.execute(delete(attachments).where(attachments.c.member.in_(keys)))
     connection.execute(delete(held_questions).where(held_questions.c.member.in_(keys)))
+    shown = select(posted_answers.c.question).where(posted_answers.c.member.in_(keys))
+    connection.execute(delete(posts).where(posts.c.question.in_(shown)))
+    connection.execute(delete(posted_answers).where(posted_answers.c.member.in_(keys)))
+    connection.execute(delete(slack_verdicts).where(slack_verdicts.c.member.in_(keys)))
     # The id of a conversation may hold a name. Of one without turns it says nothing else.
     connection.execute(delete(conversations).where(conversations.c.id.not_in(select(turns.c.conversation))))
 

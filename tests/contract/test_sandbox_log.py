@@ -25,6 +25,7 @@ from bot.openrouter.sandbox import (
     read_log,
 )
 from bot.openrouter.sandbox.keys import digest
+from bot.openrouter.sandbox.server import MAX_BODY
 from tests.fakes.virtual import VirtualClock, VirtualLoop
 
 pytestmark = pytest.mark.virtual
@@ -142,7 +143,7 @@ async def test_what_is_refused_is_on_record_with_whether_it_counted(http: aiohtt
     ]
     async with http.post(f"{base}/chat/completions", data=b"no json") as response:
         statuses.append(response.status)
-    async with http.post(f"{base}/chat/completions", data=BytesIO(b" " * 9_000_000)) as response:
+    async with http.post(f"{base}/chat/completions", data=BytesIO(b" " * (MAX_BODY + 1))) as response:
         statuses.append(response.status)
     assert statuses == [400, 400, 200, 429, 402, 400, 413]
     assert [attempt.status for attempt in sandbox.log] == statuses

@@ -55,6 +55,7 @@ EXPECTED: Mapping[FailureKind, Expected] = {
     _K.CONTENT_FILTER: Expected("moderated", charged=1),
     _K.NO_ENDPOINTS: Expected("no_route"),
     _K.TOO_LARGE: Expected("too_long", charged=1),
+    _K.BAD_IMAGE: Expected("upstream_failed", charged=1),
     _K.BAD_REQUEST: Expected("upstream_failed", charged=1),
     _K.TIMEOUT: Expected("upstream_failed"),
     _K.PROVIDER_DOWN: Expected("upstream_failed"),

@@ -13,13 +13,17 @@ from typing import TYPE_CHECKING
 from filelock import FileLock, Timeout
 
 from bot.clock import DAY, Clock, Instant, day_of, day_start
+from bot.commands.registry import Registry
 from bot.conversation.answering import Answering
 from bot.conversation.guarding import Guarding
 from bot.conversation.lessons import Lessons
 from bot.conversation.own_lane import OwnLane
 from bot.conversation.paying import Paying
 from bot.conversation.service import ConversationService
+from bot.desk_of import desk_of, open_office, pool_for_desk, registry_of
 from bot.errors import FailureKind, PotluckError, StorageError
+from bot.office.office import Office
+from bot.office.roster import Unlinked
 from bot.openrouter.account import Account
 from bot.openrouter.client import OpenRouter
 from bot.openrouter.costs import Costs
@@ -43,7 +47,6 @@ from bot.storage.keys import SqlKeys
 from bot.storage.ledger import SqlLedger
 from bot.storage.migration import migrate
 from bot.storage.money import SqlMoney
-from bot.storage.terms import SqlTerms
 from bot.storage.till import SqlTill
 from bot.storage.transcripts import SqlTranscripts
 from bot.telemetry.logs import logger
@@ -86,6 +89,10 @@ class Service:
     money: SqlMoney
     """How much may be spent, and what has been."""
     paying: Paying
+    office: Office
+    """What admins have laid down. `follow` it where others may change it beside this process."""
+    registry: Registry
+    """The commands."""
     metrics: Metrics
     upstream: str
     """The base URL requests go to."""
@@ -141,8 +148,8 @@ async def service(
             max_wait=settings.max_wait_seconds,
             watched=True,
         )
-        terms = SqlTerms(database, pool)
-        await scheduler.open(await terms.load())
+        front = await open_office(database, clock, Unlinked())
+        await scheduler.open(front.roster.in_force)
         stack.push_async_callback(scheduler.close)
         models = Models(
             client=client, store=SqlCatalogues(database), pool=pool, clock=clock, chance=random.SystemRandom().random
@@ -210,11 +217,13 @@ async def service(
             scheduler=scheduler,
             transcripts=transcripts,
             held=SqlHeldQuestions(database),
-            terms=terms,
+            door=front.door,
             clock=clock,
             metrics=metrics,
             sandbox=settings.sandbox,
         )
+        at_desk = await pool_for_desk(front, scheduler=scheduler, access=access, money=money, shelf=shelf)
+        at_desk.rules.changed, front.roster.lay_down = conversations.look_soon, conversations.lay_down
         await conversations.open()
         stack.push_async_callback(conversations.close)
         metrics.watch_pool(conversations.pool)
@@ -224,6 +233,9 @@ async def service(
         for chore in (account.watch(), models.watch(), costs.watch(), pruning):
             task = asyncio.create_task(chore)
             stack.push_async_callback(_end, task)
+        desk = desk_of(
+            front, at_desk, clock=clock, owners=settings.owner_ids, conversations=conversations, keys=own_keys
+        )
         yield Service(
             settings=settings,
             clock=clock,
@@ -237,6 +249,8 @@ async def service(
             access=access,
             money=money,
             paying=paying,
+            office=front.office,
+            registry=registry_of(desk),
             metrics=metrics,
             upstream=upstream,
             recovered=recovered,

@@ -52,6 +52,7 @@ async def run(settings: Settings, *, say: Callable[[str], None]) -> None:
             retain_messages_days=settings.retain_messages_days,
             retain_counts_days=settings.retain_counts_days,
             own_keys=running.own_keys,
+            registry=running.registry,
         )
         try:
             url = await web.start()
@@ -59,11 +60,13 @@ async def run(settings: Settings, *, say: Callable[[str], None]) -> None:
             raise StartError(_why_no_port(settings, error)) from None
         for line in started(running, url):
             say(line)
+        following = asyncio.create_task(running.office.follow())
         serving = asyncio.create_task(web.run())
         stopping = asyncio.create_task(stop.wait())
         await asyncio.wait([serving, stopping], return_when=asyncio.FIRST_COMPLETED)
         say("Stopping.")
         stopping.cancel()
+        following.cancel()
         # First what is under way, so that each reply gets its own last word; then the page.
         await running.conversations.close()
         serving.cancel()

@@ -8,25 +8,64 @@ from typing import TYPE_CHECKING
 
 from bot.clock import Clock, Instant
 from bot.commands.rights import Rights
-from bot.messages import Member
+from bot.messages import CommunityId, Member
+from bot.office.edits import EVERYWHERE
+from bot.office.house_rules import HouseRules
+from bot.office.office import Office
+from bot.office.pool_rules import PoolRules
+from bot.office.roster import Persons, Roster
 from bot.ports import Conversations, KeyLinks
+from bot.quota.scheduler import Scheduler
+from bot.routing.shelf import Shelf
 
 if TYPE_CHECKING:
     from bot.commands.command import Call, Caller
+    from bot.storage.access import SqlAccess
+    from bot.storage.money import SqlMoney
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Desk:
-    """See the module."""
+class DeskPool:
+    """The pool that a community's questions go to."""
+
+    scope: CommunityId
+    """Where what is laid down for the pool itself stands: the community whose own it is; `EVERYWHERE`: it is shared."""
+    scheduler: Scheduler
+    roster: Roster
+    rules: PoolRules
+    access: SqlAccess
+    money: SqlMoney
+    shelf: Shelf
+
+    @property
+    def shared(self) -> bool:
+        """Others draw on it, too: only who runs Potluck may change what holds for all of it."""
+        return self.scope == EVERYWHERE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OfficeDesk:
+    """What commands of admins work with, also in a shell beside the process that runs."""
 
     clock: Clock
-    conversations: Conversations
     rights: Rights
-    keys: KeyLinks
     find_member: Callable[[str, Caller], Member | None]
     """Whom a name or a key such as `discord:123` means where the caller is; None: nobody known."""
     models: Callable[[Call, str], Awaitable[Sequence[str]]]
     """Models the caller may use whose name or id holds what was typed, best first."""
+    office: Office
+    persons: Persons
+    rules: HouseRules
+    pool: Callable[[CommunityId], DeskPool]
+    """Which pool a community's questions go to."""
 
     def now(self) -> Instant:
         return self.clock.now()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desk(OfficeDesk):
+    """See the module."""
+
+    conversations: Conversations
+    keys: KeyLinks

@@ -19,7 +19,13 @@ TURNS = 60
 def asking(exchange: Exchange) -> Asking:
     """The question at hand."""
     first = exchange.first
-    return Asking(author=first.author, author_name=first.author_name, place=first.place, text=exchange.question)
+    return Asking(
+        author=first.author,
+        author_name=first.author_name,
+        place=first.place,
+        text=exchange.question,
+        persona=first.persona,
+    )
 
 
 def fitted(exchange: Exchange, turns: Sequence[Turn], route: Route) -> Context:

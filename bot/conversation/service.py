@@ -14,6 +14,7 @@ from dataclasses import replace
 from bot.clock import Clock, day_start
 from bot.conversation.answering import Answering
 from bot.conversation.context import tokens
+from bot.conversation.door import Door
 from bot.conversation.exchange import Exchange
 from bot.conversation.held import HeldQuestions
 from bot.conversation.holding import Holding
@@ -38,7 +39,7 @@ from bot.messages import (
 from bot.pasted_keys import holds_key
 from bot.ports import PoolView, Turn
 from bot.quota.scheduler import Scheduler
-from bot.quota.terms import Terms, TermsStore
+from bot.quota.terms import Terms
 from bot.routing.router import Route
 from bot.telemetry.logs import logger
 from bot.telemetry.metrics import Metrics
@@ -57,14 +58,14 @@ class ConversationService:
         scheduler: Scheduler,
         transcripts: Transcripts,
         held: HeldQuestions,
-        terms: TermsStore,
+        door: Door,
         clock: Clock,
         metrics: Metrics,
         sandbox: bool,
     ) -> None:
         self._answering, self._scheduler, self._transcripts = answering, scheduler, transcripts
         self._own_lane = own_lane
-        self._terms, self._metrics, self._sandbox = terms, metrics, sandbox
+        self._door, self._metrics, self._sandbox = door, metrics, sandbox
         self._exchanges: dict[tuple[ConversationId, Member], list[Exchange]] = {}
         """Per conversation and member: the one under way, and the one that gathers what comes meanwhile."""
         self._handling: set[MessageId] = set()
@@ -84,6 +85,7 @@ class ConversationService:
         self._metrics.messages.labels(platform=message.author.platform).inc()
         try:
             _refuse_a_key(message)
+            message = self._door.admit(message)
             own = self._own_lane.takes(message.author)
             exchange = self._gather(message, (self._own_lane if own else self._answering).route(message))
         except ReplyError as error:
@@ -160,10 +162,13 @@ class ConversationService:
     async def give_up(self, ticket: TicketId) -> bool:
         return await self._holding.give_up(ticket)
 
-    async def lay_down(self, terms: Terms) -> None:
-        """An admin's terms, kept and in force at once: for the line, and for what is held."""
-        await self._terms.save(terms)
+    def lay_down(self, terms: Terms) -> None:
+        """An admin's terms are in force at once: for the line, and for what is held."""
         self._scheduler.lay_down(terms)
+        self._holding.look_soon()
+
+    def look_soon(self) -> None:
+        """There may be more room for what is held than time alone brings."""
         self._holding.look_soon()
 
     async def close(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Any, assert_never
 
@@ -13,6 +13,7 @@ from sqlalchemy.dialects.sqlite import insert as upsert
 from bot.clock import Instant
 from bot.errors import StorageError
 from bot.messages import CommunityId, Member, ModelId
+from bot.office.edits import EVERYWHERE, Address, Json
 from bot.quota.ledger import PoolId
 from bot.routing.access import Grantee, Reach, Rule, RuleId, ToCommunity, ToGroup, ToMember, ToRole
 from bot.routing.prices import Rates, plain
@@ -50,7 +51,9 @@ class SqlAccess:
     async def add(self, *, allows: bool, to: Grantee, reach: Reach, ends_at: Instant | None = None) -> Rule:
         """A new grant, or a new denial."""
         draft = Rule(id=RuleId(0), allows=allows, to=to, reach=reach, ends_at=ends_at)
-        row = insert(access_rules).values(account=self.account, rule=_written(draft)).returning(access_rules.c.id)
+        row = (
+            insert(access_rules).values(account=self.account, rule=_dumped(written(draft))).returning(access_rules.c.id)
+        )
         new = RuleId(await self._database.write(lambda connection: connection.execute(row).scalar_one()))
         rule = Rule(id=new, allows=allows, to=to, reach=reach, ends_at=ends_at)
         self._rules[new] = rule
@@ -70,19 +73,67 @@ class SqlAccess:
         (self._paying.add if yes else self._paying.discard)(member)
 
 
-def _of(account: PoolId) -> Any:
-    return paying_members.c.account == account
+class RuleRegister:
+    """`bot.storage.office.Register` of rules: `account/number`, or `account/` for a new one."""
+
+    def read(self, connection: Connection, address: Address) -> Json:
+        account, number = _place(address)
+        if number is None:
+            return None
+        wanted = select(access_rules.c.rule).where(access_rules.c.id == number, access_rules.c.account == account)
+        found = connection.scalar(wanted)
+        return None if found is None else _kept(number, found)
+
+    def write(self, connection: Connection, address: Address, value: Json) -> Address:
+        account, number = _place(address)
+        if number is not None:
+            connection.execute(delete(access_rules).where(access_rules.c.id == number))
+        if value is None:
+            return address
+        _rule(number or 0, text := _dumped(value))
+        row = {"account": account, "rule": text} | ({} if number is None else {"id": number})
+        new = connection.execute(insert(access_rules).values(row).returning(access_rules.c.id)).scalar_one()
+        return Address(address.kind, address.community, f"{account}/{new}")
+
+    def everything(self, connection: Connection) -> Iterator[tuple[Address, Json]]:
+        for row in connection.execute(select(access_rules)):
+            rule = _rule(row.id, row.rule)
+            yield (
+                Address("paid_rule", rule.to.community or EVERYWHERE, f"{row.account}/{row.id}"),
+                _kept(row.id, row.rule),
+            )
 
 
-def _written(rule: Rule) -> str:
-    written = {
+def _place(address: Address) -> tuple[str, int | None]:
+    account, _, number = address.key.rpartition("/")
+    return account, int(number) if number else None
+
+
+def _kept(number: int, text: str) -> Json:
+    try:
+        found: Json = json.loads(text)
+    except ValueError as error:
+        raise StorageError(f"The access rule {number} cannot be read: {error!r}.") from error
+    return found
+
+
+def written(rule: Rule) -> dict[str, Json]:
+    """A rule as it is kept."""
+    return {
         "allows": rule.allows,
         "to": _to(rule.to),
         "models": None if rule.reach.models is None else sorted(rule.reach.models),
         "ceiling": None if rule.reach.ceiling is None else _prices(rule.reach.ceiling),
         "ends_at": rule.ends_at,
     }
-    return json.dumps(written, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+
+
+def _dumped(kept: Json) -> str:
+    return json.dumps(kept, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+
+
+def _of(account: PoolId) -> Any:
+    return paying_members.c.account == account
 
 
 def _to(to: Grantee) -> dict[str, str | None]:

@@ -233,3 +233,26 @@ own_keys = Table(
     Column("sealed", Text, nullable=False, doc="By bot.vault; the owner stands inside, too."),
     Column("linked_at", BigInteger, nullable=False),
 )
+
+laid_down = Table(
+    "laid_down",
+    metadata,
+    Column("kind", Text, primary_key=True),
+    Column("community", Text, primary_key=True, doc="Empty: everywhere, or of the shared pool."),
+    Column("key", Text, primary_key=True),
+    Column("value", Text, nullable=False, doc="JSON, by the modules of bot.office."),
+)
+
+changes = Table(
+    "changes",
+    metadata,
+    Column("number", _Id, primary_key=True),
+    Column("at", BigInteger, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("community", Text, nullable=False, doc="Whose admins may see it and undo it. Empty: who runs Potluck."),
+    Column("command", Text, nullable=False),
+    Column("edits", Text, nullable=False, doc="JSON, by bot.storage.office."),
+    Column("undoes", BigInteger),
+    Index("ix_changes_community_number", "community", "number"),
+    Index("ix_changes_undoes", "undoes"),
+)

@@ -222,7 +222,7 @@ async def service(
             metrics=metrics,
             sandbox=settings.sandbox,
         )
-        at_desk = await pool_for_desk(front, scheduler=scheduler, access=access, money=money, shelf=shelf)
+        at_desk = await pool_for_desk(front, scheduler=scheduler, access=access, shelf=shelf)
         at_desk.rules.changed, front.roster.lay_down = conversations.look_soon, conversations.lay_down
         await conversations.open()
         stack.push_async_callback(conversations.close)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from bot.clock import Clock
 from bot.commands.all import ALL
@@ -15,7 +16,7 @@ from bot.messages import Member
 from bot.office.acquaintances import Acquaintances
 from bot.office.door import Door
 from bot.office.edits import EVERYWHERE
-from bot.office.house_rules import HouseRules
+from bot.office.house_rules import Community, HouseRules
 from bot.office.named import NamedAdmins
 from bot.office.office import Office
 from bot.office.pool_rules import PoolRules
@@ -25,8 +26,8 @@ from bot.quota.scheduler import Scheduler
 from bot.routing.shelf import Shelf
 from bot.storage.access import SqlAccess
 from bot.storage.authors import authors
+from bot.storage.communities import communities
 from bot.storage.database import Database
-from bot.storage.money import SqlMoney
 from bot.storage.office import SqlArchive
 
 
@@ -41,6 +42,7 @@ class FrontOffice:
     roster: Roster
     """Of the shared pool."""
     door: Door
+    communities: Callable[[], Awaitable[Sequence[Community]]]
 
 
 async def open_office(database: Database, clock: Clock, persons: Persons) -> FrontOffice:
@@ -55,12 +57,18 @@ async def open_office(database: Database, clock: Clock, persons: Persons) -> Fro
     await roster.refresh()
     rules, known = HouseRules(office), Acquaintances(await authors(database))
     door = Door(rules=rules, roster=lambda _: roster, known=known)
-    return FrontOffice(office=office, persons=persons, rules=rules, known=known, roster=roster, door=door)
+    return FrontOffice(
+        office=office,
+        persons=persons,
+        rules=rules,
+        known=known,
+        roster=roster,
+        door=door,
+        communities=partial(communities, database, clock),
+    )
 
 
-async def pool_for_desk(
-    front: FrontOffice, *, scheduler: Scheduler, access: SqlAccess, money: SqlMoney, shelf: Shelf
-) -> DeskPool:
+async def pool_for_desk(front: FrontOffice, *, scheduler: Scheduler, access: SqlAccess, shelf: Shelf) -> DeskPool:
     """The shared pool as commands see it, with what stands for it in force from now on."""
     rules = PoolRules(office=front.office, scheduler=scheduler)
     await rules.refresh()
@@ -70,8 +78,7 @@ async def pool_for_desk(
         scheduler=scheduler,
         roster=front.roster,
         rules=rules,
-        access=access,
-        money=money,
+        account=access.account,
         shelf=shelf,
     )
 
@@ -104,6 +111,7 @@ def desk_of(
         persons=front.persons,
         rules=front.rules,
         pool=lambda _: pool,
+        communities=front.communities,
         conversations=conversations,
         keys=keys,
     )

@@ -10,18 +10,17 @@ from bot.clock import Clock, Instant
 from bot.commands.rights import Rights
 from bot.messages import CommunityId, Member
 from bot.office.edits import EVERYWHERE
-from bot.office.house_rules import HouseRules
+from bot.office.house_rules import Community, HouseRules
 from bot.office.office import Office
 from bot.office.pool_rules import PoolRules
 from bot.office.roster import Persons, Roster
 from bot.ports import Conversations, KeyLinks
+from bot.quota.ledger import PoolId
 from bot.quota.scheduler import Scheduler
 from bot.routing.shelf import Shelf
 
 if TYPE_CHECKING:
     from bot.commands.command import Call, Caller
-    from bot.storage.access import SqlAccess
-    from bot.storage.money import SqlMoney
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,8 +32,8 @@ class DeskPool:
     scheduler: Scheduler
     roster: Roster
     rules: PoolRules
-    access: SqlAccess
-    money: SqlMoney
+    account: PoolId
+    """Whose money is spent on what costs."""
     shelf: Shelf
 
     @property
@@ -58,6 +57,7 @@ class OfficeDesk:
     rules: HouseRules
     pool: Callable[[CommunityId], DeskPool]
     """Which pool a community's questions go to."""
+    communities: Callable[[], Awaitable[Sequence[Community]]]
 
     def now(self) -> Instant:
         return self.clock.now()

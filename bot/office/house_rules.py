@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from bot.clock import Instant
 from bot.errors import StorageError
 from bot.messages import CommunityId, ModelId
 from bot.office.edits import EVERYWHERE, Json
@@ -55,6 +56,19 @@ class ModelRules:
 
 
 NO_MODEL_RULES = ModelRules()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Community:
+    """A community that has asked, for who runs Potluck."""
+
+    community: CommunityId
+    members: int
+    """Who have asked, as far as what is kept tells."""
+    today: int
+    """Questions asked today."""
+    newest: Instant
+    """When somebody last asked."""
 
 
 class HouseRules:

@@ -3,17 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from bot.errors import StorageError
 from bot.messages import CommunityId
 from bot.office.edits import EVERYWHERE, Address, Json
 from bot.office.office import Office
-from bot.quota.ledger import Caps
 from bot.quota.scheduler import Scheduler
 
 RPM_MAX, RPD_MAX = 100_000, 10_000_000
 """As POOL_RPM and POOL_RPD."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LaidDown:
+    """Requests that may start a minute and a day. None: as many as is set, and as the account tells.
+
+    Raises:
+        ValueError: out of all bounds.
+    """
+
+    rpm: int | None = None
+    rpd: int | None = None
+
+    def __post_init__(self) -> None:
+        for cap, most in ((self.rpm, RPM_MAX), (self.rpd, RPD_MAX)):
+            if cap is not None and not 1 <= cap <= most:
+                raise ValueError(f"a limit is from 1 to {most:,}")
+
+    def named(self) -> dict[str, int]:
+        """Those that are laid down."""
+        return {name: cap for name, cap in (("rpm", self.rpm), ("rpd", self.rpd)) if cap is not None}
+
+    def written(self) -> Json:
+        """As they are kept."""
+        return self.named() or None
 
 
 class PoolRules:
@@ -28,7 +53,7 @@ class PoolRules:
         self.pause = Address("pause", pool, "pool")
         self.caps = Address("caps", pool, "pool")
         self._paused = False
-        self._caps: Caps | None = None
+        self._caps = LaidDown()
         self.changed: Callable[[], None] = lambda: None
         """Told when there may be more room than there was."""
         office.enforce(self.refresh, "pause", "caps")
@@ -39,7 +64,7 @@ class PoolRules:
         paused = self._office.laid_down.get(self.pause) is not None
         if caps != self._caps:
             self._caps = caps
-            self._scheduler.lay_down_caps(caps)
+            self._scheduler.lay_down_caps(rpm=caps.rpm, rpd=caps.rpd)
         if paused != self._paused:
             self._paused = paused
             self._scheduler.suspend(paused)
@@ -51,15 +76,12 @@ class PoolRules:
         return self._paused
 
 
-def read_caps(kept: Json) -> Caps | None:
+def read_caps(kept: Json) -> LaidDown:
     """Caps as they are kept. Raises: StorageError: they are none."""
     if kept is None:
-        return None
+        return LaidDown()
     try:
         found: Any = kept
-        caps = Caps(rpm=found["rpm"], rpd=found["rpd"])
-    except (TypeError, KeyError) as error:
-        raise StorageError(f"The caps that admins laid down cannot be read: {error!r}.") from error
-    if not (1 <= caps.rpm <= RPM_MAX and 1 <= caps.rpd <= RPD_MAX):
-        raise StorageError("The caps that admins laid down are out of all bounds.")
-    return caps
+        return LaidDown(rpm=found.get("rpm"), rpd=found.get("rpd"))
+    except (TypeError, AttributeError, ValueError) as error:
+        raise StorageError(f"The limits that admins laid down cannot be read: {error!r}.") from error

@@ -87,7 +87,7 @@ class Scheduler:
         self._leasing = Leasing(book=self._book, starts=self._starts)
         self._terms = NO_TERMS
         self._set_rpm, self._told_rpd = caps.rpm, caps.rpd
-        self._laid_down: Caps | None = None
+        self._laid_down_rpd: int | None = None
         self._yesterday = 0
         """Units that were gone when the day before ended."""
         self._report: int | None = None
@@ -219,7 +219,7 @@ class Scheduler:
         """The account's cap on the day. While an admin has laid down another, that one holds."""
         self._turn_day()
         self._told_rpd = rpd
-        self._today.limit(rpd if self._laid_down is None else self._laid_down.rpd)
+        self._today.limit(self._laid_down_rpd or rpd)
         self._starts.pump()
 
     def limit_minute(self, rpm: int) -> None:
@@ -282,12 +282,12 @@ class Scheduler:
             self._starts.refuse_all(lambda: Refused("pool_paused"))
         self._starts.pump()
 
-    def lay_down_caps(self, caps: Caps | None) -> None:
+    def lay_down_caps(self, *, rpm: int | None, rpd: int | None) -> None:
         """An admin's caps hold from now on, in place of what was set and of what the account tells. None: no longer."""
         self._turn_day()
-        self._laid_down = caps
-        self._most_rpm = self._starts.window.rpm = self._set_rpm if caps is None else caps.rpm
-        self._today.limit(self._told_rpd if caps is None else caps.rpd)
+        self._laid_down_rpd = rpd
+        self._most_rpm = self._starts.window.rpm = rpm or self._set_rpm
+        self._today.limit(rpd or self._told_rpd)
         self._starts.pump()
 
     def lay_down(self, terms: Terms) -> None:

@@ -1,4 +1,4 @@
-"""`admin persona`, `admin channels`, `admin admins`: what holds in a community's channels, and who manages it besides."""
+"""`admin persona`, `admin channels`, `admin admins`: what holds in a community, and who manages it besides."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ _ALLOW = Code("/admin channels allow")
 _CHANNEL = Parameter(
     name="channel",
     kind="channel",
-    about=say("This one, if you name none; all means every other"),
+    about=say("This one, if you name none; or all"),
     required=False,
     most=200,
 )

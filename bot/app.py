@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import random
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
@@ -12,59 +11,52 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
+from bot.account_clients import AccountClients
 from bot.clock import DAY, Clock, Instant, day_of, day_start
 from bot.commands.registry import Registry
-from bot.conversation.answering import Answering
-from bot.conversation.guarding import Guarding
-from bot.conversation.lessons import Lessons
-from bot.conversation.own_lane import OwnLane
+from bot.community_keys import CommunityKeys
 from bot.conversation.paying import Paying
 from bot.conversation.service import ConversationService
-from bot.desk_of import desk_of, open_office, pool_for_desk, registry_of
-from bot.errors import FailureKind, PotluckError, StorageError
+from bot.desk_of import open_office, registry_of
+from bot.errors import PotluckError, StorageError
 from bot.office.office import Office
 from bot.office.roster import Unlinked
+from bot.open_links import OpenLinks
 from bot.openrouter.account import Account
 from bot.openrouter.client import OpenRouter
 from bot.openrouter.costs import Costs
 from bot.openrouter.linking import site
 from bot.openrouter.models import Models
 from bot.own_keys import OwnKeys
+from bot.pool import DEFAULT_RPD, Shared, open_pool
+from bot.pools import Pools
 from bot.quota.aside import Aside
-from bot.quota.ledger import Caps, PoolId
-from bot.quota.line import FairLine, FirstCome
+from bot.quota.ledger import PoolId
 from bot.quota.scheduler import Scheduler
-from bot.quota.sharing import Days, FairDays, FirstComeDays
-from bot.routing.chain import Chain
-from bot.routing.shelf import Shelf
 from bot.secrets import Secret, load_secret
 from bot.settings import Settings
 from bot.storage.access import SqlAccess
-from bot.storage.catalogue import SqlCatalogues
+from bot.storage.attachments import SqlFiles
 from bot.storage.database import Database
 from bot.storage.held import SqlHeldQuestions
 from bot.storage.keys import SqlKeys
 from bot.storage.ledger import SqlLedger
 from bot.storage.migration import migrate
 from bot.storage.money import SqlMoney
-from bot.storage.till import SqlTill
 from bot.storage.transcripts import SqlTranscripts
 from bot.telemetry.logs import logger
 from bot.telemetry.metrics import Metrics
+from bot.vault import Vault
 
 if TYPE_CHECKING:
     from bot.openrouter.sandbox import SandboxSettings
 
 log = logger(__name__)
 
-DEFAULT_RPD = 50
-"""OpenRouter's free requests a day for an account that never bought ten credits; used until the account tells."""
 _CONNECTIONS = 1000
 _PAID_AT_ONCE = 32
 """Paid requests under way at most."""
 _PRUNE_EVERY = 3600.0
-_FIRST_LOOK = 3.0
-"""Seconds a start waits for what OpenRouter says of the account. It can do without, and must still end when told."""
 
 
 class StartError(PotluckError):
@@ -79,16 +71,14 @@ class Service:
     clock: Clock
     secret: Secret
     database: Database
-    scheduler: Scheduler
     conversations: ConversationService
-    account: Account
-    models: Models
+    pools: Pools
     own_keys: OwnKeys
-    access: SqlAccess
-    """Who may spend on which models."""
+    """Members' own accounts."""
+    community_keys: CommunityKeys
+    """Communities' own accounts."""
     money: SqlMoney
     """How much may be spent, and what has been."""
-    paying: Paying
     office: Office
     """What admins have laid down. `follow` it where others may change it beside this process."""
     registry: Registry
@@ -98,6 +88,29 @@ class Service:
     """The base URL requests go to."""
     recovered: int
     """Leases the last run left open."""
+
+    # --- of the pool for all communities that have none of their own -------------------------------------
+
+    @property
+    def scheduler(self) -> Scheduler:
+        return self.pools.default.scheduler
+
+    @property
+    def account(self) -> Account:
+        return self.pools.default.account
+
+    @property
+    def models(self) -> Models:
+        return self.pools.default.models
+
+    @property
+    def access(self) -> SqlAccess:
+        """Who may spend on which models."""
+        return self.pools.default.access
+
+    @property
+    def paying(self) -> Paying:
+        return self.pools.default.paying
 
 
 @asynccontextmanager
@@ -132,125 +145,84 @@ async def service(
         )
         stack.push_async_callback(client.close)
         metrics = Metrics()
-        ledger = SqlLedger(database, clock)
-        money = SqlMoney(database, clock)
+        ledger, money = SqlLedger(database, clock), SqlMoney(database, clock)
         recovered = await ledger.recover()
         await money.recover()
-        pool = pool_of(settings)
-        await ledger.add_pool(pool)
-        scheduler = Scheduler(
-            pool=pool,
-            caps=Caps(rpm=settings.pool_rpm, rpd=settings.pool_rpd or DEFAULT_RPD),
-            line=FairLine() if settings.fair_policy == "fair" else FirstCome(),
-            days=_days(settings),
-            ledger=ledger,
-            clock=clock,
-            max_wait=settings.max_wait_seconds,
-            watched=True,
-        )
-        front = await open_office(database, clock, Unlinked())
-        await scheduler.open(front.roster.in_force)
-        stack.push_async_callback(scheduler.close)
-        models = Models(
-            client=client, store=SqlCatalogues(database), pool=pool, clock=clock, chance=random.SystemRandom().random
-        )
-        await models.open()
-        account = Account(
-            client=client, scheduler=scheduler, models=models, clock=clock, learn_rpd=settings.pool_rpd is None
-        )
-        await _first_look(account, models)
+        front = await open_office(database, clock, Unlinked(), default=pool_of(settings))
         vault = secret.vault()
-        own_keys = OwnKeys(
-            kept=SqlKeys(database, clock, vault),
-            vault=vault,
-            client=client,
-            page=site(upstream),
-            clock=clock,
-            entropy=secrets.token_bytes,
-        )
+        keys = SqlKeys(database, clock, vault)
+        own_keys = OwnKeys(kept=keys, links=_links(vault, client, upstream, clock), client=client)
         await own_keys.open()
-        shelf = Shelf(models=models, chain=Chain.of(settings.free_models), clock=clock)
         transcripts = SqlTranscripts(database, clock)
-        access = SqlAccess(database, pool)
-        await access.load()
-        lessons = Lessons(scheduler=scheduler, shelf=shelf, account=account, clock=clock)
-        guarding = Guarding(scheduler=scheduler, shelf=shelf, metrics=metrics)
-        costs = Costs(client=client, money=money, clock=clock)
-        paying = Paying(
-            aside=Aside(most=_PAID_AT_ONCE, max_wait=settings.max_wait_seconds),
-            access=access,
-            till=SqlTill(database, clock, money),
-            scheduler=scheduler,
-            model=client,
-            shelf=shelf,
-            lessons=lessons,
-            guarding=guarding,
-            transcripts=transcripts,
+        clients = AccountClients(default=pool_of(settings), client=client, keys=keys)
+        costs = Costs(clients=clients, money=money, clock=clock)
+        shared = Shared(
+            settings=settings,
             clock=clock,
-            pseudonym=secret.pseudonym(),
+            database=database,
+            front=front,
+            ledger=ledger,
+            money=money,
+            transcripts=transcripts,
+            own_keys=own_keys,
+            aside=Aside(most=_PAID_AT_ONCE, max_wait=settings.max_wait_seconds),
             metrics=metrics,
+            pseudonym=secret.pseudonym(),
             unknown_cost=costs.expect,
         )
+        pools = Pools(
+            shared=shared,
+            default=await open_pool(shared, pool_of(settings), client, own=False),
+            clients=clients,
+            keys=keys,
+        )
+        stack.push_async_callback(pools.close)
+        await pools.open()
+        front.pool_id_of = pools.id_of
+        await front.moved()
         conversations = ConversationService(
-            answering=Answering(
-                scheduler=scheduler,
-                model=client,
-                shelf=shelf,
-                lessons=lessons,
-                guarding=guarding,
-                paying=paying,
-                transcripts=transcripts,
-                clock=clock,
-                pseudonym=secret.pseudonym(),
-                metrics=metrics,
-            ),
-            own_lane=OwnLane(
-                accounts=own_keys,
-                ledger=ledger,
-                scheduler=scheduler,
-                shelf=shelf,
-                transcripts=transcripts,
-                clock=clock,
-                pseudonym=secret.pseudonym(),
-                metrics=metrics,
-            ),
-            scheduler=scheduler,
+            pools=pools,
             transcripts=transcripts,
             held=SqlHeldQuestions(database),
             door=front.door,
+            files=SqlFiles(database),
             clock=clock,
             metrics=metrics,
             sandbox=settings.sandbox,
         )
-        at_desk = await pool_for_desk(front, scheduler=scheduler, access=access, shelf=shelf)
-        at_desk.rules.changed, front.roster.lay_down = conversations.look_soon, conversations.lay_down
+        front.more_room_for = conversations.look_soon
         await conversations.open()
         stack.push_async_callback(conversations.close)
-        metrics.watch_pool(conversations.pool)
-        metrics.watch("potluck_pool_elsewhere", "Units of the day that other programs used.", lambda: scheduler.drift)
-        metrics.watch("potluck_catalogue_age_seconds", "Since the models were last listed.", lambda: models.age)
+        metrics.watch_pools(lambda: [pool.measured() for pool in pools.at_hand])
         pruning = _prune(transcripts, ledger, money, clock, settings)
-        for chore in (account.watch(), models.watch(), costs.watch(), pruning):
-            task = asyncio.create_task(chore)
-            stack.push_async_callback(_end, task)
-        desk = desk_of(
-            front, at_desk, clock=clock, owners=settings.owner_ids, conversations=conversations, keys=own_keys
+        for chore in (pools.watch(), costs.watch(), pruning):
+            stack.push_async_callback(_end, asyncio.create_task(chore))
+        registry = registry_of(
+            front,
+            pools,
+            database=database,
+            owners=settings.owner_ids,
+            conversations=conversations,
+            keys=own_keys,
         )
         yield Service(
             settings=settings,
             clock=clock,
             secret=secret,
             database=database,
-            scheduler=scheduler,
             conversations=conversations,
-            account=account,
-            models=models,
+            pools=pools,
             own_keys=own_keys,
-            access=access,
+            community_keys=CommunityKeys(
+                kept=keys,
+                links=_links(vault, client, upstream, clock),
+                client=client,
+                pools=pools,
+                pseudonym=secret.pseudonym(),
+            ),
             money=money,
-            paying=paying,
             office=front.office,
-            registry=registry_of(desk),
+            registry=registry,
             metrics=metrics,
             upstream=upstream,
             recovered=recovered,
@@ -262,10 +234,8 @@ def pool_of(settings: Settings) -> PoolId:
     return PoolId("sandbox" if settings.sandbox else "default")
 
 
-def _days(settings: Settings) -> Days:
-    if settings.fair_policy == "fcfs":
-        return FirstComeDays()
-    return FairDays(between_communities=settings.fair_between == "communities", promise_units=settings.promise_units)
+def _links(vault: Vault, client: OpenRouter, upstream: str, clock: Clock) -> OpenLinks:
+    return OpenLinks(vault=vault, client=client, page=site(upstream), clock=clock, entropy=secrets.token_bytes)
 
 
 def _alone_with(settings: Settings) -> FileLock:
@@ -292,17 +262,6 @@ async def _start_sandbox(stack: AsyncExitStack, settings: Settings, clock: Clock
     url = await sandbox.start()
     stack.push_async_callback(sandbox.close)
     return url
-
-
-async def _first_look(account: Account, models: Models) -> None:
-    """Ask before the first question comes, where that is quick. Models that were kept need no look now."""
-    try:
-        async with asyncio.timeout(_FIRST_LOOK):
-            await account.look()
-            if models.catalogue is None:
-                await models.look()
-    except TimeoutError:
-        account.trouble = account.trouble or FailureKind.TIMEOUT.value
 
 
 async def _prune(

@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Literal, NewType, TypeAlias
 
 from bot.clock import Instant
-from bot.errors import ReplyError
+from bot.errors import ReplyError, Shut
 
 MessageId = NewType("MessageId", str)
 """The platform's id of a message, prefixed with the platform. A message is handled once per id."""
@@ -63,6 +63,17 @@ class Member:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Attachment:
+    """A file that came with a message. What adapters keep to: `bot.conversation.attachments`."""
+
+    name: str
+    """As the sender's machine called it. Written by a person: never a path, never markup."""
+    media_type: str
+    """As the platform says. What it really is is looked at in the core."""
+    content: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class IncomingMessage:
     """One message a person wrote to the bot."""
 
@@ -91,6 +102,7 @@ class IncomingMessage:
     private."""
     persona: str = ""
     """What admins want a model to be in that channel. For the core to fill in."""
+    attachments: tuple[Attachment, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,6 +198,7 @@ NoticeKind: TypeAlias = Literal[
     "history_shortened",
     "messages_gathered",
     "images_dropped",
+    "attachment_shortened",
     "second_attempt",
     "model_gone",
     "free_models_may_train",
@@ -199,7 +212,7 @@ class Notice:
 
     kind: NoticeKind
     count: int = 0
-    """How many of what the kind speaks of: turns left out, messages gathered."""
+    """How many of what the kind speaks of: turns left out, messages gathered, images dropped, files shortened."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -225,6 +238,8 @@ class Failed:
     """Some text had been shown before it failed. It stays."""
     may_hold: bool = False
     """The same question sent with `hold` would wait for room."""
+    shut_for: Shut | None = None
+    """Why the pool of the member's community was shut when it ended; None: it was open."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol, TypeAlias
+from typing import Literal, NewType, Protocol, TypeAlias
 
 from pydantic import SecretStr
 
@@ -26,12 +26,39 @@ from bot.messages import (
 # --- the model -------------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True, slots=True)
+class TextPart:
+    """Text among the parts of a message."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImagePart:
+    """An image among the parts of a message."""
+
+    media_type: str
+    """`image/png`, `image/jpeg`, `image/gif` or `image/webp`."""
+    content: bytes = field(repr=False)
+
+
+ContentPart: TypeAlias = TextPart | ImagePart
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelMessage:
     """One message of the context a model is sent."""
 
     role: Literal["system", "user", "assistant"]
-    content: str
+    content: str | Sequence[ContentPart]
+    """Plain text, or parts: the text first, then images."""
+
+    @property
+    def text(self) -> str:
+        """All of its text."""
+        if isinstance(self.content, str):
+            return self.content
+        return "\n".join(part.text for part in self.content if isinstance(part, TextPart))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,6 +157,32 @@ class PoolView:
     paused_until: Instant | None = None
     shut_for: str | None = None
     """Why nothing is sent until somebody has seen to it; None: the pool is open."""
+    own: bool = False
+    """The community's own account feeds it; else everybody who has none shares it."""
+
+
+FileId = NewType("FileId", int)
+FileKind: TypeAlias = Literal["image", "text", "pdf"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptFile:
+    """A file that came with a question, without its content."""
+
+    id: FileId
+    name: str
+    """As its sender called it, on one line and without folders. Never markup."""
+    kind: FileKind
+    media_type: str
+    """What it is by its content."""
+    size: int
+    """Bytes, as it came."""
+    length: int
+    """Bytes of what is kept: of an image all, else its text in UTF-8."""
+    tokens: int
+    """About how many tokens what is kept is to a model."""
+    cut: bool
+    """It held more text than is kept."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,6 +200,8 @@ class Turn:
     """False: the answer is still being written."""
     model: ModelId | None
     asked_at: Instant
+    files: tuple[KeptFile, ...] = ()
+    """What came with the question."""
 
 
 class Conversations(Protocol):
@@ -167,19 +222,25 @@ class Conversations(Protocol):
         """
         ...
 
-    def share(self, member: Member, community: CommunityId) -> Share:
-        """What the member has taken and may still take today. Costs nothing, waits for nothing."""
+    async def share(self, member: Member, community: CommunityId) -> Share:
+        """What the member has taken and may still take today of the pool that the community has.
+
+        Costs nothing, and waits for nothing but that pool to be opened, where it has not been used for long.
+        """
         ...
 
-    def explain(self, member: Member, community: CommunityId) -> Explanation | None:
+    async def explain(self, member: Member, community: CommunityId) -> Explanation | None:
         """Why the member's next question may go or not; None: the policy has no reasons but what is left.
 
         Changes nothing. Takes a few times as long as `share`, as it looks ahead for when there is room.
         """
         ...
 
-    def pool(self) -> PoolView:
-        """The state of the pool now. Costs nothing, waits for nothing."""
+    async def pool(self, community: CommunityId | None = None) -> PoolView:
+        """The state now of the pool that a community has; None: of the one for all that have none of their own.
+
+        Costs and waits as `share`.
+        """
         ...
 
     async def turns(self, conversation: ConversationId, *, limit: int = 50) -> list[Turn]:
@@ -247,6 +308,54 @@ class KeyLinks(Protocol):
 
     async def remove(self, member: Member) -> bool:
         """Forget the member's key and open link at once. False: there was no key."""
+        ...
+
+
+WhoseAccount: TypeAlias = Literal["own", "everybodys", "another_communitys", "untold"]
+"""Whose account a community's key is of: nobody else's here; the one behind the pool for all, in which the community
+then stays; one that another community has linked, too, so that both are one pool; or OpenRouter does not say."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommunityKey:
+    """What may be shown of a key that a community has linked."""
+
+    last_four: str
+    """As in `KeyShown`."""
+    linked_at: Instant
+    works: bool
+    """False: OpenRouter refuses it, so that the community's pool is shut, or it cannot be read any more."""
+    account: WhoseAccount
+
+
+class CommunityLinks(Protocol):
+    """Linking a community's own OpenRouter account, which makes it a pool of its own.
+
+    `bot.community_keys.CommunityKeys` is the one. Who may is for the caller to see to; for private places only.
+    """
+
+    async def start_link(self, community: CommunityId) -> LinkOpened:
+        """A new link, in place of the one that was open."""
+        ...
+
+    async def finish_link(self, community: CommunityId, pasted: str) -> CommunityKey:
+        """Exchange the pasted code for a key, and do as `link_community` does. A link serves for one code."""
+        ...
+
+    async def link_community(self, community: CommunityId, pasted: SecretStr) -> CommunityKey:
+        """Check a key, keep it in place of the one there was, and go on by it.
+
+        Raises:
+            LinkError: nothing was kept, and what was kept before still is.
+        """
+        ...
+
+    async def unlink_community(self, community: CommunityId) -> bool:
+        """Forget the key and open link at once: the community draws on the pool for all. False: there was no key."""
+        ...
+
+    async def community_key(self, community: CommunityId) -> CommunityKey | None:
+        """What is linked; None: nothing."""
         ...
 
 

@@ -35,6 +35,8 @@ async def run(settings: Settings, *, say: Callable[[str], None]) -> None:
                 "openrouter": running.account.trouble or "ok",
                 "pool": running.scheduler.shut_for or "ok",
             }
+            if running.pools.linked:
+                parts["community pools"] = running.pools.state()
             try:
                 await asyncio.wait_for(running.database.read(lambda core: core.exec_driver_sql("SELECT 1").all()), 2)
             except Exception as error:

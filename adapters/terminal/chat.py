@@ -101,8 +101,8 @@ class Chat:
 
     async def welcome(self) -> RenderableType:
         """What is said first."""
-        share = self._conversations.share(self.member, CommunityId(PLATFORM))
-        sandbox = self._conversations.pool().sandbox
+        share = await self._conversations.share(self.member, CommunityId(PLATFORM))
+        sandbox = (await self._conversations.pool()).sandbox
         lines = [
             f"Potluck · {self.member.user} · {words.share(share.used, share.level, share.left_now, share.left_sure)}",
             "The sandbox stands in for OpenRouter: set OPENROUTER_API_KEY for real models." if sandbox else "",
@@ -121,14 +121,15 @@ class Chat:
             case "stop":
                 return "Stopped." if self.stop() else "There is nothing to stop. Ctrl-C stops an answer being written."
             case "quota":
-                share = self._conversations.share(self.member, CommunityId(PLATFORM))
+                share = await self._conversations.share(self.member, CommunityId(PLATFORM))
                 said = words.share(share.used, share.level, share.left_now, share.left_sure)
-                explanation = self._conversations.explain(self.member, CommunityId(PLATFORM))
-                shut = words.pool_state(self._conversations.pool().shut_for, None)
+                explanation = await self._conversations.explain(self.member, CommunityId(PLATFORM))
+                pool = await self._conversations.pool(CommunityId(PLATFORM))
+                shut = words.pool_state(pool.shut_for, None)
                 reasons = why(explanation, resets_at=share.resets_at, at=self._at, shut=shut)
                 return "\n".join([f"{said}.", reasons.headline, *(point.said for point in reasons.points)])
             case "pool":
-                return self._pool(self._conversations.pool())
+                return self._pool(await self._conversations.pool(CommunityId(PLATFORM)))
             case "model":
                 return self._choose(command.argument)
             case "quit":

@@ -85,17 +85,16 @@ class Chat:
 
     async def share(self, request: web.Request) -> web.Response:
         who, where = inbound.member(request.query), inbound.community(request.query)
-        return web.json_response(wire.share(self._conversations.share(who, where)))
+        return web.json_response(wire.share(await self._conversations.share(who, where)))
 
     async def explanation(self, request: web.Request) -> web.Response:
         who, where = inbound.member(request.query), inbound.community(request.query)
-        pool, explanation = self._conversations.pool(), self._conversations.explain(who, where)
+        pool = await self._conversations.pool(where)
+        explanation = await self._conversations.explain(who, where)
         return web.json_response(wire.explanation(explanation, pool, now=self._clock.now(), zone=inbound.zone(request)))
 
     def _encoder(self, zone: tzinfo) -> Callable[[ReplyEvent], bytes]:
-        return lambda event: wire.event(
-            event, now=self._clock.now(), zone=zone, shut_for=self._conversations.pool().shut_for
-        )
+        return lambda event: wire.event(event, now=self._clock.now(), zone=zone)
 
 
 def _ticket(request: web.Request) -> TicketId:

@@ -11,7 +11,7 @@ from adapters.rendering import words
 from adapters.web import inbound, wire
 from adapters.web.relay import COMMENT, HEARTBEAT, EventStream
 from bot.clock import Clock
-from bot.ports import Conversations
+from bot.ports import Conversations, PoolView
 
 LOOK_SECONDS = 0.5
 """How often a viewer's stream looks for a change: at most two snapshots a second."""
@@ -32,17 +32,19 @@ class PoolFeed:
         self._ended = True
 
     async def pool(self, request: web.Request) -> web.Response:
-        return web.json_response(self._snapshot(request))
+        pool = await self._conversations.pool(inbound.community(request.query))
+        return web.json_response(self._snapshot(request, pool))
 
     async def events(self, request: web.Request) -> web.StreamResponse:
         stream, seen, quiet_since = EventStream(request), None, self._clock.monotonic()
+        community = inbound.community(request.query)
         try:
             await stream.open()
             while not self._ended:
-                now, pool = self._clock.monotonic(), self._conversations.pool()
+                now, pool = self._clock.monotonic(), await self._conversations.pool(community)
                 if pool != seen:
                     seen, quiet_since = pool, now
-                    await stream.write(wire.server_sent("pool", self._snapshot(request)))
+                    await stream.write(wire.server_sent("pool", self._snapshot(request, pool)))
                 elif now - quiet_since >= HEARTBEAT:
                     quiet_since = now
                     await stream.write(COMMENT)
@@ -51,7 +53,6 @@ class PoolFeed:
             pass  # the viewer went away
         return stream.response
 
-    def _snapshot(self, request: web.Request) -> dict[str, object]:
+    def _snapshot(self, request: web.Request, pool: PoolView) -> dict[str, object]:
         now, zone = self._clock.now(), inbound.zone(request)
-        pool = wire.pool(self._conversations.pool(), again=lambda moment: words.at(moment, now, zone))
-        return {"now": wire.iso(now), **pool}
+        return {"now": wire.iso(now), **wire.pool(pool, again=lambda moment: words.at(moment, now, zone))}

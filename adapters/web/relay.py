@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -85,7 +85,7 @@ class Relays:
         reply: AsyncGenerator[ReplyEvent],
         *,
         encode: Callable[[ReplyEvent], bytes],
-        share: Callable[[], Share],
+        share: Callable[[], Awaitable[Share]],
     ) -> web.StreamResponse:
         """Send a reply to its end. `share` is asked for when the reply breaks off and the ending is ours to make.
 
@@ -144,7 +144,7 @@ async def _write(
     batch: list[ReplyEvent | _Over],
     inbox: _Inbox,
     encode: Callable[[ReplyEvent], bytes],
-    share: Callable[[], Share],
+    share: Callable[[], Awaitable[Share]],
 ) -> bool:
     """Write until the ending. False: the client went away, or the reply did not end by itself."""
     shown = False
@@ -158,7 +158,7 @@ async def _write(
                         # Its text may hold what a person wrote: only the type is logged, the rest at DEBUG.
                         _log.error("a reply broke off", extra={"action": "relay", "error": type(event.error).__name__})
                         _log.debug("the failure", exc_info=event.error)
-                    await stream.write(data + encode(Failed(error=InternalError(), share=share(), partial=shown)))
+                    await stream.write(data + encode(Failed(error=InternalError(), share=await share(), partial=shown)))
                     return False
                 data += encode(event)
                 if isinstance(event, Finished | Failed | Held):

@@ -133,13 +133,13 @@ class WebAdapter:
         )
 
     async def _index(self, request: web.Request) -> web.Response:
-        sandbox = self._conversations.pool().sandbox
+        sandbox = (await self._conversations.pool()).sandbox
         return self._page(
             "index.html", sandbox=sandbox, members=self._seats if sandbox else (), own_keys=self._own_key is not None
         )
 
     async def _privacy(self, request: web.Request) -> web.Response:
-        return self._page("privacy.html", sandbox=self._conversations.pool().sandbox, days=self._days)
+        return self._page("privacy.html", sandbox=(await self._conversations.pool()).sandbox, days=self._days)
 
     async def _login(self, request: web.Request) -> web.Response:
         if not self._guard.needs_token:

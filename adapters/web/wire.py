@@ -11,14 +11,14 @@ from typing import assert_never
 from adapters.rendering import words
 from adapters.rendering.why import why
 from bot.clock import Instant
-from bot.errors import AnswerFailed, Refused
+from bot.errors import AnswerFailed, AttachmentRefused, Refused
 from bot.messages import Explanation, Failed, Finished, Held, Notice, Queued, ReplyEvent, Share, Started, TextDelta
 from bot.ports import PoolView, Turn
 
 
-def event(event: ReplyEvent, *, now: Instant, zone: tzinfo = UTC, shut_for: str | None = None) -> bytes:
-    """A reply event as one server-sent event; `zone` is for the times within sentences, `shut_for` the pool's."""
-    name, data = _event(event, now, zone, shut_for)
+def event(event: ReplyEvent, *, now: Instant, zone: tzinfo = UTC) -> bytes:
+    """A reply event as one server-sent event; `zone` is for the times within sentences."""
+    name, data = _event(event, now, zone)
     return server_sent(name, data)
 
 
@@ -115,7 +115,7 @@ def iso(moment: Instant | None) -> str | None:
     return None if moment is None else f"{datetime.fromtimestamp(math.ceil(moment), UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
-def _event(event: ReplyEvent, now: Instant, zone: tzinfo, shut_for: str | None) -> tuple[str, dict[str, object]]:
+def _event(event: ReplyEvent, now: Instant, zone: tzinfo) -> tuple[str, dict[str, object]]:
     match event:
         case TextDelta(text=text):
             return "delta", {"text": text}
@@ -134,13 +134,13 @@ def _event(event: ReplyEvent, now: Instant, zone: tzinfo, shut_for: str | None) 
                 "share": share(event.share),
             }
         case Failed():
-            return "failed", _failed(event, now, zone, shut_for)
+            return "failed", _failed(event, now, zone)
         case Held(ticket=ticket, estimate_at=estimate_at):
             return "held", {"ticket": ticket, "estimate_at": iso(estimate_at)}
     assert_never(event)
 
 
-def _failed(failed: Failed, now: Instant, zone: tzinfo, shut_for: str | None) -> dict[str, object]:
+def _failed(failed: Failed, now: Instant, zone: tzinfo) -> dict[str, object]:
     error = failed.error
     why_not, offer = (error.why, error.offer) if isinstance(error, Refused) else (None, None)
     explained = words.explain(
@@ -150,9 +150,11 @@ def _failed(failed: Failed, now: Instant, zone: tzinfo, shut_for: str | None) ->
         partial=failed.partial,
         may_hold=failed.may_hold,
         reason=error.reason if isinstance(error, AnswerFailed) else None,
-        shut_for=shut_for,
+        shut_for=failed.shut_for,
         why_not=why_not,
         offer=offer,
+        file_fault=error.fault if isinstance(error, AttachmentRefused) else None,
+        file_name=error.name if isinstance(error, AttachmentRefused) else "",
     )
     told: dict[str, object] = {
         "error": error.code,
@@ -164,6 +166,8 @@ def _failed(failed: Failed, now: Instant, zone: tzinfo, shut_for: str | None) ->
     }
     if why_not is not None:
         told["why"] = why_not
+    if isinstance(error, AttachmentRefused):
+        told["why"] = error.fault
     if offer is not None:
         told["offer"] = {"model": offer.model, "most_usd": f"{offer.most:f}", "label": words.dollars(offer.most)}
     return told

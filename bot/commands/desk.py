@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from bot.clock import Clock, Instant
 from bot.commands.rights import Rights
 from bot.messages import CommunityId, Member
-from bot.office.edits import EVERYWHERE
 from bot.office.house_rules import Community, HouseRules
 from bot.office.office import Office
 from bot.office.pool_rules import PoolRules
@@ -27,19 +26,14 @@ if TYPE_CHECKING:
 class DeskPool:
     """The pool that a community's questions go to."""
 
-    scope: CommunityId
-    """Where what is laid down for the pool itself stands: the community whose own it is; `EVERYWHERE`: it is shared."""
+    id: PoolId
+    """It also names the account whose money is spent on what costs."""
+    shared: bool
+    """Others draw on it, too: only who runs Potluck may change what holds for all of it."""
     scheduler: Scheduler
     roster: Roster
     rules: PoolRules
-    account: PoolId
-    """Whose money is spent on what costs."""
     shelf: Shelf
-
-    @property
-    def shared(self) -> bool:
-        """Others draw on it, too: only who runs Potluck may change what holds for all of it."""
-        return self.scope == EVERYWHERE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +49,7 @@ class OfficeDesk:
     office: Office
     persons: Persons
     rules: HouseRules
-    pool: Callable[[CommunityId], DeskPool]
+    pool: Callable[[CommunityId], Awaitable[DeskPool]]
     """Which pool a community's questions go to."""
     communities: Callable[[], Awaitable[Sequence[Community]]]
 

@@ -17,7 +17,7 @@ from bot.routing.chain import CHAIN_MAX, Chain
 
 
 async def list_models(call: Call) -> Answer:
-    rules, offer = call.desk.rules.models(scope(call)), call.desk.pool(call.community).shelf.offer()
+    rules, offer = call.desk.rules.models(scope(call)), (await call.desk.pool(call.community)).shelf.offer()
     listed = offer.catalogue.free_models(offer.now) if offer.catalogue is not None else ()
     rows: list[list[Value]] = [[Code(one.id), one.name, _mark(rules, one.id)] for one in listed]
     chain = rules.chain or [model for model in offer.chain.models if model != FREE_ROUTER]
@@ -34,7 +34,7 @@ async def default(call: Call) -> Answer:
     if not call.has("model"):
         made = await _amend(call, "admin models default", lambda rules: replace(rules, default=None))
         return told(made, say("Who asks for no model gets whichever free one has room."))
-    model = _free(call, call.text("model"))
+    model = await _free(call, call.text("model"))
 
     def amend(rules: ModelRules) -> ModelRules:
         if model in rules.hidden:
@@ -54,7 +54,7 @@ async def chain(call: Call) -> Answer:
             say("Name up to {most} free models whose ids end in {free}, each once.", most=CHAIN_MAX - 1, free=":free")
         ) from None
     for model in models:
-        _free(call, model)
+        await _free(call, model)
 
     def amend(rules: ModelRules) -> ModelRules:
         if hidden := rules.hidden.intersection(models):
@@ -74,7 +74,7 @@ async def hide(call: Call) -> Answer:
         return told(made, say("{model} may be chosen again.", model=Code(model)))
     if model == FREE_ROUTER:
         raise BadInput(say("{model} stands for all free models and stays.", model=Code(model)))
-    _listed(call, model)
+    await _listed(call, model)
 
     def amend(rules: ModelRules) -> ModelRules:
         return ModelRules(
@@ -95,18 +95,18 @@ async def _amend(call: Call, command: str, amend: Callable[[ModelRules], ModelRu
     return await change(call, command, [Edit(address, lambda kept: amend(ModelRules.read(kept)).written())])
 
 
-def _free(call: Call, name: str) -> ModelId:
+async def _free(call: Call, name: str) -> ModelId:
     """Raises: BadInput: there is no free model of this id."""
-    if not call.desk.pool(call.community).shelf.offer().free(ModelId(name)):
+    if not (await call.desk.pool(call.community)).shelf.offer().free(ModelId(name)):
         raise BadInput(
             say("There is no free model {model}. {list} shows those there are.", model=Code(name), list=_LIST)
         )
     return ModelId(name)
 
 
-def _listed(call: Call, name: str) -> None:
+async def _listed(call: Call, name: str) -> None:
     """Raises: BadInput: OpenRouter lists no such model."""
-    catalogue = call.desk.pool(call.community).shelf.offer().catalogue
+    catalogue = (await call.desk.pool(call.community)).shelf.offer().catalogue
     if catalogue is not None and name not in catalogue.models:
         raise BadInput(say("There is no model {model}. {list} shows those there are.", model=Code(name), list=_LIST))
 

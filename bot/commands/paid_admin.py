@@ -29,17 +29,17 @@ async def deny(call: Call) -> Answer:
 
 
 async def list_rules(call: Call) -> Answer:
-    place, pool = scope(call), call.desk.pool(call.community)
+    place, pool = scope(call), await call.desk.pool(call.community)
     rules: list[list[Value]] = []
     for address, kept in sorted(call.desk.office.of("paid_rule"), key=lambda one: _number(one[0])):
         account, _, number = address.key.rpartition("/")
-        if account == pool.account and (place == EVERYWHERE or address.community in (place, EVERYWHERE)):
+        if account == pool.id and (place == EVERYWHERE or address.community in (place, EVERYWHERE)):
             rule = read(int(number), kept)
             rules.append([rule.id, _verb(rule), _whom(rule.to), _reach(rule.reach), _until(call, rule)])
     budgets: list[list[Value]] = []
     for address, kept in call.desk.office.of("budget"):
         account, period, member = address.key.split("/", 2)
-        if account == pool.account and (place == EVERYWHERE or address.community in (place, EVERYWHERE)):
+        if account == pool.id and (place == EVERYWHERE or address.community in (place, EVERYWHERE)):
             budgets.append([Usd(Decimal(str(kept))), _PERIODS[period], _whose(member), _where(address)])
     return Answer(
         [
@@ -54,9 +54,9 @@ async def list_rules(call: Call) -> Answer:
 
 
 async def forget(call: Call) -> Answer:
-    number, place, pool = call.whole("rule"), scope(call), call.desk.pool(call.community)
+    number, place, pool = call.whole("rule"), scope(call), await call.desk.pool(call.community)
     for address, kept in call.desk.office.of("paid_rule"):
-        if address.key != f"{pool.account}/{number}" or (place not in (EVERYWHERE, address.community)):
+        if address.key != f"{pool.id}/{number}" or (place not in (EVERYWHERE, address.community)):
             continue
         if call.rank != "owner" and isinstance(kept, dict) and kept.get(BY_OWNER):
             raise BadInput(say("Who runs Potluck made rule {rule}, and takes it back.", rule=number))
@@ -66,7 +66,7 @@ async def forget(call: Call) -> Answer:
 
 
 async def budget(call: Call) -> Answer:
-    pool, place = call.desk.pool(call.community), scope(call)
+    pool, place = await call.desk.pool(call.community), scope(call)
     usd, period, of = call.usd("usd"), call.text("per", "month"), call.text("of", "all").strip()
     whose = {"all": "", "each": "*"}.get(of.lower())
     if whose is None:
@@ -79,9 +79,9 @@ async def budget(call: Call) -> Answer:
     mine = not pool.shared or call.rank == "owner"
     if not mine and whose == "":
         raise BadInput(say("How much this community may spend in all is for those who run Potluck to say."))
-    if not mine and not _budgeted(call):
+    if not mine and not await _budgeted(call):
         raise BadInput(say("Who runs Potluck must first say how much this community may spend in all."))
-    address = Address("budget", place, f"{pool.account}/{period}/{whose}")
+    address = Address("budget", place, f"{pool.id}/{period}/{whose}")
     edit = Edit(address, to(f"{usd.normalize():f}"))
     made = await change(call, "admin paid budget", [edit], of=EVERYWHERE if pool.shared and whose == "" else place)
     said = say(
@@ -97,19 +97,19 @@ async def budget(call: Call) -> Answer:
 
 
 async def _add(call: Call, *, allows: bool) -> Answer:
-    pool, place = call.desk.pool(call.community), scope(call)
+    pool, place = await call.desk.pool(call.community), scope(call)
     to_whom = _to(call, call.grantee("who"))
     draft = Rule(
         id=RuleId(0),
         allows=allows,
         to=to_whom,
-        reach=Reach(models=_models(call), ceiling=_ceiling(call)),
+        reach=Reach(models=await _models(call), ceiling=_ceiling(call)),
         ends_at=call.moment("until"),
     )
     kept: dict[str, Json] = written(draft)
     if call.rank == "owner":
         kept[BY_OWNER] = True
-    edit = Edit(Address("paid_rule", place, f"{pool.account}/{NEW}"), to(kept))
+    edit = Edit(Address("paid_rule", place, f"{pool.id}/{NEW}"), to(kept))
     made = await change(call, f"admin paid {'allow' if allows else 'deny'}", [edit])
     assert made is not None, "a new rule is always a change"
     number = _number(made.edits[0].address)
@@ -141,7 +141,7 @@ def _to(call: Call, grantee: Grantee) -> access.Grantee:
             assert_never(grantee)
 
 
-def _models(call: Call) -> frozenset[ModelId] | None:
+async def _models(call: Call) -> frozenset[ModelId] | None:
     """The models that are named; None: every model.
 
     Raises:
@@ -152,7 +152,7 @@ def _models(call: Call) -> frozenset[ModelId] | None:
     names = [name for name in call.text("models").replace(",", " ").split() if name]
     if not 1 <= len(names) <= _MODELS_MAX:
         raise BadInput(say("Name one to {most} models, separated by commas.", most=_MODELS_MAX))
-    catalogue = call.desk.pool(call.community).shelf.offer().catalogue
+    catalogue = (await call.desk.pool(call.community)).shelf.offer().catalogue
     for name in names:
         if (catalogue is not None and name not in catalogue.models) or "/" not in name:
             raise BadInput(
@@ -172,13 +172,11 @@ def _ceiling(call: Call) -> Rates | None:
     return Rates.per_million(call.usd("prompt_price"), call.usd("answer_price"))
 
 
-def _budgeted(call: Call) -> bool:
+async def _budgeted(call: Call) -> bool:
     """Something limits what the community spends in all."""
-    pool, place = call.desk.pool(call.community), scope(call)
+    pool, place = await call.desk.pool(call.community), scope(call)
     return any(
-        address.key.startswith(f"{pool.account}/")
-        and address.key.endswith("/")
-        and address.community in (place, EVERYWHERE)
+        address.key.startswith(f"{pool.id}/") and address.key.endswith("/") and address.community in (place, EVERYWHERE)
         for address, _ in call.desk.office.of("budget")
     )
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from bot.commands.answer import Answer, Facts, Part, Table
-from bot.commands.changing import change, told
+from bot.commands.changing import change, scope, told
 from bot.commands.command import BadInput, Call, Command, Parameter
 from bot.commands.desk import DeskPool
 from bot.commands.saying import At, Code, Say, Value, say, says
-from bot.office.edits import Address, Edit, to
+from bot.messages import CommunityId
+from bot.office.edits import EVERYWHERE, Address, Edit, to
 from bot.office.pool_rules import RPD_MAX, RPM_MAX, LaidDown, read_caps
+from bot.office.roster import reserve_key, reserve_until
 from bot.quota.terms import UNITS_MAX
 
 
 async def status(call: Call) -> Answer:
-    pool = call.desk.pool(call.community)
+    pool = await call.desk.pool(call.community)
     scheduler, caps = pool.scheduler, pool.scheduler.caps
     rows: list[tuple[Say, Value]] = [
         (say("State"), _state(pool)),
@@ -33,36 +35,36 @@ async def status(call: Call) -> Answer:
 
 
 async def pause(call: Call) -> Answer:
-    pool = _own(call)
-    made = await change(call, "admin pool pause", [Edit(pool.rules.pause, to(True))], of=pool.scope)
+    pool = await _own(call)
+    made = await change(call, "admin pool pause", [Edit(pool.rules.pause, to(True))], of=_scope(call, pool))
     return told(made, say("The pool is paused: nobody's question is sent. What waited in line is over."))
 
 
 async def resume(call: Call) -> Answer:
-    pool = _own(call)
-    made = await change(call, "admin pool resume", [Edit(pool.rules.pause, to(None))], of=pool.scope)
+    pool = await _own(call)
+    made = await change(call, "admin pool resume", [Edit(pool.rules.pause, to(None))], of=_scope(call, pool))
     if pool.scheduler.shut_for is not None:
         return told(made, say("No admin pauses the pool, but it stays shut: {why}.", why=_state(pool)))
     return told(made, say("The pool goes on."))
 
 
 async def limits(call: Call) -> Answer:
-    pool = _own(call)
+    pool = await _own(call)
     given = {name: call.whole(name) for name in ("rpm", "rpd") if call.has(name)}
     if call.flag("lift"):
         if given:
             raise BadInput(say("Either name limits or lift them, not both."))
-        made = await change(call, "admin pool limits", [Edit(pool.rules.caps, to(None))], of=pool.scope)
+        made = await change(call, "admin pool limits", [Edit(pool.rules.caps, to(None))], of=_scope(call, pool))
         return told(made, say("The limits are those that are set and that OpenRouter tells."), more=[_caps(pool)])
     if not given:
         raise BadInput(say("Name {rpm}, {rpd}, or both, or {lift} them.", rpm="rpm", rpd="rpd", lift="lift"))
     edit = Edit(pool.rules.caps, lambda kept: LaidDown(**{**read_caps(kept).named(), **given}).written())
-    made = await change(call, "admin pool limits", [edit], of=pool.scope)
+    made = await change(call, "admin pool limits", [edit], of=_scope(call, pool))
     return told(made, say("The limits hold from now on, for the line too."), more=[_caps(pool)])
 
 
 async def reserve(call: Call) -> Answer:
-    pool, units, until = _own(call), call.whole("units"), call.moment("until")
+    pool, units, until = await _own(call), call.whole("units"), call.moment("until")
     if units == 0:
         return await _release(call, pool)
     if until is None:
@@ -71,8 +73,8 @@ async def reserve(call: Call) -> Answer:
         raise BadInput(
             says("The pool has {count} unit a day.", "The pool has {count} units a day.", pool.scheduler.caps.rpd)
         )
-    address = Address("reserve", pool.scope, repr(float(until)))
-    made = await change(call, "admin pool reserve", [Edit(address, to(units))], of=pool.scope)
+    address = Address("reserve", EVERYWHERE, reserve_key(pool.id, until))
+    made = await change(call, "admin pool reserve", [Edit(address, to(units))], of=_scope(call, pool))
     said = says(
         "{count} unit is held back until {until}, every day until then.",
         "{count} units are held back until {until}, every day until then.",
@@ -87,25 +89,30 @@ async def _release(call: Call, pool: DeskPool) -> Answer:
     until = call.moment("until")
     edits = [
         Edit(address, to(None))
-        for address, _ in call.desk.office.of("reserve", pool.scope)
-        if until is None or float(address.key) == until
+        for address, _ in call.desk.office.of("reserve")
+        if (kept := reserve_until(address.key, pool.id)) is not None and until in (None, kept)
     ]
-    made = await change(call, "admin pool reserve", edits, of=pool.scope)
+    made = await change(call, "admin pool reserve", edits, of=_scope(call, pool))
     return told(made, say("Nothing is held back any more.") if until is None else say("It is no longer held back."))
 
 
-def _own(call: Call) -> DeskPool:
+async def _own(call: Call) -> DeskPool:
     """The pool of the call's community.
 
     Raises:
         BadInput: others draw on it, and the caller does not run Potluck.
     """
-    pool = call.desk.pool(call.community)
+    pool = await call.desk.pool(call.community)
     if pool.shared and call.rank != "owner":
         raise BadInput(
             say("This community draws on a pool that others share. Only who runs Potluck changes what holds for all.")
         )
     return pool
+
+
+def _scope(call: Call, pool: DeskPool) -> CommunityId:
+    """Whose admins may see a change and undo it."""
+    return EVERYWHERE if pool.shared else scope(call)
 
 
 def _state(pool: DeskPool) -> Say:

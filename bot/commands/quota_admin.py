@@ -28,7 +28,7 @@ async def show(call: Call) -> Answer:
     own = _own(call, grantee)
     parts: list[Part] = [Line(say("{who}: {terms}.", who=whom(grantee), terms=_said(call, own)))]
     if isinstance(grantee, Member):
-        parts += _standing(call, grantee)
+        parts += await _standing(call, grantee)
     return Answer(parts)
 
 
@@ -36,7 +36,7 @@ async def grant(call: Call) -> Answer:
     grantee, units = call.grantee("who"), call.whole("units")
     every_day = call.text("when", "today") == "every day"
     day = None if every_day else day_of(call.desk.now())
-    after = _without_grants(call, grantee)
+    after = await _without_grants(call, grantee)
     made = await _amend(call, "admin quota grant", grantee, lambda own: own.granting(units, day=day, after=after))
     if every_day:
         said = says(
@@ -52,7 +52,7 @@ async def grant(call: Call) -> Answer:
             units,
             who=whom(grantee),
         )
-    return told(made, said, more=_standing(call, grantee))
+    return told(made, said, more=await _standing(call, grantee))
 
 
 async def set_terms(call: Call) -> Answer:
@@ -63,21 +63,21 @@ async def set_terms(call: Call) -> Answer:
         raise BadInput(say("Name a {weight}, units for {every_day}, or both.", weight="weight", every_day="every_day"))
     made = await _amend(call, "admin quota set", grantee, lambda own: replace(own, weight=weight, every_day=every_day))
     said = say("{who} from now on: {terms}.", who=whom(grantee), terms=_said(call, _own(call, grantee)))
-    return told(made, said, more=_standing(call, grantee))
+    return told(made, said, more=await _standing(call, grantee))
 
 
 async def reset(call: Call) -> Answer:
     grantee = call.grantee("who")
     made = await _amend(call, "admin quota reset", grantee, lambda own: OwnTerms(block=own.block))
     said = say("{who} is treated as everyone else again. A block stays.", who=whom(grantee))
-    return told(made, said, more=_standing(call, grantee))
+    return told(made, said, more=await _standing(call, grantee))
 
 
 async def weight(call: Call) -> Answer:
     grantee, times = call.grantee("who"), call.number("times")
     made = await _amend(call, "admin quota weight", grantee, lambda own: replace(own, weight=times))
     said = say("{who} counts {times} times from now on.", who=whom(grantee), times=times)
-    return told(made, said, more=_standing(call, grantee))
+    return told(made, said, more=await _standing(call, grantee))
 
 
 async def block(call: Call) -> Answer:
@@ -92,7 +92,7 @@ async def block(call: Call) -> Answer:
 async def unblock(call: Call) -> Answer:
     member = call.member("member")
     made = await _amend(call, "admin quota unblock", member, lambda own: replace(own, block=None))
-    if made is None and call.desk.pool(call.community).roster.blocked(member, scope(call)):
+    if made is None and call.desk.rights.blocked(replace(call.caller, member=member, community=scope(call))):
         return lines(say("{member} is blocked in all communities: who runs Potluck did that.", member=member))
     return told(made, say("{member} may ask again.", member=member))
 
@@ -106,11 +106,11 @@ async def _amend(call: Call, command: str, grantee: Grantee, amend: Callable[[Ow
     return await change(call, command, [Edit(address, lambda kept: amend(OwnTerms.read(kept)).written(today=today))])
 
 
-def _without_grants(call: Call, grantee: Grantee) -> int:
+async def _without_grants(call: Call, grantee: Grantee) -> int:
     """Units a member has taken today that none granted for today were used for: what is granted now comes on top."""
     if not isinstance(grantee, Member):
         return 0
-    pool, today = call.desk.pool(call.community), day_of(call.desk.now())
+    pool, today = await call.desk.pool(call.community), day_of(call.desk.now())
     taken = pool.scheduler.share(call.desk.persons.of(grantee), call.community).used
     holds = pool.roster.holds(grantee)
     return taken - min(holds.grant(today), max(0, taken - holds.after.get(today, 0)))
@@ -156,11 +156,11 @@ def _said(call: Call, own: OwnTerms) -> Say:
     return said
 
 
-def _standing(call: Call, grantee: Grantee) -> list[Part]:
+async def _standing(call: Call, grantee: Grantee) -> list[Part]:
     """Where a member stands now; nothing of many at once."""
     if not isinstance(grantee, Member):
         return []
-    pool = call.desk.pool(call.community)
+    pool = await call.desk.pool(call.community)
     person = call.desk.persons.of(grantee)
     holds = pool.roster.holds(grantee)
     share = pool.scheduler.share(person, call.community)

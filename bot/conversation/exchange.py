@@ -12,14 +12,27 @@ from collections import deque
 from collections.abc import AsyncGenerator
 from dataclasses import replace
 
-from bot.messages import Ending, Failed, Finished, Held, IncomingMessage, MessageId, Notice, ReplyEvent, TextDelta
+from bot.messages import (
+    Ending,
+    Failed,
+    Finished,
+    Held,
+    IncomingMessage,
+    MessageId,
+    Notice,
+    ReplyEvent,
+    Started,
+    TextDelta,
+)
+from bot.ports import KeptFile
 
 
 class Exchange:
     """See the module. Made by the first message; others `join` until it is sealed."""
 
-    def __init__(self, message: IncomingMessage) -> None:
+    def __init__(self, message: IncomingMessage, files: tuple[KeptFile, ...] = ()) -> None:
         self.messages = [message]
+        self._files = {message.id: files}
         self.sealed = False
         """Its question is fixed: it has been, or is being, reserved."""
         self.ending: Ending | None = None
@@ -42,18 +55,29 @@ class Exchange:
         return "".join(self._text)
 
     @property
+    def sent(self) -> bool:
+        """A request of it has left."""
+        return any(isinstance(event, Started) for event in self._said)
+
+    @property
     def over(self) -> bool:
         """It has had its last word."""
         return self.ending is not None or self.known
 
     @property
     def question(self) -> str:
-        return "\n\n".join(message.text for message in self.messages)
+        return "\n\n".join(message.text for message in self.messages if message.text)
 
-    def join(self, message: IncomingMessage) -> None:
+    @property
+    def files(self) -> tuple[KeptFile, ...]:
+        """What came with its messages, in their order."""
+        return tuple(file for message in self.messages for file in self._files[message.id])
+
+    def join(self, message: IncomingMessage, files: tuple[KeptFile, ...] = ()) -> None:
         """Ask this too, in the same request."""
         assert not self.sealed
         self.messages.append(message)
+        self._files[message.id] = files
         self._listening.append(message.id)
 
     def leave(self, message: IncomingMessage) -> bool:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from contextlib import suppress
+from typing import Protocol
 from uuid import uuid4
 
 from bot.clock import Clock, day_of, day_start
@@ -17,6 +18,7 @@ from bot.conversation.exchange import Exchange
 from bot.conversation.held import Ended, HeldQuestion, HeldQuestions
 from bot.errors import InternalError, Refused, ReplyError, Stopped
 from bot.messages import (
+    CommunityId,
     Ending,
     Failed,
     Finished,
@@ -24,10 +26,11 @@ from bot.messages import (
     IncomingMessage,
     Member,
     ReplyEvent,
+    Share,
     TextDelta,
     TicketId,
 )
-from bot.ports import Turn
+from bot.ports import KeptFile, Turn
 from bot.quota.scheduler import Scheduler
 
 LOOK_EVERY = 300.0
@@ -50,11 +53,36 @@ def until_next_look(rest: float) -> float:
     return min(LOOK_EVERY, max(_LOOK_LAST, (rest - _NO_MORE_STARTS) / 3))
 
 
+class Lines(Protocol):
+    """Which line a community's questions wait for. `bot.pools.Pools` is the one."""
+
+    async def line(self, community: CommunityId) -> Scheduler:
+        """The community's, opened if need be."""
+        ...
+
+    def line_at_hand(self, community: CommunityId) -> Scheduler:
+        """The same where it is open already, as it is for every community that something is held for."""
+        ...
+
+
+class OneLine:
+    """The same line for every community."""
+
+    def __init__(self, scheduler: Scheduler) -> None:
+        self._scheduler = scheduler
+
+    async def line(self, community: CommunityId) -> Scheduler:
+        return self._scheduler
+
+    def line_at_hand(self, community: CommunityId) -> Scheduler:
+        return self._scheduler
+
+
 class Holding:
     """See the module. `open` before use, `close` after."""
 
-    def __init__(self, *, scheduler: Scheduler, questions: HeldQuestions, clock: Clock, answer: Answer) -> None:
-        self._scheduler, self._questions, self._clock, self._answer = scheduler, questions, clock, answer
+    def __init__(self, *, lines: Lines, questions: HeldQuestions, clock: Clock, answer: Answer) -> None:
+        self._lines, self._questions, self._clock, self._answer = lines, questions, clock, answer
         self._waiting: dict[TicketId, HeldQuestion] = {}
         self._exchanges: dict[TicketId, Exchange] = {}
         """Of every ticket that has not ended, for whoever follows it."""
@@ -65,6 +93,7 @@ class Holding:
     async def open(self) -> None:
         """Take up the questions that were waiting when the service last ended."""
         for held in await self._questions.waiting():
+            await self._lines.line(held.message.community)
             self._take(held)
         self._start(self._look_again())
 
@@ -84,16 +113,17 @@ class Holding:
         """One more question of the member's may be held."""
         return sum(held.message.author == member for held in self._waiting.values()) < MOST
 
-    async def hold(self, message: IncomingMessage) -> Held:
+    async def hold(self, message: IncomingMessage, files: tuple[KeptFile, ...] = ()) -> Held:
         """Hold a question that was just refused. One that is held already keeps its ticket."""
-        ticket = await self.wait(message)
-        return Held(ticket=ticket, estimate_at=self._scheduler.room_at(message.author, message.community))
+        ticket = await self.wait(message, files)
+        return Held(ticket=ticket, estimate_at=self._line(message).room_at(message.author, message.community))
 
-    async def wait(self, message: IncomingMessage) -> TicketId:
+    async def wait(self, message: IncomingMessage, files: tuple[KeptFile, ...] = ()) -> TicketId:
         """The same without an estimate, which takes far longer to work out than the holding does."""
         known = next((held for held in self._waiting.values() if held.message.id == message.id), None)
         if known is None:
-            known = HeldQuestion(ticket=TicketId(uuid4().hex), message=message, held_at=self._clock.now())
+            ticket = TicketId(uuid4().hex)
+            known = HeldQuestion(ticket=ticket, message=message, held_at=self._clock.now(), files=files)
             await self._questions.add(known)
             self._take(known)
         return known.ticket
@@ -112,6 +142,7 @@ class Holding:
         found = await self._questions.find(ticket)
         if found is None:
             raise KeyError(ticket)
+        await self._lines.line(found[0].message.community)
         for event in self._recalled(*found):
             yield event
 
@@ -124,15 +155,33 @@ class Holding:
         await self._over(held, self._failed(held, Stopped()))
         return True
 
+    @property
+    def communities(self) -> set[CommunityId]:
+        """Where something is held."""
+        return {held.message.community for held in self._waiting.values()}
+
+    def move(self, community: CommunityId, before: Scheduler, after: Scheduler) -> None:
+        """What is held for a community waits for room in another line from now on."""
+        for held in self._waiting.values():
+            if held.message.community == community:
+                before.unhold(held.message.author, community, day=day_of(held.held_at))
+                after.hold(held.message.author, community, day=day_of(held.held_at))
+        self.look_soon()
+
     # --- inside ------------------------------------------------------------------------------------------
 
+    def _line(self, message: IncomingMessage) -> Scheduler:
+        return self._lines.line_at_hand(message.community)
+
     def _take(self, held: HeldQuestion) -> None:
+        message = held.message
         self._waiting[held.ticket] = held
-        self._exchanges.setdefault(held.ticket, Exchange(held.message))
-        self._scheduler.hold(held.message.author, held.message.community, day=day_of(held.held_at))
+        self._exchanges.setdefault(held.ticket, Exchange(message, held.files))
+        self._line(message).hold(message.author, message.community, day=day_of(held.held_at))
 
     def _unhold(self, held: HeldQuestion) -> None:
-        self._scheduler.unhold(held.message.author, held.message.community, day=day_of(held.held_at))
+        message = held.message
+        self._line(message).unhold(message.author, message.community, day=day_of(held.held_at))
 
     async def _look_again(self) -> None:
         while True:
@@ -149,24 +198,28 @@ class Holding:
         for held in [held for held in self._waiting.values() if day_of(held.held_at) != today]:
             if held.ticket in self._waiting:  # not given up meanwhile
                 await self._over(held, self._failed(held, Refused("hold_expired")))
-        if self._scheduler.shut_for is not None:
-            return  # they wait on: it may open again today
         # Most find no room, and letting one through makes none for another: only the rest need an order.
-        asking = {held.message.author: held.message.community for held in self._waiting.values()}
-        roomy = {member for member, community in asking.items() if self._scheduler.room(member, community)}
-        ready = [held for held in self._waiting.values() if held.message.author in roomy]
+        asking = {(held.message.author, held.message.community): held.message for held in self._waiting.values()}
+        roomy = {who for who, message in asking.items() if self._room(message)}
+        ready = [held for held in self._waiting.values() if (held.message.author, held.message.community) in roomy]
         for held in sorted(ready, key=self._whose_turn):
-            message = held.message
             waits = held.ticket in self._waiting  # not given up meanwhile
-            if waits and self._scheduler.room(message.author, message.community):
+            if waits and self._room(held.message):
                 self._unhold(held)
                 del self._waiting[held.ticket]
                 self._start(self._let_through(held))
                 # Its units count from when it is let through: the next one is judged after that.
                 await asyncio.sleep(0)
 
+    def _room(self, message: IncomingMessage) -> bool:
+        """Where the pool is shut there is none: they wait on, as it may open again today."""
+        return self._line(message).room(message.author, message.community)
+
     def _whose_turn(self, held: HeldQuestion) -> tuple[int, float]:
-        return self._scheduler.share(held.message.author, held.message.community).used, held.held_at
+        return self._share(held.message).used, held.held_at
+
+    def _share(self, message: IncomingMessage) -> Share:
+        return self._line(message).share(message.author, message.community)
 
     async def _let_through(self, held: HeldQuestion) -> None:
         exchange = self._exchanges[held.ticket]
@@ -187,11 +240,11 @@ class Holding:
         self._exchanges.pop(held.ticket).end(ending)
 
     def _failed(self, held: HeldQuestion, error: ReplyError) -> Failed:
-        return Failed(error=error, share=self._scheduler.share(held.message.author, held.message.community))
+        return Failed(error=error, share=self._share(held.message), shut_for=self._line(held.message).shut_for)
 
     def _recalled(self, held: HeldQuestion, turn: Turn | None) -> list[ReplyEvent]:
         """What is left of a reply that ended before: its text and its ending."""
-        share = self._scheduler.share(held.message.author, held.message.community)
+        share = self._share(held.message)
         told: list[ReplyEvent] = [TextDelta(text=turn.answer)] if turn is not None and turn.answer else []
         if held.ended == "finished" and turn is not None and turn.model is not None:
             return [*told, Finished(model=turn.model, lane="free", attempts=1, share=share)]

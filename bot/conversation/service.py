@@ -7,20 +7,20 @@ that what was sent is settled whoever goes away.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 
 from bot.clock import Clock, day_start
-from bot.conversation.answering import Answering
-from bot.conversation.context import tokens
+from bot.conversation.attachments import ReadFile, check_together
+from bot.conversation.context import least, tokens
 from bot.conversation.door import Door
 from bot.conversation.exchange import Exchange
 from bot.conversation.held import HeldQuestions
 from bot.conversation.holding import Holding
-from bot.conversation.own_lane import OwnLane
+from bot.conversation.intake import Files, Intake
 from bot.conversation.transcripts import Transcripts
-from bot.errors import AnswerFailed, InternalError, Refused, ReplyError, Stopped
+from bot.errors import AnswerFailed, InternalError, PotluckError, Refused, ReplyError, Stopped
 from bot.messages import (
     CommunityId,
     ConversationId,
@@ -28,6 +28,7 @@ from bot.messages import (
     Ending,
     Explanation,
     Failed,
+    Finished,
     IncomingMessage,
     Member,
     MessageId,
@@ -37,9 +38,9 @@ from bot.messages import (
     TicketId,
 )
 from bot.pasted_keys import holds_key
-from bot.ports import PoolView, Turn
-from bot.quota.scheduler import Scheduler
-from bot.quota.terms import Terms
+from bot.pool import Pool
+from bot.pools import Pools
+from bot.ports import KeptFile, PoolView, Turn
 from bot.routing.router import Route
 from bot.telemetry.logs import logger
 from bot.telemetry.metrics import Metrics
@@ -53,27 +54,30 @@ class ConversationService:
     def __init__(
         self,
         *,
-        answering: Answering,
-        own_lane: OwnLane,
-        scheduler: Scheduler,
+        pools: Pools,
         transcripts: Transcripts,
         held: HeldQuestions,
+        files: Files,
         door: Door,
         clock: Clock,
         metrics: Metrics,
         sandbox: bool,
     ) -> None:
-        self._answering, self._scheduler, self._transcripts = answering, scheduler, transcripts
-        self._own_lane = own_lane
-        self._door, self._metrics, self._sandbox = door, metrics, sandbox
+        self._pools, self._transcripts, self._metrics, self._sandbox = pools, transcripts, metrics, sandbox
+        self._intake = Intake(files)
+        self._door = door
         self._exchanges: dict[tuple[ConversationId, Member], list[Exchange]] = {}
         """Per conversation and member: the one under way, and the one that gathers what comes meanwhile."""
         self._handling: set[MessageId] = set()
-        self._holding = Holding(scheduler=scheduler, questions=held, clock=clock, answer=self._answer_held)
+        self._under_way: dict[Exchange, asyncio.Task[object]] = {}
+        self._moving: set[Exchange] = set()
+        """Those whose wait was broken off, to go on in another line."""
+        self._holding = Holding(lines=pools, questions=held, clock=clock, answer=self._answer_held)
         self._closing = False
 
     async def open(self) -> None:
         """Take up what was held when the service last ended."""
+        self._pools.serve(self)
         await self._holding.open()
 
     # --- what adapters call ------------------------------------------------------------------------------
@@ -83,23 +87,30 @@ class ConversationService:
             return
         self._handling.add(message.id)
         self._metrics.messages.labels(platform=message.author.platform).inc()
+        exchange: Exchange | None = None
+        came_with_files = bool(message.attachments)
         try:
-            _refuse_a_key(message)
-            message = self._door.admit(message)
-            own = self._own_lane.takes(message.author)
-            exchange = self._gather(message, (self._own_lane if own else self._answering).route(message))
-        except ReplyError as error:
-            self._handling.discard(message.id)
-            yield self._failed(message, error)
-            return
-        try:
+            try:
+                _refuse_a_key(message)
+                pool = await self._pool_of(message)
+                message = self._door.admit(message)
+                files = await self._intake.take(message, lambda files: pool.route(message, images=_images(files)))
+                message = replace(message, attachments=())  # from here on they are kept, and not in memory
+                if self._closing:
+                    raise Stopped
+                exchange = self._gather(message, files, pool.route(message, images=_images(files)))
+            except ReplyError as error:
+                yield self._failed(message, error)
+                return
             async with aclosing(exchange.told(message)) as events:
                 async for event in events:
                     yield event
         finally:
             self._handling.discard(message.id)
-            if exchange.leave(message):
+            if exchange is not None and exchange.leave(message):
                 await self._cancel(exchange)
+            if came_with_files and (exchange is None or message not in exchange.messages):
+                self._intake.discard([message.id])
 
     def stop(self, conversation: ConversationId, member: Member) -> bool:
         exchanges = list(self._exchanges.get((conversation, member), []))
@@ -110,11 +121,12 @@ class ConversationService:
                 self._end(exchange, self._failed(exchange.first, Stopped()))
         return bool(exchanges)
 
-    def share(self, member: Member, community: CommunityId) -> Share:
-        return self._scheduler.share(member, community)
+    async def share(self, member: Member, community: CommunityId) -> Share:
+        return (await self._pools.of(community)).scheduler.share(member, community)
 
-    def explain(self, member: Member, community: CommunityId) -> Explanation | None:
-        decision = self._scheduler.decision(member, community)
+    async def explain(self, member: Member, community: CommunityId) -> Explanation | None:
+        scheduler = (await self._pools.of(community)).scheduler
+        decision = scheduler.decision(member, community)
         if decision is None:
             return None
         looks_ahead = decision.verdict in ("above_level", "pool_promised")
@@ -126,7 +138,7 @@ class ConversationService:
             held_back_for_others=decision.held_back_for_others,
             probably=decision.probably,
             resets_at=decision.resets_at,
-            room_at=self._scheduler.room_at(member, community) if looks_ahead else None,
+            room_at=scheduler.room_at(member, community) if looks_ahead else None,
             may_hold=looks_ahead and self._holding.may_hold(member),
             days=tuple(
                 DayLooked(began=day_start(answer.day), weight=answer.weight, level=answer.level)
@@ -135,20 +147,9 @@ class ConversationService:
             ),
         )
 
-    def pool(self) -> PoolView:
-        scheduler = self._scheduler
-        return PoolView(
-            sandbox=self._sandbox,
-            rpm=scheduler.caps.rpm,
-            rpd=scheduler.caps.rpd,
-            used=scheduler.used,
-            minute_used=scheduler.minute_used,
-            waiting=scheduler.waiting,
-            answering=scheduler.answering,
-            resets_at=scheduler.resets_at,
-            paused_until=scheduler.paused_until,
-            shut_for=scheduler.shut_for,
-        )
+    async def pool(self, community: CommunityId | None = None) -> PoolView:
+        pool = self._pools.default if community is None else await self._pools.of(community)
+        return pool.view(sandbox=self._sandbox)
 
     async def turns(self, conversation: ConversationId, *, limit: int = 50) -> list[Turn]:
         return await self._transcripts.turns(conversation, limit=limit)
@@ -162,14 +163,23 @@ class ConversationService:
     async def give_up(self, ticket: TicketId) -> bool:
         return await self._holding.give_up(ticket)
 
-    def lay_down(self, terms: Terms) -> None:
-        """An admin's terms are in force at once: for the line, and for what is held."""
-        self._scheduler.lay_down(terms)
-        self._holding.look_soon()
-
     def look_soon(self) -> None:
         """There may be more room for what is held than time alone brings."""
         self._holding.look_soon()
+
+    # --- when a community's pool changes -----------------------------------------------------------------
+
+    def moved(self, community: CommunityId, before: Pool, after: Pool) -> None:
+        """Who waits goes on in the new pool's line, at its end. What has its turn already ends where it began."""
+        self._holding.move(community, before.scheduler, after.scheduler)
+        for exchange, task in self._under_way.items():
+            if exchange.first.community == community and not exchange.sealed:
+                self._moving.add(exchange)
+                task.cancel()
+
+    @property
+    def held_for(self) -> set[CommunityId]:
+        return self._holding.communities
 
     async def close(self) -> None:
         """Stop every answer and settle it. What is held stays held."""
@@ -178,20 +188,25 @@ class ConversationService:
         for conversation, member in list(self._exchanges):
             self.stop(conversation, member)
         await asyncio.gather(*running, self._holding.close())
+        await self._intake.close()
 
     # --- gathering ---------------------------------------------------------------------------------------
 
-    def _gather(self, message: IncomingMessage, route: Route) -> Exchange:
+    def _gather(self, message: IncomingMessage, files: tuple[KeptFile, ...], route: Route) -> Exchange:
         """The exchange that answers a message: one that waits and has room for it, or a new one."""
         exchanges = self._exchanges.setdefault((message.conversation, message.author), [])
         room = route.window - route.answer
         if exchanges and not exchanges[-1].sealed:
             last = exchanges[-1]
-            if last.first.model != message.model or tokens(f"{last.question}{message.text}") > room // 2:
+            together = (*last.files, *files)
+            if last.first.model != message.model or (
+                tokens(f"{last.question}{message.text}") + least(together) > room // 2
+            ):
                 raise Refused("line_full", limit=len(exchanges))
-            last.join(message)
+            check_together(together)
+            last.join(message, files)
             return last
-        exchange = Exchange(message)
+        exchange = Exchange(message, files)
         exchanges.append(exchange)
         if len(exchanges) == 1:
             self._begin(exchange)
@@ -210,6 +225,8 @@ class ConversationService:
 
     def _end(self, exchange: Exchange, ending: Ending | None) -> None:
         exchange.end(ending)
+        if exchange.files:
+            self._intake.discard([message.id for message in exchange.messages])
         key = (exchange.first.conversation, exchange.first.author)
         exchanges = self._exchanges[key]
         exchanges.remove(exchange)
@@ -241,15 +258,12 @@ class ConversationService:
         first = exchange.first
         ending: Ending | None
         try:
-            if self._own_lane.takes(first.author):
-                ending = await self._own_lane.answer(exchange)
-            else:
-                ending = await self._answering.answer(exchange, again=held)
+            ending = await self._in_its_pool(exchange, again=held)
         except asyncio.CancelledError:
             ending = self._failed(first, Stopped(), exchange)
         except ReplyError as error:
             if error.code == "daily_share_spent" and not held and first.hold and self._holding.may_hold(first.author):
-                return await self._holding.hold(replace(first, text=exchange.question))
+                return await self._holding.hold(replace(first, text=exchange.question), exchange.files)
             ending = self._failed(first, error, exchange)
         except Exception as error:
             # The message may hold what a person wrote: only its type is logged, the rest at DEBUG.
@@ -262,10 +276,52 @@ class ConversationService:
             self._metrics.replies.labels(outcome="finished").inc()
         return ending
 
+    async def _in_its_pool(self, exchange: Exchange, *, again: bool) -> Finished | None:
+        """Answer in the pool the community has; in the one it has then, where that changes before it is sent."""
+        task = asyncio.current_task()
+        assert task is not None
+        self._under_way[exchange] = task
+        try:
+            while True:
+                pool = await self._pool_of(exchange.first)
+                try:
+                    if pool.own_lane.takes(exchange.first.author):
+                        return await pool.own_lane.answer(exchange)
+                    return await pool.answering.answer(exchange, again=again)
+                except asyncio.CancelledError:
+                    # A member who stops it at the same moment has cancelled it once more.
+                    if exchange not in self._moving or task.uncancel():
+                        raise
+                    self._moving.discard(exchange)
+                except Refused as refused:
+                    # Its turn had come, but nothing leaves by a key that was removed.
+                    if refused.code != "pool_paused" or not pool.left or exchange.sent:
+                        raise
+        finally:
+            del self._under_way[exchange]
+            self._moving.discard(exchange)
+
+    async def _pool_of(self, message: IncomingMessage) -> Pool:
+        try:
+            return await self._pools.of(message.community)
+        except PotluckError as error:
+            log.error("a community's pool cannot be opened", extra={"action": "pool", "error": str(error)})
+            raise InternalError from None
+
     def _failed(self, message: IncomingMessage, error: ReplyError, exchange: Exchange | None = None) -> Failed:
-        share = self._scheduler.share(message.author, message.community)
+        scheduler = self._pools.now(message.community).scheduler
         may_hold = error.code == "daily_share_spent" and not message.hold and self._holding.may_hold(message.author)
-        return Failed(error=error, share=share, partial=bool(exchange and exchange.text), may_hold=may_hold)
+        return Failed(
+            error=error,
+            share=scheduler.share(message.author, message.community),
+            partial=bool(exchange and exchange.text),
+            may_hold=may_hold,
+            shut_for=scheduler.shut_for,
+        )
+
+
+def _images(files: Sequence[ReadFile | KeptFile]) -> int:
+    return sum(file.kind == "image" for file in files)
 
 
 def _refuse_a_key(message: IncomingMessage) -> None:

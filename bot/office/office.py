@@ -42,9 +42,11 @@ class Office:
         """What stands at an address; None: nothing."""
         return self._laid_down.get(Address(kind, community, key))
 
-    def enforce(self, enforce: Enforce, *kinds: Kind) -> None:
-        """Have something called whenever what stands of these kinds has changed."""
-        self._enforcing.append((frozenset(kinds), enforce))
+    def enforce(self, enforce: Enforce, *kinds: Kind) -> Callable[[], None]:
+        """Have something called whenever what stands of these kinds has changed, until the result is called."""
+        entry = (frozenset(kinds), enforce)
+        self._enforcing.append(entry)
+        return lambda: self._enforcing.remove(entry)
 
     async def open(self) -> None:
         """Take up all that stands.
@@ -118,6 +120,6 @@ class Office:
         await self._put_in_force(moved)
 
     async def _put_in_force(self, kinds: Collection[Kind]) -> None:
-        for of, enforce in self._enforcing:
+        for of, enforce in list(self._enforcing):
             if not of.isdisjoint(kinds):
                 await enforce()

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from bot.errors import StorageError
-from bot.messages import CommunityId
 from bot.office.edits import EVERYWHERE, Address, Json
 from bot.office.office import Office
+from bot.quota.ledger import PoolId
 from bot.quota.scheduler import Scheduler
 
 RPM_MAX, RPD_MAX = 100_000, 10_000_000
@@ -42,38 +41,29 @@ class LaidDown:
 
 
 class PoolRules:
-    """Of one pool. `refresh` puts in force what stands.
+    """Of one pool."""
 
-    Args:
-        pool: `EVERYWHERE`: the shared one. Else the community whose own it is.
-    """
-
-    def __init__(self, *, office: Office, scheduler: Scheduler, pool: CommunityId = EVERYWHERE) -> None:
-        self._office, self._scheduler = office, scheduler
-        self.pause = Address("pause", pool, "pool")
-        self.caps = Address("caps", pool, "pool")
+    def __init__(self, *, office: Office, pool: PoolId) -> None:
+        self._office = office
+        self.pause = Address("pause", EVERYWHERE, pool)
+        self.caps = Address("caps", EVERYWHERE, pool)
         self._paused = False
         self._caps = LaidDown()
-        self.changed: Callable[[], None] = lambda: None
-        """Told when there may be more room than there was."""
-        office.enforce(self.refresh, "pause", "caps")
 
-    async def refresh(self) -> None:
-        """Raises: StorageError: what is kept cannot be read; nothing has changed."""
+    def enforce(self, scheduler: Scheduler) -> None:
+        """Put in force what stands, where it is not.
+
+        Raises:
+            StorageError: what is kept cannot be read; nothing has changed.
+        """
         caps = read_caps(self._office.laid_down.get(self.caps))
         paused = self._office.laid_down.get(self.pause) is not None
         if caps != self._caps:
             self._caps = caps
-            self._scheduler.lay_down_caps(rpm=caps.rpm, rpd=caps.rpd)
+            scheduler.lay_down_caps(rpm=caps.rpm, rpd=caps.rpd)
         if paused != self._paused:
             self._paused = paused
-            self._scheduler.suspend(paused)
-        self.changed()
-
-    @property
-    def paused(self) -> bool:
-        """An admin has paused it."""
-        return self._paused
+            scheduler.suspend(paused)
 
 
 def read_caps(kept: Json) -> LaidDown:

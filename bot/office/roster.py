@@ -18,6 +18,7 @@ from bot.messages import CommunityId, IncomingMessage, Member
 from bot.office.edits import EVERYWHERE, Json
 from bot.office.office import Office
 from bot.office.own_terms import NOT_SET, OwnTerms, best, together
+from bot.quota.ledger import PoolId
 from bot.quota.terms import NO_TERMS, Block, MemberTerms, Reserve, Terms
 
 EVERYONE = "everyone"
@@ -59,7 +60,6 @@ class Roster:
     """The terms of one pool. `refresh` before use.
 
     Args:
-        pool: the scope of what is laid down for the pool itself: `EVERYWHERE`, or the community whose own it is.
         serves: a community's questions go to this pool.
     """
 
@@ -69,8 +69,8 @@ class Roster:
         office: Office,
         persons: Persons,
         clock: Clock,
-        pool: CommunityId = EVERYWHERE,
-        serves: Callable[[CommunityId], bool] = lambda _: True,
+        pool: PoolId,
+        serves: Callable[[CommunityId], bool],
     ) -> None:
         self._office, self._persons, self._clock = office, persons, clock
         self._pool, self._serves = pool, serves
@@ -78,9 +78,8 @@ class Roster:
         self._groups: dict[tuple[CommunityId, str], OwnTerms] = {}
         self._came: dict[Member, _Came] = {}
         self.in_force = NO_TERMS
-        self.lay_down: Callable[[Terms], None] = lambda _: None
-        """Puts terms in force for the line, once there is one."""
-        office.enforce(self.refresh, "member", "group", "weight", "reserve")
+        self.lay_down: Callable[[], None] = lambda: None
+        """Puts what is in force into force for the line, once there is one."""
 
     async def refresh(self) -> None:
         """Put in force what stands now.
@@ -103,7 +102,7 @@ class Roster:
             reserves=tuple(self._reserves()),
             blocks=self._blocks(),
         )
-        self.lay_down(self.in_force)
+        self.lay_down()
 
     def came(self, message: IncomingMessage) -> None:
         """A member asks: what holds for them here is put in force, if it is not."""
@@ -122,7 +121,7 @@ class Roster:
         if own == _DEFAULT:
             del members[person.key]
         self.in_force = replace(self.in_force, members=members)
-        self.lay_down(self.in_force)
+        self.lay_down()
 
     def own(self, member: Member, community: CommunityId) -> OwnTerms:
         """What is laid down for a member in a community, by name."""
@@ -135,10 +134,6 @@ class Roster:
     def holds(self, member: Member) -> MemberTerms:
         """What is in force for a member in this pool."""
         return self.in_force.member(self._persons.of(member).key)
-
-    def blocked(self, member: Member, community: CommunityId) -> bool:
-        """The member is kept out of a community now."""
-        return self.block(member, community) is not None
 
     def block(self, member: Member, community: CommunityId) -> Block | None:
         """What keeps a member out of a community now."""
@@ -174,10 +169,22 @@ class Roster:
     def _reserves(self) -> list[Reserve]:
         now = self._clock.now()
         kept = [
-            Reserve(units=int(_number(value)), until=Instant(float(address.key)))
-            for address, value in self._office.of("reserve", self._pool)
+            Reserve(units=int(_number(value)), until=until)
+            for address, value in self._office.of("reserve")
+            if (until := reserve_until(address.key, self._pool)) is not None
         ]
         return sorted((one for one in kept if one.until > now), key=lambda one: one.until)
+
+
+def reserve_key(pool: PoolId, until: Instant) -> str:
+    """Of what is held back in a pool until a moment."""
+    return f"{pool} {float(until)!r}"
+
+
+def reserve_until(key: str, pool: PoolId) -> Instant | None:
+    """The moment; None: it is another pool's."""
+    whose, _, until = key.rpartition(" ")
+    return Instant(float(until)) if whose == pool else None
 
 
 def _number(value: Json) -> float:

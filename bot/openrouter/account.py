@@ -52,6 +52,8 @@ class Account:
         self._clock, self._learn_rpd = clock, learn_rpd
         self.trouble: str | None = None
         """Why the last look failed; None: it did not. One word of the closed set of failures."""
+        self.identity: str | None = None
+        """Whose account it is, as OpenRouter told last; None: it never did. For comparing, never for showing."""
         self._suspected: set[AccountTrouble] = set()
         self._examined: dict[AccountTrouble, float] = {}
         self._refusals = 0
@@ -115,6 +117,7 @@ class Account:
                 self._refusals += 1
             return None
         self.trouble, self._refusals = None, 0
+        self.identity = key.account or self.identity
         return key
 
     def _tell_drift(self) -> None:

@@ -235,10 +235,18 @@ class OpenRouter:
             ValueError: as for a new one.
         """
         other = copy(self)
-        key = _one_word(api_key.get_secret_value())
-        other._failures = Failures(clock=self._clock, secret=key)
-        other._headers = self._headers | {"Authorization": f"Bearer {key}"}
+        other.use_key(api_key)
         return other
+
+    def use_key(self, api_key: SecretStr) -> None:
+        """Go on by another key. A request that is under way keeps the one it left with.
+
+        Raises:
+            ValueError: as for a new one.
+        """
+        key = _one_word(api_key.get_secret_value())
+        self._failures = Failures(clock=self._clock, secret=key)
+        self._headers = self._headers | {"Authorization": f"Bearer {key}"}
 
     async def generation(self, generation: str) -> Generation | None:
         """What became of an answer and what it cost, as `key` otherwise.

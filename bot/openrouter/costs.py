@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from typing import Protocol
 
 from bot.clock import Clock, Instant
 from bot.errors import UpstreamFailure
 from bot.openrouter.client import OpenRouter
+from bot.quota.ledger import PoolId
 from bot.routing.budget import Pico, pico
 from bot.storage.money import ChargeNotOpenError, SqlMoney, Unknown
 from bot.telemetry.logs import logger
+from bot.vault import VaultError
 
 log = logger(__name__)
 
@@ -26,11 +29,19 @@ _TOGETHER = 20
 """Costs looked up in one go."""
 
 
+class Clients(Protocol):
+    """OpenRouter by account. `bot.account_clients.AccountClients` is the one."""
+
+    async def of(self, account: PoolId) -> OpenRouter | None:
+        """None: its key is gone. Raises: VaultError: it does not open."""
+        ...
+
+
 class Costs:
     """See the module. `watch` runs until cancelled."""
 
-    def __init__(self, *, client: OpenRouter, money: SqlMoney, clock: Clock) -> None:
-        self._client, self._money, self._clock = client, money, clock
+    def __init__(self, *, clients: Clients, money: SqlMoney, clock: Clock) -> None:
+        self._clients, self._money, self._clock = clients, money, clock
         self._wake = asyncio.Event()
 
     def expect(self) -> None:
@@ -61,11 +72,15 @@ class Costs:
 
     async def _ask(self, unknown: Unknown) -> None:
         assert unknown.generation is not None
+        told = None
         try:
-            told = await self._client.generation(unknown.generation)
+            client = await self._clients.of(unknown.charge.spend.account)
+            if client is not None:  # an account that was unlinked cannot be asked
+                told = await client.generation(unknown.generation)
         except UpstreamFailure as failure:
             log.debug("a cost could not be asked for", extra={"action": "cost", "kind": failure.kind.value})
-            told = None
+        except VaultError:
+            log.debug("a cost could not be asked for", extra={"action": "cost", "kind": "vault"})
         if told is None:
             wait = min(SELDOM, AGAIN * 2 ** min(unknown.looks, 10))
             await self._money.unknown(unknown.charge, unknown.generation, Instant(self._clock.now() + wait))

@@ -18,7 +18,7 @@ from typing import Literal, NamedTuple, TypeAlias, assert_never, get_args
 from bot.clock import Instant, day_of, day_start
 from bot.conversation.exchange import Exchange
 from bot.conversation.held import Ended, HeldQuestion
-from bot.conversation.holding import Holding
+from bot.conversation.holding import Holding, OneLine
 from bot.errors import AnswerFailed, Refused
 from bot.messages import (
     CommunityId,
@@ -183,7 +183,9 @@ class _Run:
             clock=clock,
             max_wait=setting.patience,
         )
-        self._holding = Holding(scheduler=self._scheduler, questions=_NotKept(), clock=clock, answer=self._answer_held)
+        self._holding = Holding(
+            lines=OneLine(self._scheduler), questions=_NotKept(), clock=clock, answer=self._answer_held
+        )
         self._held: dict[MessageId, Fate] = {}
         """Of today."""
         self._promised_until: dict[str, list[Instant]] = {}

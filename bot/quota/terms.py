@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from bot.clock import Instant
 from bot.messages import CommunityId
@@ -96,16 +95,6 @@ class Terms:
             if block is not None and block.stands(moment):
                 return block
         return None
-
-
-class TermsStore(Protocol):
-    """Keeps a pool's terms. What was saved before a crash holds after it."""
-
-    async def load(self) -> Terms: ...
-
-    async def save(self, terms: Terms) -> None:
-        """In place of those that were, whole or not at all."""
-        ...
 
 
 def _check_weight(weight: float) -> None:

@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+
 from pydantic import SecretStr
 from sqlalchemy import Connection, delete, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
-from bot.clock import Clock
+from bot.clock import Clock, Instant
 from bot.messages import CommunityId, Member
 from bot.ports import KeyShown
+from bot.quota.ledger import PoolId
 from bot.storage.database import Database
 from bot.storage.ledger import instant, microseconds
 from bot.storage.tables import own_keys
 from bot.vault import Vault, VaultError, last_four
 
 _MEMBER = "member "
+_COMMUNITY = "community "
+
+
+@dataclass(frozen=True, slots=True)
+class Linked:
+    """A community has an account of its own."""
+
+    pool: PoolId
+    linked_at: Instant
 
 
 class SqlKeys:
@@ -23,10 +36,11 @@ class SqlKeys:
     def __init__(self, database: Database, clock: Clock, vault: Vault) -> None:
         self._database, self._clock, self._vault = database, clock, vault
 
-    async def put(self, owner: Member | CommunityId, key: SecretStr) -> None:
-        """Keep a key in place of the one there is."""
+    async def put(self, owner: Member | CommunityId, key: SecretStr, *, pool: PoolId | None = None) -> None:
+        """Keep a key in place of the one there is. `pool`: of a community's, which account it is a key of."""
         name = _name(owner)
-        values = {"sealed": self._vault.seal(name, key), "linked_at": microseconds(self._clock.now())}
+        sealed, at = self._vault.seal(name, key), microseconds(self._clock.now())
+        values = {"sealed": sealed, "linked_at": at, "pool": pool}
         row = upsert(own_keys).values(owner=name, **values)
         change = row.on_conflict_do_update(index_elements=["owner"], set_=values)
         await self._database.write(lambda connection: connection.execute(change) and None)
@@ -60,6 +74,34 @@ class SqlKeys:
         names = await self._database.read(lambda connection: connection.scalars(wanted).all())
         return {Member.parse(name.removeprefix(_MEMBER)) for name in names}
 
+    async def communities(self) -> Mapping[CommunityId, Linked]:
+        """Which communities have one, and of which account."""
+        wanted = select(own_keys.c.owner, own_keys.c.pool, own_keys.c.linked_at).where(own_keys.c.pool.is_not(None))
+        rows = await self._database.read(lambda connection: connection.execute(wanted).all())
+        return {
+            CommunityId(row.owner.removeprefix(_COMMUNITY)): Linked(PoolId(row.pool), instant(row.linked_at))
+            for row in rows
+        }
+
+    async def of_pool(self, pool: PoolId) -> SecretStr | None:
+        """The newest key of an account that opens; None: there is none.
+
+        Raises:
+            VaultError: there are some, and none opens.
+        """
+        wanted = select(own_keys.c.owner, own_keys.c.sealed).where(own_keys.c.pool == pool)
+        newest = wanted.order_by(own_keys.c.linked_at.desc(), own_keys.c.owner)
+        rows = await self._database.read(lambda connection: connection.execute(newest).all())
+        failure: VaultError | None = None
+        for row in rows:
+            try:
+                return self._vault.open(row.owner, row.sealed)
+            except VaultError as error:
+                failure = error
+        if failure is not None:
+            raise failure
+        return None
+
     async def remove(self, owner: Member | CommunityId) -> bool:
         """Forget it at once; needs no key of `SECRET_KEY`. False: there was none."""
         change = delete(own_keys).where(own_keys.c.owner == _name(owner)).returning(own_keys.c.owner)
@@ -83,4 +125,4 @@ class SqlKeys:
 
 
 def _name(owner: Member | CommunityId) -> str:
-    return f"{_MEMBER}{owner.key}" if isinstance(owner, Member) else f"community {owner}"
+    return f"{_MEMBER}{owner.key}" if isinstance(owner, Member) else f"{_COMMUNITY}{owner}"

@@ -6,7 +6,7 @@ can be pruned without touching a count.
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, MetaData, Table, Text, text
+from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary, MetaData, Table, Text, text
 
 metadata = MetaData(
     naming_convention={
@@ -112,6 +112,28 @@ handled_messages = Table(
     Index("ix_handled_messages_handled_at", "handled_at"),
 )
 
+attachments = Table(
+    "attachments",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("message", Text, nullable=False, doc="The one it came with, or the first of those held together with it."),
+    Column("conversation", Text, nullable=False),
+    Column("member", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("media_type", Text, nullable=False),
+    Column("size", Integer, nullable=False, doc="Bytes, as it came."),
+    Column("length", Integer, nullable=False, doc="Bytes of the content."),
+    Column("tokens", Integer, nullable=False),
+    Column("cut", Boolean, nullable=False),
+    Column("came_at", BigInteger, nullable=False),
+    Column("content", LargeBinary, nullable=False),
+    Index("ix_attachments_message", "message"),
+    Index("ix_attachments_conversation", "conversation"),
+    Index("ix_attachments_member", "member"),
+    Index("ix_attachments_came_at", "came_at"),
+)
+
 conversations = Table(
     "conversations",
     metadata,
@@ -156,13 +178,6 @@ catalogue_models = Table(
     Column("pool", Text, primary_key=True),
     Column("model", Text, primary_key=True),
     Column("entry", Text, nullable=False, doc="JSON, by bot.storage.catalogue."),
-)
-
-pool_terms = Table(
-    "pool_terms",
-    metadata,
-    Column("pool", Text, primary_key=True),
-    Column("terms", Text, nullable=False, doc="JSON, by bot.storage.terms."),
 )
 
 access_rules = Table(
@@ -232,6 +247,8 @@ own_keys = Table(
     Column("owner", Text, primary_key=True, doc="Of a member or a community."),
     Column("sealed", Text, nullable=False, doc="By bot.vault; the owner stands inside, too."),
     Column("linked_at", BigInteger, nullable=False),
+    Column("pool", Text, doc="Of a community's: the pool of the account it is a key of."),
+    Index("ix_own_keys_pool", "pool", sqlite_where=text("pool IS NOT NULL"), postgresql_where=text("pool IS NOT NULL")),
 )
 
 laid_down = Table(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
@@ -12,6 +13,18 @@ from prometheus_client.registry import Collector
 from bot.ports import PoolView
 
 _WAITS = (0.01, 0.1, 0.5, 1, 2, 5, 10, 20, 40, 60, 120, 300, 900)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolMeasures:
+    """What is measured of a pool that is open."""
+
+    id: str
+    """Of no person and no community: a name or a hash."""
+    view: PoolView
+    elsewhere: int
+    catalogue_age: float | None
+    """Seconds; None: there is no catalogue."""
 
 
 class Metrics:
@@ -39,13 +52,9 @@ class Metrics:
             "potluck_first_text_seconds", "From sending to the first text.", buckets=_WAITS, registry=self._registry
         )
 
-    def watch_pool(self, pool: Callable[[], PoolView]) -> None:
-        """Show a pool's state, read whenever the metrics are."""
-        self._registry.register(_PoolCollector(pool))
-
-    def watch(self, name: str, meaning: str, value: Callable[[], float | None]) -> None:
-        """Show a value, read whenever the metrics are. None: it is left out."""
-        self._registry.register(_ValueCollector(name, meaning, value))
+    def watch_pools(self, pools: Callable[[], Iterable[PoolMeasures]]) -> None:
+        """Show the state of the pools that are open, read whenever the metrics are."""
+        self._registry.register(_PoolCollector(pools))
 
     def page(self) -> tuple[bytes, str]:
         """What `/metrics` answers, and its content type."""
@@ -53,35 +62,35 @@ class Metrics:
 
 
 class _PoolCollector(Collector):
-    def __init__(self, pool: Callable[[], PoolView]) -> None:
-        self._pool = pool
+    def __init__(self, pools: Callable[[], Iterable[PoolMeasures]]) -> None:
+        self._pools = pools
 
     def describe(self) -> Iterable[Metric]:
         return []
 
     def collect(self) -> Iterable[Metric]:
-        pool = self._pool()
-        for name, meaning, value in (
-            ("potluck_pool_day_limit", "Units of the day.", pool.rpd),
-            ("potluck_pool_day_used", "Units of the day that are gone.", pool.used),
-            ("potluck_pool_minute_limit", "Starts the rolling minute allows.", pool.rpm),
-            ("potluck_pool_minute_used", "Starts within the rolling minute.", pool.minute_used),
-            ("potluck_pool_waiting", "Tickets in line.", pool.waiting),
-            ("potluck_pool_answering", "Requests under way.", pool.answering),
-            ("potluck_pool_shut", "1 while nothing is sent until somebody has seen to it.", pool.shut_for is not None),
-            ("potluck_pool_reset_timestamp_seconds", "When the day's units are back.", pool.resets_at),
-        ):
-            yield GaugeMetricFamily(name, meaning, value)
+        pools = list(self._pools())
+        for name, (meaning, value) in _OF_A_POOL.items():
+            family = GaugeMetricFamily(name, meaning, labels=["pool"])
+            for pool in pools:
+                if (measured := value(pool)) is not None:
+                    family.add_metric([pool.id], measured)
+            if family.samples:
+                yield family
 
 
-class _ValueCollector(Collector):
-    def __init__(self, name: str, meaning: str, value: Callable[[], float | None]) -> None:
-        self._name, self._meaning, self._value = name, meaning, value
-
-    def describe(self) -> Iterable[Metric]:
-        return []
-
-    def collect(self) -> Iterable[Metric]:
-        value = self._value()
-        if value is not None:
-            yield GaugeMetricFamily(self._name, self._meaning, value)
+_OF_A_POOL: Mapping[str, tuple[str, Callable[[PoolMeasures], float | None]]] = {
+    "potluck_pool_day_limit": ("Units of the day.", lambda pool: pool.view.rpd),
+    "potluck_pool_day_used": ("Units of the day that are gone.", lambda pool: pool.view.used),
+    "potluck_pool_minute_limit": ("Starts the rolling minute allows.", lambda pool: pool.view.rpm),
+    "potluck_pool_minute_used": ("Starts within the rolling minute.", lambda pool: pool.view.minute_used),
+    "potluck_pool_waiting": ("Tickets in line.", lambda pool: pool.view.waiting),
+    "potluck_pool_answering": ("Requests under way.", lambda pool: pool.view.answering),
+    "potluck_pool_shut": (
+        "1 while nothing is sent until somebody has seen to it.",
+        lambda pool: pool.view.shut_for is not None,
+    ),
+    "potluck_pool_reset_timestamp_seconds": ("When the day's units are back.", lambda pool: pool.view.resets_at),
+    "potluck_pool_elsewhere": ("Units of the day that other programs used.", lambda pool: pool.elsewhere),
+    "potluck_catalogue_age_seconds": ("Since the models were last listed.", lambda pool: pool.catalogue_age),
+}

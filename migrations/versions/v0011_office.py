@@ -6,12 +6,14 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0011"
-down_revision = "0007"
+down_revision = "0009"
 branch_labels = None
 depends_on = None
 
 
 def upgrade() -> None:
+    # Nothing ever wrote there: no command did.
+    op.drop_table("pool_terms")
     op.create_table(
         "laid_down",
         sa.Column("kind", sa.Text(), nullable=False),

@@ -587,7 +587,7 @@ async def test_why_is_told_as_data_and_in_words(site: Site) -> None:
 
 async def test_a_shut_pool_says_why(site: Site) -> None:
     site.conversations.shut_for = "out_of_credit"
-    site.conversations.script = script(Failed(error=Refused("pool_paused"), share=SHARE))
+    site.conversations.script = script(Failed(error=Refused("pool_paused"), share=SHARE, shut_for="out_of_credit"))
     async with site.client.get(f"{site.url}/api/pool") as answer:
         pool = await answer.json()
     assert pool["shut_for"] == "out_of_credit"

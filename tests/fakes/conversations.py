@@ -62,7 +62,7 @@ class ScriptedConversations:
         return Started(model=ModelId("openrouter/free"), lane="free")
 
     def finished(self, member: Member) -> Finished:
-        return Finished(model=ModelId("acme/wit-7b:free"), lane="free", attempts=1, share=self.share(member))
+        return Finished(model=ModelId("acme/wit-7b:free"), lane="free", attempts=1, share=self._share(member))
 
     async def reply(self, message: IncomingMessage) -> AsyncGenerator[ReplyEvent]:
         if any(message.id == other.id for other in self.asked):
@@ -82,7 +82,7 @@ class ScriptedConversations:
                     step.cancel()
                     await asyncio.wait({step})
                 if step.cancelled():
-                    yield Failed(error=Stopped(), share=self.share(message.author), partial=partial)
+                    yield Failed(error=Stopped(), share=self._share(message.author), partial=partial)
                     return
                 if (event := step.result()) is None:
                     return
@@ -101,7 +101,10 @@ class ScriptedConversations:
         event.set()
         return True
 
-    def share(self, member: Member, community: CommunityId = CommunityId("web")) -> Share:  # noqa: B008 - a string
+    async def share(self, member: Member, community: CommunityId) -> Share:
+        return self._share(member)
+
+    def _share(self, member: Member) -> Share:
         used = self.used.get(member.key, 0)
         return Share(
             used=used,
@@ -111,10 +114,10 @@ class ScriptedConversations:
             resets_at=self._reset(),
         )
 
-    def explain(self, member: Member, community: CommunityId) -> Explanation | None:
+    async def explain(self, member: Member, community: CommunityId) -> Explanation | None:
         return self.explained
 
-    def pool(self) -> PoolView:
+    async def pool(self, community: CommunityId | None = None) -> PoolView:
         used = sum(self.used.values())
         return PoolView(
             sandbox=self.sandbox,

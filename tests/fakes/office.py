@@ -7,6 +7,7 @@ from bot.clock import day_of
 from bot.messages import Member
 from bot.office.edits import EVERYWHERE, Address, Edit, Json, Wish, to
 from bot.office.own_terms import OwnTerms
+from bot.office.roster import reserve_key
 from bot.quota.terms import Terms
 
 OWNER = Member("web", "owner")
@@ -29,6 +30,6 @@ async def lay_down(running: Service, terms: Terms) -> None:
     for community, weight in terms.communities.items():
         wanted[Address("weight", EVERYWHERE, community)] = weight
     for reserve in terms.reserves:
-        wanted[Address("reserve", EVERYWHERE, repr(float(reserve.until)))] = reserve.units
+        wanted[Address("reserve", EVERYWHERE, reserve_key(running.pools.default.id, reserve.until))] = reserve.units
     edits = [Edit(address, to(value)) for address, value in wanted.items()]
     await office.change(Wish(by=OWNER, community=EVERYWHERE, command="lay down"), edits)

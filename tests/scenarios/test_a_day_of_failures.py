@@ -81,7 +81,7 @@ async def test_a_day_on_which_a_tenth_fails(tmp_path: Path, loop: VirtualLoop) -
         await asyncio.gather(*(ask(at, f"m{chance.randrange(MEMBERS)}") for at in times))
         await potluck.quiet()
         counted, log = await potluck.counted(), potluck.sandbox.log
-        shut_for = potluck.running.conversations.pool().shut_for
+        shut_for = (await potluck.running.conversations.pool()).shut_for
 
     assert len(heard) == QUESTIONS
     endings = [one.ending for one in heard]  # asserts that there is exactly one each

@@ -32,7 +32,7 @@ async def spent(potluck: Deployment, user: str) -> None:
 
 async def test_a_day_of_an_admins(tmp_path: Path, clock: VirtualClock) -> None:
     env = {**FAIR, "pool_rpm": "1"}
-    async with deployment(tmp_path, clock, sandbox=SandboxSettings(rpd=40), env=env) as potluck:
+    async with deployment(tmp_path, clock, sandbox=SandboxSettings(rpd=120), env=env) as potluck:
         ada, scheduler = admin(potluck), potluck.running.scheduler
         await spent(potluck, "ben")
         # Three more today: what ben holds goes at once.

@@ -190,7 +190,7 @@ async def test_an_upstream_failure_before_any_text_gives_the_members_unit_back(
         assert heard.error == "upstream_failed"
         await potluck.quiet()
         assert await potluck.counted() == {"leases": {"failed": 1}, "used": 1, "taken": 0}
-        assert potluck.running.conversations.share(potluck.message("ann").author, CommunityId("web")).used == 0
+        assert (await potluck.running.conversations.share(potluck.message("ann").author, CommunityId("web"))).used == 0
 
 
 async def test_nothing_is_charged_when_openrouter_cannot_be_reached(tmp_path: Path, clock: VirtualClock) -> None:

@@ -103,7 +103,7 @@ async def test_whatever_befalls_it_the_pool_learns_nothing(tmp_path: Path, clock
     rules = (FaultRule(fault=fault, account="anns"),)
     sandbox = SandboxSettings(faults=Faults(rules=rules))
     async with linked(tmp_path, clock, sandbox=sandbox) as potluck:
-        before = potluck.running.conversations.pool()
+        before = await potluck.running.conversations.pool()
         heard = await potluck.ask("ann")
         kind = FAULTS[fault].means
         if kind in TOLD:
@@ -113,7 +113,7 @@ async def test_whatever_befalls_it_the_pool_learns_nothing(tmp_path: Path, clock
         assert shown.works is (kind is not FailureKind.BAD_KEY)
         assert [attempt.account for attempt in potluck.sandbox.log] == ["anns"], "one attempt, and never another key"
         await asyncio.sleep(90)
-        after = potluck.running.conversations.pool()
+        after = await potluck.running.conversations.pool()
         assert after == before
         assert (await potluck.ask("ben")).error is None
         await potluck.quiet()
@@ -122,9 +122,9 @@ async def test_whatever_befalls_it_the_pool_learns_nothing(tmp_path: Path, clock
 async def test_the_control_the_same_by_the_pools_key_stops_the_pool(tmp_path: Path, clock: VirtualClock) -> None:
     rules = (FaultRule(fault="class:account_daily", account=""),)
     async with linked(tmp_path, clock, sandbox=SandboxSettings(faults=Faults(rules=rules))) as potluck:
-        before = potluck.running.conversations.pool()
+        before = await potluck.running.conversations.pool()
         assert (await potluck.ask("ben")).error == "pool_spent"
-        assert potluck.running.conversations.pool() != before
+        assert await potluck.running.conversations.pool() != before
         assert (await potluck.ask("ann")).error is None, "and Ann's account is not the pool's"
 
 

@@ -94,7 +94,7 @@ async def test_a_new_day_opens_the_pool_again(tmp_path: Path, clock: VirtualCloc
             assert (await potluck.ask("ann")).error is None
         assert (await potluck.ask("ben")).error == "pool_spent"
         await asyncio.sleep(potluck.running.scheduler.resets_at - clock.now() + 5)
-        assert potluck.running.conversations.pool().used == 0
+        assert (await potluck.running.conversations.pool()).used == 0
         assert (await potluck.ask("ben")).error is None
         await potluck.quiet()
 
@@ -105,8 +105,8 @@ async def test_the_day_survives_a_restart(tmp_path: Path, clock: VirtualClock) -
         for _ in range(4):
             await potluck.ask("ann")
     async with deployment(tmp_path, clock, sandbox=sandbox, env={"pool_rpd": "5"}) as potluck:
-        assert potluck.running.conversations.pool().used == 4
-        assert potluck.running.conversations.pool().minute_used == 4
+        assert (await potluck.running.conversations.pool()).used == 4
+        assert (await potluck.running.conversations.pool()).minute_used == 4
         assert (await potluck.ask("ann")).error is None
         assert (await potluck.ask("ann")).error == "pool_spent"
 

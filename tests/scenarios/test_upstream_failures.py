@@ -295,7 +295,7 @@ async def test_a_member_cannot_stop_the_pool(tmp_path: Path, clock: VirtualClock
         for _ in range(20):
             assert (await potluck.ask("mallory", f"sandbox:{fault}")).error in ("bad_key", "out_of_credit", "no_route")
             await asyncio.sleep(10)
-            assert potluck.running.conversations.pool().shut_for is None
+            assert (await potluck.running.conversations.pool()).shut_for is None
             assert (await potluck.ask("ann")).error is None
 
 
@@ -311,18 +311,18 @@ async def test_the_accounts_own_word_shuts_the_pool_and_opens_it_again(
         # A request fails so while the account says nothing of the kind, then while it does.
         assert (await potluck.ask("ann")).error is not None
         await asyncio.sleep(200)
-        assert potluck.running.conversations.pool().shut_for is None, "one witness is none"
+        assert (await potluck.running.conversations.pool()).shut_for is None, "one witness is none"
         await asyncio.sleep(1500 - (clock.now() - began))
         assert (await potluck.ask("ann")).error is not None
         await asyncio.sleep(30)
-        assert potluck.running.conversations.pool().shut_for == shut_for
+        assert (await potluck.running.conversations.pool()).shut_for == shut_for
         refused = await potluck.ask("ben")
         assert refused.error == "pool_paused"
         assert isinstance(refused.ending, Failed)
         assert refused.ending.share.used == 0
         assert len(potluck.sandbox.log) == 2
         await asyncio.sleep(3100 - (clock.now() - began))
-        assert potluck.running.conversations.pool().shut_for is None, "it opens by itself"
+        assert (await potluck.running.conversations.pool()).shut_for is None, "it opens by itself"
         assert (await potluck.ask("ben")).error is None
         await potluck.quiet()
 
@@ -332,7 +332,7 @@ async def test_whoever_waits_while_the_pool_is_shut_is_told_at_once(tmp_path: Pa
     async with deployment(tmp_path, clock, sandbox=sandbox, env={"pool_rpm": "2"}) as potluck:
         all_heard = await asyncio.gather(*(potluck.ask(f"m{number}") for number in range(5)))
         assert [heard.error for heard in all_heard] == [None, None, *["pool_paused"] * 3]
-        assert potluck.running.conversations.pool().shut_for == "cost_seen"
+        assert (await potluck.running.conversations.pool()).shut_for == "cost_seen"
         assert (await potluck.ask("late")).error == "pool_paused"
         # No account's word opens this: somebody has to look.
         await asyncio.sleep(7200)
@@ -433,7 +433,7 @@ async def test_what_could_cost_does_not_leave_and_shuts_the_pool(
         with pytest.raises(Refused) as refused:
             await at_fault.answer(Exchange(potluck.message("ann")))
         assert refused.value.code == "pool_paused"
-        assert potluck.running.conversations.pool().shut_for == "guard"
+        assert (await potluck.running.conversations.pool()).shut_for == "guard"
         assert "ERROR" in {record.levelname for record in caplog.records}
         assert (await potluck.ask("ben")).error == "pool_paused"
         assert potluck.sandbox.log == []
@@ -452,7 +452,7 @@ async def test_a_model_that_goes_away_between_choosing_and_sending_is_chosen_ane
         ending = await late.answer(exchange)
         assert isinstance(ending, Finished)
         assert [attempt.model_asked for attempt in potluck.sandbox.log] == ["openrouter/free"]
-        assert potluck.running.conversations.pool().shut_for is None
+        assert (await potluck.running.conversations.pool()).shut_for is None
         await potluck.quiet()
         assert await potluck.counted() == {"leases": {"released": 1, "answered": 1}, "used": 1, "taken": 1}
         await client.close()
@@ -535,4 +535,4 @@ async def test_use_by_other_programs_shrinks_what_is_left(tmp_path: Path, clock:
         await asyncio.sleep(400)
         assert potluck.running.scheduler.drift == 10
         assert await moved(potluck) == 11
-        assert b"potluck_pool_elsewhere 10.0" in potluck.running.metrics.page()[0]
+        assert b'potluck_pool_elsewhere{pool="default"} 10.0' in potluck.running.metrics.page()[0]

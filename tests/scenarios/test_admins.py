@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.messages import Finished, Held, Member, Queued
+from bot.messages import Finished, Held, Member, Queued, TicketId
 from bot.openrouter.sandbox import SandboxSettings
 from tests.fakes.commanding import Person
 from tests.fakes.deployment import Deployment, Heard, deployment
@@ -16,73 +16,89 @@ from tests.fakes.virtual import VirtualClock
 
 pytestmark = pytest.mark.virtual
 
-FAIR = {"fair_policy": "fair", "promise_units": "0", "owner_ids": "web:olga"}
-BEN, CARA, DAN = Member("web", "ben"), Member("web", "cara"), Member("web", "dan")
+OLGA = Member("web", "olga")
+ENV = {"fair_policy": "fair", "promise_units": "0", "owner_ids": OLGA.key, "pool_rpd": "20"}
+SANDBOX = SandboxSettings(rpm=1000, rpd=1000)
+BEN, CARA = Member("web", "ben"), Member("web", "cara")
 
 
-def admin(potluck: Deployment, **more: str) -> Person:
-    return Person(potluck.running.registry, potluck.clock, Member("web", "ada"), manages=True, **more)  # type: ignore[arg-type]
+def admin(potluck: Deployment, community: str = "web") -> Person:
+    return Person(potluck.running.registry, potluck.clock, Member("web", "ada"), community=community, manages=True)
 
 
-async def spent(potluck: Deployment, user: str) -> None:
-    """Ask until the share is taken."""
-    while (await potluck.ask(user)).error is None:
-        pass
+def owner(potluck: Deployment) -> Person:
+    return Person(potluck.running.registry, potluck.clock, OLGA)
 
 
-async def test_a_day_of_an_admins(tmp_path: Path, clock: VirtualClock) -> None:
-    env = {**FAIR, "pool_rpm": "1"}
-    async with deployment(tmp_path, clock, sandbox=SandboxSettings(rpd=120), env=env) as potluck:
-        ada, scheduler = admin(potluck), potluck.running.scheduler
-        await spent(potluck, "ben")
-        # Three more today: what ben holds goes at once.
-        heard = await potluck.hear(replace(potluck.message("ben", "later then"), hold=True))
-        assert isinstance(heard.ending, Held)
-        granted = await ada.does("admin quota grant", who=BEN, units="3")
-        assert scheduler.share(BEN, ada.caller.community).left_now == 3
-        began = clock.now()
-        follow = Heard()
-        async for event in potluck.running.conversations.follow(heard.ending.ticket):
-            follow.events.append(event)
-        assert isinstance(follow.ending, Finished)
-        assert clock.now() - began < 200, "the minute's one start, and no five minutes until the next look"
+async def held_at_last(potluck: Deployment, user: str) -> TicketId:
+    """Ask until the share is taken, and the question is held."""
+    while True:
+        ending = (await potluck.hear(replace(potluck.message(user), hold=True))).ending
+        if isinstance(ending, Held):
+            return ending.ticket
+        assert isinstance(ending, Finished)
 
-        # Cara waits in front of dan. Blocked, she is out at once, and he moves up.
+
+async def followed(potluck: Deployment, ticket: TicketId) -> Heard:
+    heard = Heard()
+    async for event in potluck.running.conversations.follow(ticket):
+        heard.events.append(event)
+    return heard
+
+
+async def test_three_more_today_and_a_block_in_the_middle_of_the_line_and_both_taken_back(
+    tmp_path: Path, clock: VirtualClock
+) -> None:
+    async with deployment(tmp_path, clock, sandbox=SANDBOX, env=ENV) as potluck:
+        ada, olga, scheduler = admin(potluck), owner(potluck), potluck.running.scheduler
+        here = ada.caller.community
+        held = await held_at_last(potluck, "ben")
+        began, refused = clock.now(), scheduler.share(BEN, here)
+        granted = (await ada.does("admin quota grant", who=BEN, units="3")).change
+        assert scheduler.share(BEN, here).left_now >= 3
+        assert scheduler.share(BEN, here).level == pytest.approx(refused.level + 3, abs=1)
+        assert isinstance((await followed(potluck, held)).ending, Finished)
+        assert clock.now() - began < 60, "it need not wait for the next look"
+        assert scheduler.share(BEN, here).left_now >= 2, "they come on top of what was taken before"
+
+        # A line: one start a minute. Cara waits in front of dan; blocked, she is out at once, and he moves up.
+        await olga.does("admin pool limits", rpm="1", rpd="400")
         cara, dan = Heard(), Heard()
-        first = asyncio.create_task(potluck.ask("eve"))
+        asking = [asyncio.create_task(potluck.ask("eve"))]
+        for name, heard in (("cara", cara), ("dan", dan)):
+            await asyncio.sleep(1)
+            asking.append(asyncio.create_task(potluck.hear(potluck.message(name), heard=heard)))
         await asyncio.sleep(1)
-        asking = [asyncio.create_task(potluck.hear(potluck.message("cara"), heard=cara))]
-        await asyncio.sleep(1)
-        asking.append(asyncio.create_task(potluck.hear(potluck.message("dan"), heard=dan)))
-        await asyncio.sleep(1)
-        assert dan.places[-1] == cara.places[-1] + 1
         before = dan.places[-1]
-        blocked = await ada.does("admin quota block", member=CARA)
-        await asyncio.sleep(0.1)
+        assert before == cara.places[-1] + 1
+        blocked = (await ada.does("admin quota block", member=CARA)).change
+        await asyncio.sleep(0)
+        await asyncio.sleep(0.01)
         assert cara.error == "member_blocked"
-        assert dan.places[-1] == before - 1
         assert isinstance(dan.events[-1], Queued)
-        await asyncio.gather(first, *asking)
+        assert dan.places[-1] == before - 1
+        await asyncio.gather(*asking)
         assert dan.error is None
         assert (await potluck.ask("cara")).error == "member_blocked"
 
         # Both are taken back, and the audit tells it all.
-        assert blocked.change is not None
-        assert granted.change is not None
-        await ada.does("admin audit undo", number=blocked.change)
-        await ada.does("admin audit undo", number=granted.change)
-        assert scheduler.share(BEN, ada.caller.community).left_now == 0
-        assert (await potluck.ask("ben")).error == "daily_share_spent"
+        assert granted is not None
+        assert blocked is not None
+        await ada.does("admin audit undo", number=blocked)
         assert (await potluck.ask("cara")).error is None
+        assert "Besides the share today: 3" in ada.read(await ada.does("admin quota show", who=BEN))
+        undone = (await ada.does("admin audit undo", number=granted)).change
+        assert "Besides the share today: 0" in ada.read(await ada.does("admin quota show", who=BEN))
         story = ada.read(await ada.does("admin audit list"))
-        undone_block, undone_grant = blocked.change + 1, blocked.change + 2
         for told in (
-            f"{granted.change} |",
-            f"admin quota grant (taken back by {undone_grant})",
-            f"admin quota block (taken back by {undone_block})",
-            f"admin audit undo {blocked.change}",
-            "ada",
-            "web:cara",
+            f"{granted} | 14:",
+            f"admin quota grant (taken back by {undone})",
+            f"admin quota block (taken back by {blocked + 1})",
+            f"admin audit undo {blocked}",
+            "| ada |",
+            "member web:cara (web) | – | block",
         ):
             assert told in story, story
+        assert "admin pool limits" not in story, "what holds for the shared pool is for its owners"
+        assert "admin pool limits" in olga.read(await olga.does("admin audit list", community="everywhere"))
         await potluck.quiet()

@@ -176,7 +176,7 @@ async def open_pool(shared: Shared, id: PoolId, client: OpenRouter, *, own: bool
         pool=id,
         caps=Caps(rpm=settings.pool_rpm, rpd=rpd or DEFAULT_RPD),
         line=FairLine() if settings.fair_policy == "fair" else FirstCome(),
-        days=_days(settings),
+        days=days_of(settings),
         ledger=shared.ledger,
         clock=clock,
         max_wait=settings.max_wait_seconds,
@@ -251,7 +251,8 @@ async def open_pool(shared: Shared, id: PoolId, client: OpenRouter, *, own: bool
     return pool
 
 
-def _days(settings: Settings) -> Days:
+def days_of(settings: Settings) -> Days:
+    """How days are shared, as is set."""
     if settings.fair_policy == "fcfs":
         return FirstComeDays()
     return FairDays(between_communities=settings.fair_between == "communities", promise_units=settings.promise_units)

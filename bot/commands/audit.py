@@ -10,7 +10,9 @@ from bot.commands.answer import Answer, Line, Table
 from bot.commands.changing import scope, told
 from bot.commands.command import BadInput, Call, Command, Parameter
 from bot.commands.saying import At, Code, Say, Value, say
+from bot.commands.terms_said import terms_said, whose
 from bot.office.edits import EVERYWHERE, Change, Edited, Json, MovedOnError, Wish
+from bot.office.own_terms import OwnTerms
 
 _SHOWN = 20
 _LONG = 80
@@ -27,7 +29,7 @@ async def list_changes(call: Call) -> Answer:
             first: list[Value] = (
                 [change.number, At(change.at), change.wish.by, _command(change)] if place_in == 0 else ["", "", "", ""]
             )
-            rows.append([*first, _what(edit), _value(edit.before), _value(edit.after)])
+            rows.append([*first, _what(edit), _value(edit, edit.before), _value(edit, edit.after)])
     return Answer([Table(head, rows, none=say("Nothing has been changed yet."))])
 
 
@@ -44,7 +46,7 @@ async def undo(call: Call) -> Answer:
     except MovedOnError as moved:
         raise BadInput(_moved_on(number, moved.since)) from None
     said = [say("Change {number} is taken back: {command}.", number=number, command=Code(change.wish.command))]
-    said += [say("{what} is {value} again.", what=_what(edit), value=_value(edit.after)) for edit in made.edits]
+    said += [say("{what}: {value} again.", what=_what(edit), value=_value(edit, edit.after)) for edit in made.edits]
     return replace(told(made), parts=[Line(one) for one in said])
 
 
@@ -71,18 +73,22 @@ def _command(change: Change) -> Say:
 
 def _what(edit: Edited) -> Value:
     address = edit.address
-    where = address.community or "everywhere"
-    return say("{kind} {key} ({where})", kind=Code(address.kind), key=Code(address.key), where=Code(where))
+    where = say("everywhere") if address.community == EVERYWHERE else Code(address.community)
+    if address.kind in ("member", "group"):
+        return say("{who}, {where}", who=whose(address.kind, address.key), where=where)
+    return say("{kind} {key}, {where}", kind=Code(address.kind), key=Code(address.key), where=where)
 
 
-def _value(value: Json) -> Value:
+def _value(edit: Edited, value: Json) -> Value:
     if value is None:
         return "–"
+    if edit.address.kind in ("member", "group"):
+        return terms_said(OwnTerms.read(value))
     if isinstance(value, Mapping):
         text = ", ".join(f"{name} {json.dumps(one, ensure_ascii=False)}" for name, one in value.items())
     else:
         text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return Code(text if len(text) <= _LONG else f"{text[: _LONG - 1]}…")
+    return text if len(text) <= _LONG else f"{text[: _LONG - 1]}…"
 
 
 _LIST = Code("/admin audit list")

@@ -10,6 +10,7 @@ from bot.commands.answer import Answer, Facts, Line, Part, Table, lines
 from bot.commands.changing import change, one_community, scope, told, whom
 from bot.commands.command import BadInput, Call, Command, Everyone, Grantee, InGroup, InRole, Parameter
 from bot.commands.saying import At, Code, Say, Value, say, says
+from bot.commands.terms_said import terms_said, whose
 from bot.messages import CommunityId, Member
 from bot.office.edits import EVERYWHERE, Address, Change, Edit
 from bot.office.own_terms import OwnTerms
@@ -18,7 +19,6 @@ from bot.quota.terms import WEIGHT_MAX, Block
 
 GRANT_MAX = 100_000
 """Units one command grants at most."""
-_NONE = say("nothing of their own")
 
 
 async def show(call: Call) -> Answer:
@@ -138,22 +138,10 @@ def _own(call: Call, grantee: Grantee) -> OwnTerms:
 
 
 def _said(call: Call, own: OwnTerms) -> Say:
-    """Terms in words: those that are set."""
-    today = day_of(call.desk.now())
-    parts: list[Say] = []
-    if own.weight is not None:
-        parts.append(say("counts {times} times", times=own.weight))
-    if own.every_day is not None:
-        parts.append(says("{count} unit more every day", "{count} units more every day", own.every_day))
-    if units := own.on_day.get(today):
-        parts.append(says("{count} unit more today", "{count} units more today", units))
-    if own.block is not None and own.block.stands(call.desk.now()):
-        until = own.block.until
-        parts.append(say("blocked") if until is None else say("blocked until {until}", until=At(until)))
-    said = parts[0] if parts else _NONE
-    for part in parts[1:]:
-        said = say("{one}, {other}", one=said, other=part)
-    return said
+    now = call.desk.now()
+    if own.block is not None and not own.block.stands(now):
+        own = replace(own, block=None)
+    return terms_said(own, today=day_of(now))
 
 
 async def _standing(call: Call, grantee: Grantee) -> list[Part]:
@@ -181,18 +169,10 @@ def _all(call: Call) -> Answer:
     for kind in ("member", "group"):
         for address, kept in call.desk.office.laid_down.items():
             if address.kind == kind and (place == EVERYWHERE or address.community in (place, EVERYWHERE)):
-                rows.append([_named(address), _said(call, OwnTerms.read(kept)), _where(address.community)])
+                said = _said(call, OwnTerms.read(kept))
+                rows.append([whose(address.kind, address.key), said, _where(address.community)])
     head = (say("Who"), say("Terms"), say("Community"))
     return Answer([Table(head, rows, none=say("Everyone is treated alike: nobody has terms of their own."))])
-
-
-def _named(address: Address) -> Value:
-    if address.kind == "member":
-        return Member.parse(address.key)
-    if address.key == EVERYONE:
-        return whom(Everyone())
-    kind, _, id = address.key.partition(":")
-    return whom(InRole(id) if kind == "role" else InGroup(id))
 
 
 def _where(community: CommunityId) -> Value:

@@ -37,6 +37,7 @@ from bot.routing.budget import (
     pico,
     usd,
 )
+from bot.routing.prices import plain
 from bot.storage.database import Database, Prepared
 from bot.storage.ledger import instant, microseconds
 from bot.storage.tables import budgets, charges, spending
@@ -222,7 +223,7 @@ class BudgetRegister:
 
     def read(self, connection: Connection, address: Address) -> Json:
         found = connection.scalar(select(budgets.c.limit_pico).where(*_at(address)))
-        return None if found is None else f"{usd(Pico(found)):f}"
+        return None if found is None else plain(usd(Pico(found)))
 
     def write(self, connection: Connection, address: Address, value: Json) -> Address:
         connection.execute(delete(budgets).where(*_at(address)))
@@ -234,7 +235,7 @@ class BudgetRegister:
     def everything(self, connection: Connection) -> Iterator[tuple[Address, Json]]:
         for row in connection.execute(select(budgets)):
             address = Address("budget", CommunityId(row.community), f"{row.account}/{row.period}/{row.member}")
-            yield address, f"{usd(Pico(row.limit_pico)):f}"
+            yield address, plain(usd(Pico(row.limit_pico)))
 
 
 def _named(address: Address) -> dict[str, str]:

@@ -117,13 +117,18 @@ class SqlArchive:
         return self._own.get(address.kind, self._laid_down)
 
     def _make(self, connection: Connection, wish: Wish, edits: Sequence[Edit]) -> Change | None:
-        made: list[Edited] = []
+        found: dict[Address, Edited] = {}
         for edit in edits:
             register = self._register(edit.address)
             before = register.read(connection, edit.address)
             after = edit.amend(before)
-            if _text(after) != _text(before):
-                made.append(Edited(register.write(connection, edit.address, after), before, after))
+            if _text(after) == _text(before):
+                continue
+            address = register.write(connection, edit.address, after)
+            first = found[address].before if address in found else before
+            # As it will be read from now on, which is what an undo compares with.
+            found[address] = Edited(address, first, register.read(connection, address))
+        made = [edit for edit in found.values() if _text(edit.before) != _text(edit.after)]
         if not made:
             return None
         now = self._clock.now()

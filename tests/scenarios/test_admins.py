@@ -96,7 +96,7 @@ async def test_three_more_today_and_a_block_in_the_middle_of_the_line_and_both_t
             f"admin quota block (taken back by {blocked + 1})",
             f"admin audit undo {blocked}",
             "| ada |",
-            "member web:cara (web) | – | block",
+            "| cara, web | – | blocked",
         ):
             assert told in story, story
         assert "admin pool limits" not in story, "what holds for the shared pool is for its owners"

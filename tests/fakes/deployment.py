@@ -93,12 +93,15 @@ class Deployment:
         id: str = "",
         model: str | None = None,
         standing: Standing = "full",
+        community: str = "web",
+        channel: str = "",
+        roles: Sequence[str] = (),
     ) -> IncomingMessage:
         self._counter += 1
         return IncomingMessage(
             id=MessageId(id or f"web:{uuid4()}"),
             conversation=ConversationId(f"web/{user}/{conversation or self._counter}"),
-            community=CommunityId("web"),
+            community=CommunityId(community),
             author=Member("web", user),
             author_name=user,
             place="a test",
@@ -106,6 +109,8 @@ class Deployment:
             received_at=self.clock.now(),
             model=None if model is None else ModelId(model),
             standing=standing,
+            channel=channel,
+            roles=frozenset(roles),
         )
 
     async def ask(self, user: str, text: str = "hello", **more: Any) -> Heard:

@@ -15,14 +15,17 @@ from bot.account_clients import AccountClients
 from bot.belongings import Belongings, Retention
 from bot.choices import Choices
 from bot.clock import DAY, Clock, Instant, day_of, day_start
+from bot.commands.registry import Registry
 from bot.community_keys import CommunityKeys
 from bot.conversation.paying import Paying
 from bot.conversation.service import ConversationService
 from bot.day_book import LedgerDayBook
+from bot.desk_of import open_office, registry_of
 from bot.errors import PotluckError, StorageError
 from bot.fairness import Fairness
 from bot.joining import Joining, held_back
 from bot.messages import Member
+from bot.office.office import Office
 from bot.open_links import OpenLinks
 from bot.openrouter.account import Account
 from bot.openrouter.client import OpenRouter
@@ -99,6 +102,10 @@ class Service:
     """How much may be spent, and what has been."""
     day: LedgerDayBook
     fairness: Fairness
+    office: Office
+    """What admins have laid down. `follow` it where others may change it beside this process."""
+    registry: Registry
+    """The commands."""
     metrics: Metrics
     upstream: str
     """The base URL requests go to."""
@@ -171,6 +178,7 @@ async def service(
         # Who is one person comes first: today's terms and counts are over persons.
         await people_kept.part_due(today=day_of(clock.now()))
         await people.open()
+        front = await open_office(database, clock, people, default=pool_of(settings))
         own_keys = OwnKeys(kept=keys, links=_links(vault, client, upstream, clock), client=client)
         await own_keys.open()
         transcripts = SqlTranscripts(database, clock)
@@ -188,6 +196,7 @@ async def service(
             settings=settings,
             clock=clock,
             database=database,
+            front=front,
             ledger=ledger,
             money=money,
             transcripts=transcripts,
@@ -207,10 +216,13 @@ async def service(
         )
         stack.push_async_callback(pools.close)
         await pools.open()
+        front.pool_id_of = pools.id_of
+        await front.moved()
         conversations = ConversationService(
             pools=pools,
             transcripts=transcripts,
             held=SqlHeldQuestions(database),
+            door=front.door,
             files=SqlFiles(database),
             choices=choices,
             clock=clock,
@@ -218,6 +230,7 @@ async def service(
             sandbox=settings.sandbox,
             people=people,
         )
+        front.more_room_for = conversations.look_soon
         await conversations.open()
         stack.push_async_callback(conversations.close)
         fairness = Fairness(
@@ -232,6 +245,7 @@ async def service(
 
         async def moved() -> None:
             await asyncio.gather(own_keys.open(), choices.open(), *(pool.access.load() for pool in pools.at_hand))
+            await front.moved()
 
         def kept_back(member: Member) -> bool:
             now = clock.now()
@@ -264,6 +278,22 @@ async def service(
         pruning = _prune(transcripts, SqlPosts(database, clock), ledger, money, chosen, clock, settings)
         for chore in (pools.watch(), costs.watch(), fairness.watch(), joining.watch(), pruning):
             stack.push_async_callback(_end, asyncio.create_task(chore))
+        day = LedgerDayBook(scheduler=pools.line_at_hand, ledger=ledger, clock=clock)
+        personal, uses = PersonalKeys(own_keys, people), Uses(store=SqlUses(database), people=people)
+        registry = registry_of(
+            front,
+            pools,
+            database=database,
+            owners=settings.owner_ids,
+            conversations=conversations,
+            keys=personal,
+            people=people,
+            uses=uses,
+            joining=joining,
+            belongings=belongings,
+            day=day,
+            fairness=fairness,
+        )
         yield Service(
             settings=settings,
             clock=clock,
@@ -279,15 +309,17 @@ async def service(
                 pools=pools,
                 pseudonym=secret.pseudonym(),
             ),
-            keys=PersonalKeys(own_keys, people),
+            keys=personal,
             choices=PersonalChoices(choices, people),
             people=people,
             joining=joining,
             belongings=belongings,
-            uses=Uses(store=SqlUses(database), people=people),
+            uses=uses,
             money=money,
-            day=LedgerDayBook(scheduler=pools.line_at_hand, ledger=ledger, clock=clock),
+            day=day,
             fairness=fairness,
+            office=front.office,
+            registry=registry,
             metrics=metrics,
             upstream=upstream,
             recovered=recovered,

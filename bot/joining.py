@@ -21,6 +21,7 @@ from bot.clock import Clock, Instant, day_of, day_start
 from bot.conversation.finishing import to_the_end
 from bot.errors import PotluckError
 from bot.messages import CommunityId, Member
+from bot.office.edits import EVERYWHERE
 from bot.people import People
 from bot.quota.events import DayEvent, EventKind
 from bot.quota.scheduler import Scheduler
@@ -296,8 +297,9 @@ def _letters(typed: str) -> str:
 
 def held_back(people: People, terms: Terms, rules: Iterable[Rule], member: Member, now: Instant) -> bool:
     """An admin keeps something from a person: a block, a smaller weight, a model."""
-    own = terms.member(people.of(member).key)
-    if own.weight < 1 or own.blocked(now):
+    key = people.of(member).key
+    barred = any(block.stands(now) for (whose, _), block in terms.blocks.items() if whose == key)
+    if terms.member(key).weight < 1 or barred or terms.barred(key, EVERYWHERE, now) is not None:
         return True
     accounts = people.accounts(member)
     return any(

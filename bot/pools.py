@@ -173,13 +173,15 @@ class Pools:
         """
         async with self._changing:
             kept = await self._keys.communities()
-            for community in self._linked.keys() | kept.keys():
-                if self._linked.get(community) != kept.get(community):
-                    try:
-                        await self._change(community, kept.get(community))
-                    except Exception as error:  # tried again at the next look; the others' go on meanwhile
-                        failed = {"action": "pools", "community": community, "error": repr(error)}
-                        log.error("a community's pool could not be changed", extra=failed)
+            others = [one for one in self._linked.keys() | kept.keys() if self._linked.get(one) != kept.get(one)]
+            for community in others:
+                try:
+                    await self._change(community, kept.get(community))
+                except Exception as error:  # tried again at the next look; the others' go on meanwhile
+                    failed = {"action": "pools", "community": community, "error": repr(error)}
+                    log.error("a community's pool could not be changed", extra=failed)
+            if others:
+                await self._shared.front.moved()
 
     async def watch(self) -> None:
         """Do so whenever it is time, and close what is idle, until cancelled."""

@@ -71,6 +71,7 @@ async def run(settings: Settings, *, say: Callable[[str], None], only: Collectio
             own_keys=running.keys,
             models=running.choices,
             signed=slack.routes() if slack is not None else (),
+            registry=running.registry,
         )
         try:
             url = await web.start()
@@ -82,11 +83,13 @@ async def run(settings: Settings, *, say: Callable[[str], None], only: Collectio
             say(f"{'Discord':<12}connecting; `potluck discord invite` prints the links that add it")
         if slack is not None:
             say(f"{'Slack':<12}{slack.where}")
+        following = asyncio.create_task(running.office.follow())
         serving = [asyncio.create_task(one.run()) for one in (web, discord, slack) if one is not None]
         stopping = asyncio.create_task(stop.wait())
         await asyncio.wait([*serving, stopping], return_when=asyncio.FIRST_COMPLETED)
         say("Stopping.")
         stopping.cancel()
+        following.cancel()
         if discord is not None:
             discord.stopping()
         if slack is not None:

@@ -2,7 +2,22 @@
 
 from __future__ import annotations
 
-from bot.commands import help, linking, own_key, privacy, share, talk, use
+from bot.commands import (
+    audit,
+    help,
+    linking,
+    models_admin,
+    own_key,
+    owner,
+    paid_admin,
+    places_admin,
+    pool_admin,
+    privacy,
+    quota_admin,
+    share,
+    talk,
+    use,
+)
 from bot.commands.command import Command
 
 ALL: tuple[Command, ...] = (
@@ -13,4 +28,11 @@ ALL: tuple[Command, ...] = (
     *privacy.COMMANDS,
     *help.COMMANDS,
     *use.COMMANDS,
+    *quota_admin.COMMANDS,
+    *pool_admin.COMMANDS,
+    *paid_admin.COMMANDS,
+    *models_admin.COMMANDS,
+    *places_admin.COMMANDS,
+    *audit.COMMANDS,
+    *owner.COMMANDS,
 )

@@ -16,6 +16,7 @@ from bot.choices import Choices
 from bot.clock import Clock, day_start
 from bot.conversation.attachments import ReadFile, check_together
 from bot.conversation.context import least, tokens
+from bot.conversation.door import Door
 from bot.conversation.exchange import Exchange
 from bot.conversation.held import HeldQuestions
 from bot.conversation.holding import Holding
@@ -43,7 +44,6 @@ from bot.people import People
 from bot.pool import Pool
 from bot.pools import Pools
 from bot.ports import KeptFile, PoolView, Turn
-from bot.quota.terms import Terms
 from bot.routing.router import Route
 from bot.telemetry.logs import logger
 from bot.telemetry.metrics import Metrics
@@ -62,6 +62,7 @@ class ConversationService:
         held: HeldQuestions,
         files: Files,
         choices: Choices,
+        door: Door,
         clock: Clock,
         metrics: Metrics,
         sandbox: bool,
@@ -69,6 +70,7 @@ class ConversationService:
     ) -> None:
         self._pools, self._transcripts, self._metrics, self._sandbox = pools, transcripts, metrics, sandbox
         self._intake, self._choices, self._people = Intake(files), choices, people
+        self._door = door
         self._here: Counter[Member] = Counter()
         """Whose replies are under way, from their first step on."""
         self._exchanges: dict[tuple[ConversationId, Member], list[Exchange]] = {}
@@ -113,7 +115,7 @@ class ConversationService:
                 pool = await self._pool_of(message)
                 await self._look(message)
                 model, notice = self._choices.wanted(message)
-                message = replace(message, model=model)
+                message = self._door.admit(replace(message, model=model))
                 files = await self._intake.take(message, lambda files: pool.route(message, images=_images(files)))
                 message = replace(message, attachments=())  # from here on they are kept, and not in memory
                 if self._is_closing():
@@ -186,11 +188,8 @@ class ConversationService:
     async def give_up(self, ticket: TicketId) -> bool:
         return await self._holding.give_up(ticket)
 
-    async def lay_down(self, terms: Terms, community: CommunityId | None = None) -> None:
-        """An admin's terms for a community's pool, kept and in force at once: for the line, and for what is held."""
-        pool = self._pools.default if community is None else await self._pools.of(community)
-        await pool.terms.save(terms)
-        pool.scheduler.lay_down(terms)
+    def look_soon(self) -> None:
+        """There may be more room for what is held than time alone brings."""
         self._holding.look_soon()
 
     def idle(self, member: Member) -> bool:

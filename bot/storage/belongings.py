@@ -26,6 +26,7 @@ from bot.storage.tables import (
     erased_members,
     handled_messages,
     held_questions,
+    laid_down,
     leases,
     link_codes,
     linked_accounts,
@@ -33,7 +34,6 @@ from bot.storage.tables import (
     model_choices,
     own_keys,
     paying_members,
-    pool_terms,
     posted_answers,
     posts,
     slack_verdicts,
@@ -62,8 +62,6 @@ NAMED: Mapping[Table, Sequence[str]] = {
     slack_verdicts: ("member",),
 }
 """Which columns name a member, by `Member.key`."""
-_LAID_DOWN: Mapping[Table, str] = {access_rules: "rule", pool_terms: "terms"}
-"""JSON in which admins name members. It is theirs: told, and not deleted."""
 _SECRET = frozenset({"sealed", "digest"})
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -168,17 +166,17 @@ def _all(connection: Connection, keys: Sequence[str]) -> Found:
     owners = [f"member {key}" for key in keys]
     sealed = select(own_keys).where(own_keys.c.owner.in_(owners))
     found[own_keys.name] = [_told(own_keys, row) for row in connection.execute(sealed)]
-    for table, column in _LAID_DOWN.items():
-        about = [(row, _about(json.loads(getattr(row, column)), keys)) for row in connection.execute(select(table))]
-        found[table.name] = [{**_told(table, row), column: told} for row, told in about if told]
+    # What admins laid down is theirs: told, and not deleted.
+    about = select(laid_down).where(laid_down.c.kind == "member", laid_down.c.key.in_(keys))
+    found[laid_down.name] = [_told(laid_down, row) for row in connection.execute(about)]
+    rules = connection.execute(select(access_rules)).all()
+    found[access_rules.name] = [_told(access_rules, row) for row in rules if _names(json.loads(row.rule), keys)]
     return found
 
 
-def _about(laid_down: Any, keys: Sequence[str]) -> Any:
-    """What JSON of admins says of one of these: the rule that names one, or one's terms among everyone's."""
-    if "members" in laid_down:
-        return {key: own for key, own in laid_down["members"].items() if key in keys}
-    return laid_down if laid_down.get("to", {}).get("member") in keys else None
+def _names(rule: Any, keys: Sequence[str]) -> bool:
+    """An access rule is about one of these."""
+    return rule["to"].get("member") in keys
 
 
 def _told(table: Table, row: Row[Any]) -> dict[str, object]:

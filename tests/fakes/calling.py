@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from bot.commands.all import ALL
 from bot.commands.answer import Answer, Facts, Line, sentences
 from bot.commands.command import Call, Caller, Given
-from bot.commands.desk import Desk
 from bot.commands.registry import Registry
 from bot.commands.rights import Rights
 from bot.commands.saying import Code, Say, Value
@@ -32,24 +31,19 @@ class Calling:
     def __init__(self, potluck: Deployment, *, owners: Collection[Member] = ()) -> None:
         running = potluck.running
         self.named = NamedAdmins()
-        self.desk = Desk(
-            clock=running.clock,
-            conversations=running.conversations,
+        self.desk = replace(
+            running.registry.desk,
             rights=Rights(
                 owners=owners,
                 named=self.named,
                 accounts=running.people.accounts,
-                blocked=lambda member, _: running.pools.default.scheduler.terms.member(member.key).blocked(
-                    running.clock.now()
+                blocked=lambda member, community: (
+                    running.pools.line_at_hand(community).terms.barred(
+                        running.people.of(member).key, community, running.clock.now()
+                    )
+                    is not None
                 ),
             ),
-            keys=running.keys,
-            people=running.people,
-            joining=running.joining,
-            belongings=running.belongings,
-            uses=running.uses,
-            day=running.day,
-            fairness=running.fairness,
             find_member=lambda text, _: _parsed(text),
             models=_no_models,
         )

@@ -95,6 +95,8 @@ class Deployment:
         community: str = "web",
         hold: bool = False,
         standing: Standing = "full",
+        channel: str = "",
+        roles: Sequence[str] = (),
     ) -> IncomingMessage:
         self._counter += 1
         return IncomingMessage(
@@ -109,6 +111,8 @@ class Deployment:
             model=None if model is None else ModelId(model),
             hold=hold,
             standing=standing,
+            channel=channel,
+            roles=frozenset(roles),
         )
 
     async def ask(self, user: str, text: str = "hello", **more: Any) -> Heard:

@@ -21,6 +21,7 @@ from bot.storage.keys import SqlKeys
 from bot.storage.tables import own_keys
 from tests.fakes.deployment import Deployment, Heard, deployment
 from tests.fakes.linking import challenge_in, key_of
+from tests.fakes.office import lay_down
 from tests.fakes.virtual import VirtualClock
 
 pytestmark = pytest.mark.virtual
@@ -356,7 +357,7 @@ async def test_a_restart_takes_up_every_pool_where_it_stood(tmp_path: Path, cloc
         await potluck.ask("ann", community=OURS)
         await potluck.ask("ann")
         blocked = Terms(members={"web:mallory": MemberTerms(block=Block())})
-        await potluck.running.conversations.lay_down(blocked, OURS)
+        await lay_down(potluck.running, blocked)
     async with potlucks(tmp_path, clock) as potluck:
         await key_of(potluck, "ours")  # the new sandbox has to learn of it, and gives the same
         assert len(potluck.running.pools.at_hand) == 1, "it is opened when it is asked for"

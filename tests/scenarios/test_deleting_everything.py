@@ -22,6 +22,7 @@ from bot.storage.tables import member_days, metadata, pool_days
 from tests.fakes.calling import Calling, code_of, on_the_page, said
 from tests.fakes.deployment import Deployment, deployment
 from tests.fakes.linking import key_of
+from tests.fakes.office import lay_down
 from tests.fakes.virtual import VirtualClock
 
 pytestmark = pytest.mark.virtual
@@ -118,7 +119,7 @@ async def test_an_admins_word_stays_and_so_does_what_it_is_about(tmp_path: Path,
     async with deployment(tmp_path, clock, env=FAIR) as potluck:
         call = Calling(potluck)
         await potluck.ask("ann", SECRET)
-        await potluck.running.conversations.lay_down(Terms(members={ANN.key: MemberTerms(block=Block())}))
+        await lay_down(potluck.running, Terms(members={ANN.key: MemberTerms(block=Block())}))
         assert (await erased(call)).ok
         assert await tables_with(potluck, ANN.key, SECRET) == {"pool_terms"}
         assert (await potluck.ask("ann")).error == "member_blocked"

@@ -22,6 +22,7 @@ from bot.storage.tables import day_events, link_codes, member_days, turns
 from tests.fakes.calling import Calling, code_of, facts, on_the_page, said
 from tests.fakes.deployment import Deployment, Heard, deployment
 from tests.fakes.linking import key_of
+from tests.fakes.office import lay_down
 from tests.fakes.virtual import VirtualClock
 
 pytestmark = pytest.mark.virtual
@@ -214,15 +215,15 @@ async def test_terms_of_both_hold_for_the_person_and_parting_undoes_no_admins_wo
 ) -> None:
     async with potluck_with_commands(tmp_path, clock) as (potluck, call):
         terms = Terms(members={CHAT.key: MemberTerms(every_day=2), PAGE.key: MemberTerms(every_day=1, weight=0.5)})
-        await potluck.running.conversations.lay_down(terms)
+        await lay_down(potluck.running, terms)
         await linked(call)
         held = potluck.running.pools.default.scheduler.terms.member(PAGE.key)
         assert (held.every_day, held.weight) == (2, 0.5), "grants do not add up, and what holds back goes on to"
         assert not (await call("unlink", "ann")).ok
-        await potluck.running.conversations.lay_down(Terms(members={CHAT.key: MemberTerms(block=Block())}))
+        await lay_down(potluck.running, Terms(members={CHAT.key: MemberTerms(block=Block())}))
         assert (await potluck.ask("ann")).error == "member_blocked"
         assert (await in_chat_asked(potluck)).error == "member_blocked"
-        await potluck.running.conversations.lay_down(Terms())
+        await lay_down(potluck.running, Terms())
         assert (await call("unlink", "ann")).ok, "the control"
 
 

@@ -15,6 +15,7 @@ from bot.openrouter.sandbox import SandboxSettings
 from bot.quota.terms import Block, MemberTerms, Terms
 from tests.fakes.calling import Calling, facts, on_the_page, said
 from tests.fakes.deployment import deployment
+from tests.fakes.office import lay_down
 from tests.fakes.virtual import VirtualClock
 
 pytestmark = pytest.mark.virtual
@@ -54,7 +55,7 @@ async def test_quota_and_pool_work_while_spent_shut_and_blocked_and_cost_nothing
         await potluck.quiet()
         before = await potluck.running.conversations.pool()
         potluck.running.pools.default.scheduler.shut("admin")
-        await potluck.running.conversations.lay_down(Terms(members={"web:ann": MemberTerms(block=Block())}))
+        await lay_down(potluck.running, Terms(members={"web:ann": MemberTerms(block=Block())}))
         for name in ("quota", "pool", "help"):
             assert (await call(name, "ann")).ok, name
         assert "Who manages this community has blocked you from asking here." in said(await call("quota", "ann"))
@@ -87,7 +88,7 @@ async def test_help_shows_what_the_caller_may_use_and_nothing_else(tmp_path: Pat
                 if isinstance(row[0], Code)
             }
             assert shown == {f"/{command.name}" for command in call.registry.usable(caller)}
-        await potluck.running.conversations.lay_down(Terms(members={"web:ann": MemberTerms(block=Block())}))
+        await lay_down(potluck.running, Terms(members={"web:ann": MemberTerms(block=Block())}))
         assert not any("/ask" in str(part) for part in (await call("help", "ann")).parts)
         one = await call("help", "ann", command="/Quota")
         assert isinstance(one.parts[0], Line)

@@ -62,6 +62,7 @@ class MemberTerms:
             on_day={
                 day: max(self.on_day.get(day, 0), other.on_day.get(day, 0)) for day in {*self.on_day, *other.on_day}
             },
+            after={day: max(self.after.get(day, 0), other.after.get(day, 0)) for day in {*self.after, *other.after}},
             block=max(blocks, key=lambda block: math.inf if block.until is None else block.until, default=None),
         )
 

@@ -13,7 +13,7 @@ from bot.fairness import Fairness
 from bot.joining import Joining
 from bot.messages import Member
 from bot.people import People
-from bot.ports import Conversations, DayBook, KeyLinks
+from bot.ports import Conversations, DayBook, KeyLinks, ModelChoices
 from bot.uses import Uses
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ class Desk:
     conversations: Conversations
     rights: Rights
     keys: KeyLinks
+    choices: ModelChoices
     people: People
     joining: Joining
     belongings: Belongings

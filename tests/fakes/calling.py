@@ -44,6 +44,7 @@ class Calling:
                 ),
             ),
             keys=running.keys,
+            choices=running.choices,
             people=running.people,
             joining=running.joining,
             belongings=running.belongings,

@@ -34,6 +34,8 @@ from bot.storage.tables import (
     own_keys,
     paying_members,
     pool_terms,
+    posted_answers,
+    posts,
     spending,
     turns,
 )
@@ -43,6 +45,7 @@ Found = Mapping[str, Sequence[Mapping[str, object]]]
 NAMED: Mapping[Table, Sequence[str]] = {
     turns: ("member",),
     attachments: ("member",),
+    posted_answers: ("member",),
     held_questions: ("member",),
     day_events: ("member", "other"),
     member_days: ("member",),
@@ -130,6 +133,9 @@ def _erase_texts(connection: Connection, keys: Sequence[str]) -> None:
     connection.execute(update(handled_messages).where(handled_messages.c.turn.in_(mine)).values(turn=0))
     connection.execute(update(leases).where(leases.c.turn.in_(mine)).values(turn=None))
     connection.execute(delete(turns).where(turns.c.member.in_(keys)))
+    posted = select(posted_answers.c.question).where(posted_answers.c.member.in_(keys))
+    connection.execute(delete(posts).where(posts.c.question.in_(posted)))
+    connection.execute(delete(posted_answers).where(posted_answers.c.member.in_(keys)))
     connection.execute(delete(attachments).where(attachments.c.member.in_(keys)))
     connection.execute(delete(held_questions).where(held_questions.c.member.in_(keys)))
     # The id of a conversation may hold a name. Of one without turns it says nothing else.

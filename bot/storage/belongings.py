@@ -36,6 +36,7 @@ from bot.storage.tables import (
     pool_terms,
     posted_answers,
     posts,
+    slack_verdicts,
     spending,
     turns,
 )
@@ -46,6 +47,7 @@ NAMED: Mapping[Table, Sequence[str]] = {
     turns: ("member",),
     attachments: ("member",),
     posted_answers: ("member",),
+    slack_verdicts: ("member",),
     held_questions: ("member",),
     day_events: ("member", "other"),
     member_days: ("member",),
@@ -136,6 +138,7 @@ def _erase_texts(connection: Connection, keys: Sequence[str]) -> None:
     posted = select(posted_answers.c.question).where(posted_answers.c.member.in_(keys))
     connection.execute(delete(posts).where(posts.c.question.in_(posted)))
     connection.execute(delete(posted_answers).where(posted_answers.c.member.in_(keys)))
+    connection.execute(delete(slack_verdicts).where(slack_verdicts.c.member.in_(keys)))
     connection.execute(delete(attachments).where(attachments.c.member.in_(keys)))
     connection.execute(delete(held_questions).where(held_questions.c.member.in_(keys)))
     # The id of a conversation may hold a name. Of one without turns it says nothing else.

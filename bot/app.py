@@ -279,7 +279,8 @@ async def service(
         for chore in (pools.watch(), costs.watch(), fairness.watch(), joining.watch(), pruning):
             stack.push_async_callback(_end, asyncio.create_task(chore))
         day = LedgerDayBook(scheduler=pools.line_at_hand, ledger=ledger, clock=clock)
-        personal, uses = PersonalKeys(own_keys, people), Uses(store=SqlUses(database), people=people)
+        personal, preferences = PersonalKeys(own_keys, people), PersonalChoices(choices, people)
+        uses = Uses(store=SqlUses(database), people=people)
         registry = registry_of(
             front,
             pools,
@@ -287,6 +288,7 @@ async def service(
             owners=settings.owner_ids,
             conversations=conversations,
             keys=personal,
+            choices=preferences,
             people=people,
             uses=uses,
             joining=joining,
@@ -310,7 +312,7 @@ async def service(
                 pseudonym=secret.pseudonym(),
             ),
             keys=personal,
-            choices=PersonalChoices(choices, people),
+            choices=preferences,
             people=people,
             joining=joining,
             belongings=belongings,

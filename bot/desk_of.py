@@ -21,7 +21,7 @@ from bot.office.office import Office
 from bot.office.roster import Persons
 from bot.people import People
 from bot.pools import Pools
-from bot.ports import Conversations, DayBook, KeyLinks
+from bot.ports import Conversations, DayBook, KeyLinks, ModelChoices
 from bot.quota.ledger import PoolId
 from bot.storage.authors import authors
 from bot.storage.communities import communities
@@ -55,6 +55,7 @@ def registry_of(
     owners: Collection[Member],
     conversations: Conversations,
     keys: KeyLinks,
+    choices: ModelChoices,
     people: People,
     uses: Uses,
     joining: Joining,
@@ -81,6 +82,7 @@ def registry_of(
         find_member=find_member(front.known),
         models=models_of(front, pool_of),
         office=front.office,
+        choices=choices,
         people=people,
         uses=uses,
         joining=joining,

@@ -6,6 +6,7 @@ from bot.commands import (
     audit,
     help,
     linking,
+    model,
     models_admin,
     own_key,
     owner,
@@ -23,6 +24,7 @@ from bot.commands.command import Command
 ALL: tuple[Command, ...] = (
     *talk.COMMANDS,
     *share.COMMANDS,
+    *model.COMMANDS,
     *own_key.COMMANDS,
     *linking.COMMANDS,
     *privacy.COMMANDS,

@@ -17,7 +17,7 @@ from bot.office.office import Office
 from bot.office.pool_rules import PoolRules
 from bot.office.roster import Roster
 from bot.people import People
-from bot.ports import Conversations, DayBook, KeyLinks
+from bot.ports import Conversations, DayBook, KeyLinks, ModelChoices
 from bot.quota.ledger import PoolId
 from bot.quota.scheduler import Scheduler
 from bot.routing.shelf import Shelf
@@ -69,6 +69,7 @@ class Desk(OfficeDesk):
 
     conversations: Conversations
     keys: KeyLinks
+    choices: ModelChoices
     joining: Joining
     belongings: Belongings
     day: DayBook

@@ -43,6 +43,8 @@ def _kept(call: Call) -> list[tuple[str, Say, Value]]:
     return [
         ("turns", say("Questions with their answers"), messages),
         ("attachments", say("Files that came with your questions"), messages),
+        ("posted_answers", say("Where your answers were posted"), messages),
+        ("slack_verdicts", say("Which answers you found good"), messages),
         ("held_questions", say("Questions that waited for room"), messages),
         ("day_events", say("When you asked and what came of it, without text"), counts),
         ("member_days", say("How much you took on a day"), counts),

@@ -46,6 +46,8 @@ Found = Mapping[str, Sequence[Mapping[str, object]]]
 NAMED: Mapping[Table, Sequence[str]] = {
     turns: ("member",),
     attachments: ("member",),
+    posted_answers: ("member",),
+    slack_verdicts: ("member",),
     held_questions: ("member",),
     day_events: ("member", "other"),
     member_days: ("member",),
@@ -133,12 +135,12 @@ def _erase_texts(connection: Connection, keys: Sequence[str]) -> None:
     connection.execute(update(handled_messages).where(handled_messages.c.turn.in_(mine)).values(turn=0))
     connection.execute(update(leases).where(leases.c.turn.in_(mine)).values(turn=None))
     connection.execute(delete(turns).where(turns.c.member.in_(keys)))
-    connection.execute(delete(attachments).where(attachments.c.member.in_(keys)))
-    connection.execute(delete(held_questions).where(held_questions.c.member.in_(keys)))
-    shown = select(posted_answers.c.question).where(posted_answers.c.member.in_(keys))
-    connection.execute(delete(posts).where(posts.c.question.in_(shown)))
+    posted = select(posted_answers.c.question).where(posted_answers.c.member.in_(keys))
+    connection.execute(delete(posts).where(posts.c.question.in_(posted)))
     connection.execute(delete(posted_answers).where(posted_answers.c.member.in_(keys)))
     connection.execute(delete(slack_verdicts).where(slack_verdicts.c.member.in_(keys)))
+    connection.execute(delete(attachments).where(attachments.c.member.in_(keys)))
+    connection.execute(delete(held_questions).where(held_questions.c.member.in_(keys)))
     # The id of a conversation may hold a name. Of one without turns it says nothing else.
     connection.execute(delete(conversations).where(conversations.c.id.not_in(select(turns.c.conversation))))
 

@@ -1,24 +1,48 @@
-"""`potluck admin …`: what an operator looks after from the shell."""
+"""`potluck admin …`: the commands of admins from the shell, built from what they are everywhere else."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Literal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from bot.command_line import one_line_errors, run_async, settings_and_logs, usd_amount
+from bot.command_line import one_line_errors, run_async, settings_and_logs
 
 if TYPE_CHECKING:
-    from bot.messages import Member
-    from bot.storage.access import SqlAccess
-    from bot.storage.money import SqlMoney
+    from bot.commands.answer import Answer
+    from bot.commands.command import Command, Parameter
+
+_GROUPS = {
+    "quota": "Who counts how much, who has units besides, who is kept out.",
+    "pool": "The pool's state, pausing it, its limits, units held back for an event.",
+    "paid": "Who may use models that cost, and how much may be spent. Until this says so, nobody and nothing.",
+    "models": "Which free models a community's questions go to.",
+    "persona": "What models are told to be in a channel.",
+    "channels": "Where questions are answered.",
+    "admins": "Who was named to manage a community's part.",
+    "audit": "Who changed what, and taking it back.",
+    "owner": "All communities.",
+}
 
 
-@click.group()
+class _Commands(click.Group):
+    """Reads the commands when they are asked for: they take a while to import."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted({*super().list_commands(ctx), *_tree()})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        return super().get_command(ctx, cmd_name) or _tree().get(cmd_name)
+
+
+@click.group(cls=_Commands)
 def admin() -> None:
-    """Look after a Potluck from the shell."""
+    """Look after a Potluck from the shell, also while it runs: what is changed here holds there within a second.
+
+    Without --community a command is about all communities.
+    """
 
 
 @admin.command("rotate-secrets")
@@ -51,170 +75,97 @@ def rotate_secrets() -> None:
     run_async(rotate())
 
 
-@admin.group()
-def paid() -> None:
-    """Who may use models that cost, and how much may be spent. Nobody may, and nothing, until this says so.
+def _tree() -> dict[str, click.Command]:
+    """The commands of admins by their second word, those with a third in a group."""
+    from bot.commands.all import ALL
 
-    Budgets hold at once. Grants and denials hold from the next start of Potluck on.
-    """
+    found: dict[str, click.Command] = {}
+    for command in ALL:
+        if command.path[0] != "admin":
+            continue
+        name, rest = command.path[1], command.path[2:]
+        if not rest:
+            found[name] = _click(command)
+            continue
+        group = found.setdefault(name, click.Group(name, help=_GROUPS.get(name)))
+        assert isinstance(group, click.Group)
+        group.add_command(_click(command), rest[0])
+    return found
 
 
-def _rule(command: Callable[..., None]) -> Callable[..., None]:
-    """The arguments that `allow` and `deny` have in common."""
-    options = (
-        click.argument("whom"),
-        click.option("--model", "models", multiple=True, help="This model only; may be given several times."),
-        click.option("--ceiling", metavar="PROMPT/COMPLETION", help="Prices in USD per million tokens, such as 1/5."),
-        click.option("--until", type=click.DateTime(["%Y-%m-%d"]), help="The first day on which it no longer holds."),
+def _click(command: Command) -> click.Command:
+    @one_line_errors
+    def run(**values: Any) -> None:
+        _run(command, values)
+
+    return click.Command(
+        command.path[-1],
+        callback=run,
+        params=[
+            *(_parameter(one) for one in command.takes),
+            click.Option(["--json", "as_json"], is_flag=True, help="Print the answer as JSON."),
+        ],
+        help=f"{command.about.text}.",
+        # What begins with a dash may be a negative number, which is refused in a sentence as everywhere else.
+        context_settings={"ignore_unknown_options": True},
     )
-    for option in reversed(options):
-        command = option(command)
-    return command
 
 
-@paid.command()
-@_rule
-@one_line_errors
-def allow(whom: str, models: tuple[str, ...], ceiling: str | None, until: datetime | None) -> None:
-    """Let WHOM spend: a member such as discord:123 or web:ann, or all full members of community:NAME."""
-    _add_rule(True, whom, models, ceiling, until)
+def _parameter(one: Parameter) -> click.Parameter:
+    shown = "|".join(one.choices) or one.kind.upper()
+    if one.required:
+        return click.Argument([one.name], metavar=one.name.upper())
+    option = f"--{one.name.replace('_', '-')}"
+    if one.kind == "flag":
+        return click.Option([option, one.name], is_flag=True, help=f"{one.about.text}.")
+    return click.Option([option, one.name], metavar=shown, help=f"{one.about.text}.")
 
 
-@paid.command()
-@_rule
-@one_line_errors
-def deny(whom: str, models: tuple[str, ...], ceiling: str | None, until: datetime | None) -> None:
-    """Keep WHOM from it, whatever else allows it. With --ceiling: from what is dearer than that."""
-    _add_rule(False, whom, models, ceiling, until)
+def _run(command: Command, values: dict[str, Any]) -> None:
+    """Do it and print the answer. Exit code 2 where it was not done."""
+    from rich.console import Console
 
-
-def _add_rule(allows: bool, whom: str, models: tuple[str, ...], ceiling: str | None, until: datetime | None) -> None:
-    from bot.clock import Instant
-    from bot.messages import CommunityId, ModelId
-    from bot.routing.access import Grantee, Reach, ToCommunity, ToMember
-    from bot.routing.prices import Rates
-
-    community = whom.removeprefix("community:")
-    to: Grantee = ToCommunity(CommunityId(community)) if whom != community else ToMember(_member(whom))
-    rates = None
-    if ceiling is not None:
-        prompt, _, completion = ceiling.partition("/")
-        rates = Rates.per_million(usd_amount("--ceiling", prompt), usd_amount("--ceiling", completion))
-    reach = Reach(models=frozenset(map(ModelId, models)) if models else None, ceiling=rates)
-    ends_at = None if until is None else Instant(until.replace(tzinfo=UTC).timestamp())
-
-    async def add(access: SqlAccess, money: SqlMoney) -> None:
-        rule = await access.add(allows=allows, to=to, reach=reach, ends_at=ends_at)
-        click.echo(f"Rule {rule.id} is kept. It holds from the next start of Potluck on.")
-
-    _with_books(add)
-
-
-@paid.command("list")
-@one_line_errors
-def list_paid() -> None:
-    """Show the rules and the budgets."""
-    from bot.messages import Member
-    from bot.routing.access import ToCommunity, ToGroup, ToMember, ToRole
-    from bot.routing.budget import usd
-    from bot.routing.prices import shown
-
-    async def show(access: SqlAccess, money: SqlMoney) -> None:
-        for rule in access.rules:
-            match rule.to:
-                case ToMember(member=member, community=community):
-                    whom = member.key if community is None else f"{member.key} in {community}"
-                case ToRole(community=place, role=role):
-                    whom = f"role {role} of {place}"
-                case ToGroup(community=place, group=group):
-                    whom = f"group {group} of {place}"
-                case ToCommunity(community=place):
-                    whom = f"community:{place}"
-            models = "every model" if rule.reach.models is None else ", ".join(sorted(rule.reach.models))
-            ceiling = rule.reach.ceiling
-            beside = "" if ceiling is None else f" with {shown(ceiling.prompt)}/{shown(ceiling.completion)} as ceiling"
-            end = "" if rule.ends_at is None else f" until {datetime.fromtimestamp(rule.ends_at, UTC):%Y-%m-%d}"
-            click.echo(f"{rule.id}: {'allow' if rule.allows else 'deny'} {whom} {models}{beside}{end}")
-        for budget in await money.budgets(access.account):
-            whose = budget.member.key if isinstance(budget.member, Member) else budget.member or "all together"
-            where = f" in {budget.community}" if budget.community else ""
-            click.echo(f"budget: {usd(budget.limit):f} USD {budget.period} {whose}{where}")
-
-    _with_books(show)
-
-
-@paid.command()
-@click.argument("rule", type=int)
-@one_line_errors
-def forget(rule: int) -> None:
-    """Take back the RULE of this number."""
-    from bot.routing.access import RuleId
-
-    async def remove(access: SqlAccess, money: SqlMoney) -> None:
-        if not await access.remove(RuleId(rule)):
-            raise click.UsageError(f"there is no rule {rule}")
-        click.echo(f"Rule {rule} is taken back. It no longer holds from the next start of Potluck on.")
-
-    _with_books(remove)
-
-
-@paid.command()
-@click.argument("usd")
-@click.option("--per", type=click.Choice(["day", "month", "ever"]), default="month", show_default=True)
-@click.option("--member", help="Of this member, or of `each`; else of all together.")
-@click.option("--community", help="In this community; else anywhere.")
-@one_line_errors
-def budget(usd: str, per: Literal["day", "month", "ever"], member: str | None, community: str | None) -> None:
-    """Let USD be spent, in place of the budget there is; 0 stops it."""
-    from bot.messages import CommunityId
-    from bot.routing.budget import Budget, pico
-
-    amount = usd_amount("USD", usd)
-    if amount > 1_000_000:
-        raise click.UsageError(f"USD {usd}: expected at most 1000000")
-    whose: Member | Literal["each"] | None = "each" if member == "each" else None if member is None else _member(member)
-
-    async def change(access: SqlAccess, money: SqlMoney) -> None:
-        where = None if community is None else CommunityId(community)
-        await money.set_budget(
-            Budget(account=access.account, member=whose, community=where, period=per, limit=pico(amount))
-        )
-        click.echo("The budget is set and holds at once.")
-
-    _with_books(change)
-
-
-def _member(key: str) -> Member:
-    """Raises: click.UsageError: it names nobody."""
-    from bot.messages import Member
-
-    try:
-        return Member.parse(key)
-    except ValueError as error:
-        raise click.UsageError(str(error)) from None
-
-
-def _with_books(work: Callable[[SqlAccess, SqlMoney], Coroutine[None, None, None]]) -> None:
-    """Do something with the rules and the budgets of the account in use."""
-    from bot.app import pool_of
+    from adapters.rendering.saying import Speech
+    from adapters.terminal.answers import shown
+    from adapters.terminal.answers_json import as_json
+    from adapters.terminal.screen import local_zone
     from bot.clock import SystemClock
-    from bot.storage.access import SqlAccess
-    from bot.storage.database import Database
-    from bot.storage.migration import migrate as to_head
-    from bot.storage.money import SqlMoney
+    from bot.shell import caller, shell
 
-    settings = settings_and_logs()
-    to_head(settings.database_file)
-    clock = SystemClock()
+    settings, clock = settings_and_logs(), SystemClock()
+    as_text = not values.pop("as_json")
+    given = {name: value for name, value in values.items() if value is not None and value is not False}
+    # The community is the caller's own here: who names none speaks of all of them.
+    who = caller(given.pop("community", None))
+    answers: list[Answer] = []
 
-    async def opened() -> None:
-        database = Database(settings.database_file, clock)
-        await database.open()
-        try:
-            access = SqlAccess(database, pool_of(settings))
-            await access.load()
-            await work(access, SqlMoney(database, clock))
-        finally:
-            await database.close()
+    async def run() -> None:
+        async with shell(settings, clock) as registry:
+            answers.append(await registry.run(command.path, given, who))
 
-    run_async(opened())
+    run_async(run())
+    answer, speech = answers[0], Speech(clock=clock, zone=local_zone(clock.now()))
+    if as_text:
+        Console(stderr=not answer.ok, highlight=False).print(shown(answer, speech))
+    else:
+        click.echo(as_json(answer, speech))
+    _write_files(answer)
+    if not answer.ok:
+        sys.exit(2)
+
+
+def _write_files(answer: Answer) -> None:
+    """What is to be handed over is put here, in place of nothing.
+
+    Raises:
+        click.ClickException: there is a file of that name.
+    """
+    from bot.commands.answer import Document
+
+    for part in answer.parts:
+        if isinstance(part, Document):
+            try:
+                with Path(part.name).open("xb") as file:
+                    file.write(part.content)
+            except OSError as error:
+                raise click.ClickException(f"{part.name} cannot be written: {error.strerror}.") from None

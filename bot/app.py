@@ -13,10 +13,14 @@ from filelock import FileLock, Timeout
 
 from bot.account_clients import AccountClients
 from bot.clock import DAY, Clock, Instant, day_of, day_start
+from bot.commands.registry import Registry
 from bot.community_keys import CommunityKeys
 from bot.conversation.paying import Paying
 from bot.conversation.service import ConversationService
+from bot.desk_of import open_office, registry_of
 from bot.errors import PotluckError, StorageError
+from bot.office.office import Office
+from bot.office.roster import Unlinked
 from bot.open_links import OpenLinks
 from bot.openrouter.account import Account
 from bot.openrouter.client import OpenRouter
@@ -75,6 +79,10 @@ class Service:
     """Communities' own accounts."""
     money: SqlMoney
     """How much may be spent, and what has been."""
+    office: Office
+    """What admins have laid down. `follow` it where others may change it beside this process."""
+    registry: Registry
+    """The commands."""
     metrics: Metrics
     upstream: str
     """The base URL requests go to."""
@@ -140,6 +148,7 @@ async def service(
         ledger, money = SqlLedger(database, clock), SqlMoney(database, clock)
         recovered = await ledger.recover()
         await money.recover()
+        front = await open_office(database, clock, Unlinked(), default=pool_of(settings))
         vault = secret.vault()
         keys = SqlKeys(database, clock, vault)
         own_keys = OwnKeys(kept=keys, links=_links(vault, client, upstream, clock), client=client)
@@ -151,6 +160,7 @@ async def service(
             settings=settings,
             clock=clock,
             database=database,
+            front=front,
             ledger=ledger,
             money=money,
             transcripts=transcripts,
@@ -168,21 +178,33 @@ async def service(
         )
         stack.push_async_callback(pools.close)
         await pools.open()
+        front.pool_id_of = pools.id_of
+        await front.moved()
         conversations = ConversationService(
             pools=pools,
             transcripts=transcripts,
             held=SqlHeldQuestions(database),
+            door=front.door,
             files=SqlFiles(database),
             clock=clock,
             metrics=metrics,
             sandbox=settings.sandbox,
         )
+        front.more_room_for = conversations.look_soon
         await conversations.open()
         stack.push_async_callback(conversations.close)
         metrics.watch_pools(lambda: [pool.measured() for pool in pools.at_hand])
         pruning = _prune(transcripts, ledger, money, clock, settings)
         for chore in (pools.watch(), costs.watch(), pruning):
             stack.push_async_callback(_end, asyncio.create_task(chore))
+        registry = registry_of(
+            front,
+            pools,
+            database=database,
+            owners=settings.owner_ids,
+            conversations=conversations,
+            keys=own_keys,
+        )
         yield Service(
             settings=settings,
             clock=clock,
@@ -199,6 +221,8 @@ async def service(
                 pseudonym=secret.pseudonym(),
             ),
             money=money,
+            office=front.office,
+            registry=registry,
             metrics=metrics,
             upstream=upstream,
             recovered=recovered,

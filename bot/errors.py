@@ -54,6 +54,7 @@ RefusalCode: TypeAlias = Literal[
     "wait_too_long",
     "pool_paused",
     "member_blocked",
+    "channel_closed",
     "model_not_allowed",
     "budget_spent",
     "too_long",
@@ -107,9 +108,10 @@ FailureReason: TypeAlias = Literal[
 
 
 NotAllowed: TypeAlias = Literal[
-    "nobody", "denied", "wide", "ended", "model", "price", "needs_ceiling", "unpriced", "unknown"
+    "nobody", "denied", "wide", "ended", "model", "price", "needs_ceiling", "unpriced", "unknown", "hidden"
 ]
-"""Why a member may not have a model: see `bot.routing.access.Why`; `unknown`: there is none of that name."""
+"""Why a member may not have a model: see `bot.routing.access.Why`; `unknown`: there is none of that name;
+`hidden`: admins have taken it off this community's list."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -97,6 +97,11 @@ class IncomingMessage:
     """Ids of the roles the author has in this community."""
     groups: frozenset[str] = frozenset()
     """Ids of the user groups of this community the author is in."""
+    channel: str = ""
+    """The platform's id of the channel, for what admins lay down for single ones. Empty where there are none, as in
+    private."""
+    persona: str = ""
+    """What admins want a model to be in that channel. For the core to fill in."""
     attachments: tuple[Attachment, ...] = ()
 
 

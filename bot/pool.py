@@ -16,6 +16,7 @@ from bot.conversation.own_lane import Accounts, OwnLane
 from bot.conversation.paying import Paying
 from bot.errors import FailureKind
 from bot.messages import IncomingMessage
+from bot.office.front import Branch, FrontOffice
 from bot.openrouter.account import Account
 from bot.openrouter.client import OpenRouter
 from bot.openrouter.models import Models
@@ -25,7 +26,6 @@ from bot.quota.ledger import Caps, PoolId
 from bot.quota.line import FairLine, FirstCome
 from bot.quota.scheduler import Scheduler
 from bot.quota.sharing import Days, FairDays, FirstComeDays
-from bot.quota.terms import TermsStore
 from bot.routing.chain import Chain
 from bot.routing.router import Route
 from bot.routing.shelf import Shelf
@@ -35,7 +35,6 @@ from bot.storage.catalogue import SqlCatalogues
 from bot.storage.database import Database
 from bot.storage.ledger import SqlLedger
 from bot.storage.money import SqlMoney
-from bot.storage.terms import SqlTerms
 from bot.storage.till import SqlTill
 from bot.storage.transcripts import SqlTranscripts
 from bot.telemetry.metrics import Metrics, PoolMeasures
@@ -53,6 +52,8 @@ class Shared:
     settings: Settings
     clock: Clock
     database: Database
+    front: FrontOffice
+    """What admins laid down."""
     ledger: SqlLedger
     money: SqlMoney
     transcripts: SqlTranscripts
@@ -78,7 +79,8 @@ class Pool:
     models: Models
     access: SqlAccess
     """Who may spend on which models."""
-    terms: TermsStore
+    shelf: Shelf
+    branch: Branch
     """What admins have laid down."""
     paying: Paying
     answering: Answering
@@ -156,6 +158,7 @@ class Pool:
 
     async def close(self) -> None:
         """Finish what is under way in the ledger."""
+        self.branch.close()
         await self.rest()
         await self.scheduler.close()
 
@@ -173,14 +176,14 @@ async def open_pool(shared: Shared, id: PoolId, client: OpenRouter, *, own: bool
         pool=id,
         caps=Caps(rpm=settings.pool_rpm, rpd=rpd or DEFAULT_RPD),
         line=FairLine() if settings.fair_policy == "fair" else FirstCome(),
-        days=_days(settings),
+        days=days_of(settings),
         ledger=shared.ledger,
         clock=clock,
         max_wait=settings.max_wait_seconds,
         watched=True,
     )
-    terms = SqlTerms(database, id)
-    await scheduler.open(await terms.load())
+    branch = await shared.front.branch(id)
+    await scheduler.open(branch.roster.in_force)
     models = Models(
         client=client, store=SqlCatalogues(database), pool=id, clock=clock, chance=random.SystemRandom().random
     )
@@ -189,6 +192,7 @@ async def open_pool(shared: Shared, id: PoolId, client: OpenRouter, *, own: bool
     shelf = Shelf(models=models, chain=Chain.of(settings.free_models), clock=clock)
     access = SqlAccess(database, id)
     await access.load()
+    await branch.govern(scheduler, access.load)
     lessons = Lessons(scheduler=scheduler, shelf=shelf, account=account, clock=clock)
     guarding = Guarding(scheduler=scheduler, shelf=shelf, metrics=shared.metrics)
     paying = Paying(
@@ -213,7 +217,8 @@ async def open_pool(shared: Shared, id: PoolId, client: OpenRouter, *, own: bool
         account=account,
         models=models,
         access=access,
-        terms=terms,
+        shelf=shelf,
+        branch=branch,
         paying=paying,
         answering=Answering(
             scheduler=scheduler,
@@ -246,7 +251,8 @@ async def open_pool(shared: Shared, id: PoolId, client: OpenRouter, *, own: bool
     return pool
 
 
-def _days(settings: Settings) -> Days:
+def days_of(settings: Settings) -> Days:
+    """How days are shared, as is set."""
     if settings.fair_policy == "fcfs":
         return FirstComeDays()
     return FairDays(between_communities=settings.fair_between == "communities", promise_units=settings.promise_units)

@@ -162,9 +162,11 @@ class Pools:
         """
         async with self._changing:
             kept = await self._keys.communities()
-            for community in self._linked.keys() | kept.keys():
-                if self._linked.get(community) != kept.get(community):
-                    await self._change(community, kept.get(community))
+            others = [one for one in self._linked.keys() | kept.keys() if self._linked.get(one) != kept.get(one)]
+            for community in others:
+                await self._change(community, kept.get(community))
+            if others:
+                await self._shared.front.moved()
 
     async def watch(self) -> None:
         """Do so whenever it is time, and close what is idle, until cancelled."""

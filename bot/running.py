@@ -66,6 +66,7 @@ async def run(settings: Settings, *, say: Callable[[str], None], only: Collectio
             retain_counts_days=settings.retain_counts_days,
             own_keys=running.own_keys,
             signed=slack.routes() if slack is not None else (),
+            registry=running.registry,
         )
         try:
             url = await web.start()
@@ -75,11 +76,13 @@ async def run(settings: Settings, *, say: Callable[[str], None], only: Collectio
             say(line)
         if slack is not None:
             say(f"{'Slack':<12}{slack.where}")
+        following = asyncio.create_task(running.office.follow())
         serving = [asyncio.create_task(one.run()) for one in (web, slack) if one is not None]
         stopping = asyncio.create_task(stop.wait())
         await asyncio.wait([*serving, stopping], return_when=asyncio.FIRST_COMPLETED)
         say("Stopping.")
         stopping.cancel()
+        following.cancel()
         if slack is not None:
             await slack.pause()
         # First what is under way, so that each reply gets its own last word; then the adapters.
@@ -127,6 +130,7 @@ async def _slack(running: Service, only: Collection[str]) -> SlackAdapter | None
     adapter = SlackAdapter(
         settings=slack_settings(settings),
         conversations=running.conversations,
+        registry=running.registry,
         memory=SqlSlackMemory(running.database, running.clock),
         posts=SqlPosts(running.database, running.clock),
         installations=SqlInstallations(running.database, running.clock, running.secret.vault()),

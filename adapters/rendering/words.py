@@ -92,6 +92,11 @@ _ERRORS: Mapping[ErrorCode, _Entry] = {
         again="You can ask again {again}.",
         advice="Please ask an admin about it.",
     ),
+    "channel_closed": _Entry(
+        what="Questions are not answered in this channel.",
+        why="Those who manage this community have closed it to them.",
+        advice="Ask in another channel, or in private.",
+    ),
     "model_not_allowed": _Entry(
         what="That model is not open to you here.",
         advice="Choose another one, or let Potluck choose.",
@@ -344,6 +349,11 @@ _NOT_ALLOWED: Mapping[NotAllowed, _Reason] = {
     ),
     "unpriced": _Reason(
         what="What that model costs cannot be told, so it is open to nobody.",
+        advice="Choose another one, or let Potluck choose.",
+    ),
+    "hidden": _Reason(
+        what="That model is not on this community's list.",
+        why="Those who manage the community have taken it off.",
         advice="Choose another one, or let Potluck choose.",
     ),
     "unknown": _Reason(

@@ -28,6 +28,11 @@ class Registry:
         self._commands = {command.path: command for command in commands}
 
     @property
+    def desk(self) -> Desk:
+        """What its commands work with."""
+        return self._desk
+
+    @property
     def commands(self) -> Sequence[Command]:
         """All there are, in the order help shows them."""
         return tuple(self._commands.values())

@@ -23,6 +23,8 @@ _SECONDS = {"m": 60, "h": 3600, "d": DAY, "w": 7 * DAY}
 _YES = frozenset({"yes", "y", "true", "on", "1"})
 _NO = frozenset({"no", "n", "false", "off", "0"})
 _ZONE = "UTC"
+_PLACES = 12
+"""Places after the point that money is counted in."""
 
 
 def check(parameter: Parameter, given: Given, call: Call) -> Checked:
@@ -101,7 +103,8 @@ def _usd(parameter: Parameter, given: Given) -> Decimal:
         amount = Decimal(text)
     except InvalidOperation:
         amount = Decimal("NaN")
-    if not amount.is_finite() or "e" in text.lower() or amount != round(amount, 12):
+    places = amount.as_tuple().exponent
+    if not isinstance(places, int) or places < -_PLACES or "e" in text.lower():  # no int: it is no number
         raise BadInput(
             say("{name} is an amount in US dollars, such as {such}.", name=Code(parameter.name), such="2.50")
         )

@@ -102,7 +102,7 @@ class OwnLane:
             opening = await self._transcripts.open(first.conversation, first.id, first.author, limit=TURNS)
             if opening.handled:
                 return None
-            self._scheduler.bar(first.author)
+            self._scheduler.bar(first.author, first.community)
             model = await self._client(first.author)
             exchange.sealed = True
             route = own_route(first.model, needs(exchange), self._shelf.offer())

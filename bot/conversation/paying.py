@@ -156,7 +156,7 @@ class Paying:
 
     def _bar(self, message: IncomingMessage) -> None:
         """Who is kept out is kept out here, too; and so is everyone while the account's key is in doubt."""
-        self._scheduler.bar(message.author)
+        self._scheduler.bar(message.author, message.community)
         if self._scheduler.shut_for not in (None, "no_free_models"):
             raise Refused("pool_paused")
 

@@ -25,6 +25,7 @@ def asking(exchange: Exchange) -> Asking:
         author_name=first.author_name,
         place=first.place,
         text=exchange.question,
+        persona=first.persona,
         files=exchange.files,
     )
 

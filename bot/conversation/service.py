@@ -14,6 +14,7 @@ from dataclasses import replace
 from bot.clock import Clock, day_start
 from bot.conversation.attachments import ReadFile, check_together
 from bot.conversation.context import least, tokens
+from bot.conversation.door import Door
 from bot.conversation.exchange import Exchange
 from bot.conversation.held import HeldQuestions
 from bot.conversation.holding import Holding
@@ -40,7 +41,6 @@ from bot.pasted_keys import holds_key
 from bot.pool import Pool
 from bot.pools import Pools
 from bot.ports import KeptFile, PoolView, Turn
-from bot.quota.terms import Terms
 from bot.routing.router import Route
 from bot.telemetry.logs import logger
 from bot.telemetry.metrics import Metrics
@@ -58,12 +58,14 @@ class ConversationService:
         transcripts: Transcripts,
         held: HeldQuestions,
         files: Files,
+        door: Door,
         clock: Clock,
         metrics: Metrics,
         sandbox: bool,
     ) -> None:
         self._pools, self._transcripts, self._metrics, self._sandbox = pools, transcripts, metrics, sandbox
         self._intake = Intake(files)
+        self._door = door
         self._exchanges: dict[tuple[ConversationId, Member], list[Exchange]] = {}
         """Per conversation and member: the one under way, and the one that gathers what comes meanwhile."""
         self._handling: set[MessageId] = set()
@@ -91,6 +93,7 @@ class ConversationService:
             try:
                 _refuse_a_key(message)
                 pool = await self._pool_of(message)
+                message = self._door.admit(message)
                 files = await self._intake.take(message, lambda files: pool.route(message, images=_images(files)))
                 message = replace(message, attachments=())  # from here on they are kept, and not in memory
                 if self._closing:
@@ -160,11 +163,8 @@ class ConversationService:
     async def give_up(self, ticket: TicketId) -> bool:
         return await self._holding.give_up(ticket)
 
-    async def lay_down(self, terms: Terms, community: CommunityId | None = None) -> None:
-        """An admin's terms for a community's pool, kept and in force at once: for the line, and for what is held."""
-        pool = self._pools.default if community is None else await self._pools.of(community)
-        await pool.terms.save(terms)
-        pool.scheduler.lay_down(terms)
+    def look_soon(self) -> None:
+        """There may be more room for what is held than time alone brings."""
         self._holding.look_soon()
 
     # --- when a community's pool changes -----------------------------------------------------------------

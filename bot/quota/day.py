@@ -109,6 +109,7 @@ class FairDay:
             if standing := self._standings.get(member):
                 with self._changing(standing):
                     standing.weight, standing.grant = new.weight, new.grant(self.day)
+                    standing.grant_after = new.after.get(self.day, 0)
             else:
                 self.granted += new.grant(self.day) - old.grant(self.day)
         self._rooms.weigh(terms.communities)
@@ -224,6 +225,8 @@ class FairDay:
         levels = self._levels(standing, moment, community)
         level, left = self._level(standing, levels), self.left(moment)
         allowed = level + standing.grant
+        if standing.granted_left:  # they may be taken also by who is above the level
+            allowed = max(allowed, standing.taken + standing.granted_left)
         return Decision(
             verdict=self._verdict_without_level(standing, left) or self._verdict_of_level(standing, level),
             level=allowed,
@@ -258,7 +261,8 @@ class FairDay:
         """Units the member will probably get today beyond those taken: held nearly always, but no promise."""
         standing = self._standings.get(member) or self._newcomer(member)
         level = standing.weight * self._levels(standing, moment, community).soft
-        room = min(level + standing.grant - standing.taken, self.within_reach(member, moment))
+        room = max(level + standing.grant - standing.taken, float(standing.granted_left))
+        room = min(room, self.within_reach(member, moment))
         return max(standing.promised, int(room))
 
     def promise(self, member: str, moment: Instant) -> int:
@@ -342,7 +346,8 @@ class FairDay:
 
     def _newcomer(self, member: str) -> Standing:
         terms = self._terms.member(member)
-        return Standing(member=member, weight=terms.weight, grant=terms.grant(self.day))
+        after = terms.after.get(self.day, 0)
+        return Standing(member=member, weight=terms.weight, grant=terms.grant(self.day), grant_after=after)
 
     @contextmanager
     def _changing(self, standing: Standing) -> Iterator[Standing]:

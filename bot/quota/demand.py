@@ -43,6 +43,8 @@ class Standing:
     """Multiplies the level: 0.5 for an account too young to be trusted with a whole share."""
     grant: int = 0
     """Units on top of the level, out of the pool's reserve, used first."""
+    grant_after: int = 0
+    """Units after which they were granted: those before them count against the level, and cannot have used them."""
     asks: int = 0
     taken: int = 0
     promised: int = 0
@@ -54,12 +56,16 @@ class Standing:
 
     @property
     def charged(self) -> int:
-        """Units that count against the level: those past the grant."""
-        return max(0, self.taken + self.promised - self.grant)
+        """Units that count against the level: those the grant has not given."""
+        return self.taken + self.promised - self.granted_used
+
+    @property
+    def granted_used(self) -> int:
+        return min(self.grant, max(0, self.taken + self.promised - self.grant_after))
 
     @property
     def granted_left(self) -> int:
-        return max(0, self.grant - self.taken - self.promised)
+        return self.grant - self.granted_used
 
 
 class _Group:

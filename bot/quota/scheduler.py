@@ -86,6 +86,8 @@ class Scheduler:
         self._starts = Starts(line=line, window=window, gate=self._gate, book=self._book)
         self._leasing = Leasing(book=self._book, starts=self._starts)
         self._terms = NO_TERMS
+        self._set_rpm, self._told_rpd = caps.rpm, caps.rpd
+        self._laid_down_rpd: int | None = None
         self._yesterday = 0
         """Units that were gone when the day before ended."""
         self._report: int | None = None
@@ -94,8 +96,9 @@ class Scheduler:
         """Its last one of the day before, where that was heard."""
         self._kept_elsewhere: dict[int, int] = {}
         """What the ledger knows of it, by day."""
-        self.shut_for: Shut | None = None
-        """Why nobody is let through until further notice."""
+        self._shut_for: Shut | None = None
+        self._suspended = False
+        """An admin has paused the pool, whatever else shuts it."""
 
     async def open(self, terms: Terms = NO_TERMS) -> None:
         """Take up where the ledger stands: the days before, and today's events once more."""
@@ -121,6 +124,11 @@ class Scheduler:
     def caps(self) -> Caps:
         """What the pool may start, as far as is known."""
         return Caps(rpm=self._starts.window.rpm, rpd=self._today.rpd)
+
+    @property
+    def shut_for(self) -> Shut | None:
+        """Why nobody is let through until further notice; None: the pool is open."""
+        return self._shut_for or ("admin" if self._suspended else None)
 
     @property
     def used(self) -> int:
@@ -208,9 +216,10 @@ class Scheduler:
     # --- what the account tells --------------------------------------------------------------------------
 
     def limit(self, rpd: int) -> None:
-        """The account's cap on the day."""
+        """The account's cap on the day. While an admin has laid down another, that one holds."""
         self._turn_day()
-        self._today.limit(rpd)
+        self._told_rpd = rpd
+        self._today.limit(self._laid_down_rpd or rpd)
         self._starts.pump()
 
     def limit_minute(self, rpm: int) -> None:
@@ -258,12 +267,27 @@ class Scheduler:
 
     def shut(self, reason: Shut) -> None:
         """Let nobody through until further notice; whoever waits is told, once."""
-        self.shut_for, self._starts.shut = reason, True
+        self._shut_for, self._starts.shut = reason, True
         self._starts.refuse_all(lambda: Refused("pool_paused"))
 
     def reopen(self) -> None:
-        """Go on."""
-        self.shut_for, self._starts.shut = None, False
+        """Go on, unless an admin has paused the pool."""
+        self._shut_for, self._starts.shut = None, self._suspended
+        self._starts.pump()
+
+    def suspend(self, suspended: bool) -> None:
+        """An admin pauses the pool, or lets it go on, unless something else keeps it shut."""
+        self._suspended, self._starts.shut = suspended, suspended or self._shut_for is not None
+        if suspended:
+            self._starts.refuse_all(lambda: Refused("pool_paused"))
+        self._starts.pump()
+
+    def lay_down_caps(self, *, rpm: int | None, rpd: int | None) -> None:
+        """An admin's caps hold from now on, in place of what was set and of what the account tells. None: no longer."""
+        self._turn_day()
+        self._laid_down_rpd = rpd
+        self._most_rpm = self._starts.window.rpm = rpm or self._set_rpm
+        self._today.limit(rpd or self._told_rpd)
         self._starts.pump()
 
     def lay_down(self, terms: Terms) -> None:
@@ -271,24 +295,24 @@ class Scheduler:
         self._turn_day()
         self._terms = terms
         self._today.lay_down(terms)
-        for member in {ticket.member for ticket in self._line}:
-            own = terms.member(member.key)
-            if own.block is not None and own.blocked(self._clock.now()):
-                why = partial(Refused, "member_blocked", resets_at=own.block.until)
-                self._starts.refuse_all(why, member)
+        for member, community in {(ticket.member, ticket.community) for ticket in self._line}:
+            block = terms.barred(member.key, community, self._clock.now())
+            if block is not None:
+                why = partial(Refused, "member_blocked", resets_at=block.until)
+                self._starts.refuse_all(why, member, community)
             else:
-                self._line.weigh(member, own.weight)
+                self._line.weigh(member, terms.member(member.key).weight)
         self._starts.pump()
 
-    def bar(self, member: Member) -> None:
-        """Let pass who is not kept out, on whatever lane.
+    def bar(self, member: Member, community: CommunityId) -> None:
+        """Let pass who is not kept out there, on whatever lane.
 
         Raises:
             Refused: `member_blocked`.
         """
-        own = self._terms.member(member.key)
-        if own.block is not None and own.blocked(self._clock.now()):
-            raise Refused("member_blocked", resets_at=own.block.until)
+        block = self._terms.barred(member.key, community, self._clock.now())
+        if block is not None:
+            raise Refused("member_blocked", resets_at=block.until)
 
     # --- a ticket's way ----------------------------------------------------------------------------------
 
@@ -366,7 +390,7 @@ class Scheduler:
         Raises:
             Refused: it may not go.
         """
-        self.bar(member)
+        self.bar(member, community)
         own, now = self._terms.member(member.key), self._clock.now()
         if len(self._line) >= _LINE_LIMIT or self._line.count(member) >= _MEMBER_LIMIT:
             raise Refused("line_full", limit=_LINE_LIMIT if len(self._line) >= _LINE_LIMIT else _MEMBER_LIMIT)

@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from bot.clock import Instant
 from bot.errors import Refused
-from bot.messages import Member
+from bot.messages import CommunityId, Member
 from bot.quota.book import Book
 from bot.quota.foresight import foresee
 from bot.quota.gate import Gate
@@ -109,9 +109,13 @@ class Starts:
         """How long an answer took, for the estimates to come."""
         self._answer_seconds += 0.1 * (seconds - self._answer_seconds)
 
-    def refuse_all(self, why: Callable[[], Refused], member: Member | None = None) -> None:
-        """Whoever waits is told that there is no turn to come; one member's tickets only, if one is named."""
-        for ticket in [ticket for ticket in self.line if member in (None, ticket.member)]:
+    def refuse_all(
+        self, why: Callable[[], Refused], member: Member | None = None, community: CommunityId | None = None
+    ) -> None:
+        """Whoever waits is told that there is no turn to come; one member's tickets, or those from one community only,
+        if one is named."""
+        named = [one for one in self.line if member in (None, one.member) and community in (None, one.community)]
+        for ticket in named:
             self.line.leave(ticket)
             ticket.refused = why()
             ticket.wake()

@@ -8,9 +8,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from bot.clock import Instant
+from bot.messages import CommunityId
 
 WEIGHT_MAX = 100.0
 """Its inverse is the least."""
@@ -23,6 +23,10 @@ class Block:
 
     until: Instant | None = None
     """None: until an admin says otherwise."""
+
+    def stands(self, moment: Instant) -> bool:
+        """Kept out at that moment."""
+        return self.until is None or moment < self.until
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,20 +43,18 @@ class MemberTerms:
     """Units besides the share, each day."""
     on_day: Mapping[int, int] = field(default_factory=dict)
     """Units besides the share on single UTC days."""
+    after: Mapping[int, int] = field(default_factory=dict)
+    """How many units the member had taken of such a day when units were granted: those are not used up by them."""
     block: Block | None = None
 
     def __post_init__(self) -> None:
         _check_weight(self.weight)
-        for units in (self.every_day, *self.on_day.values()):
+        for units in (self.every_day, *self.on_day.values(), *self.after.values()):
             _check_units(units)
 
     def grant(self, day: int) -> int:
         """Units besides the share on a day."""
         return self.every_day + self.on_day.get(day, 0)
-
-    def blocked(self, moment: Instant) -> bool:
-        """Kept out at that moment."""
-        return self.block is not None and (self.block.until is None or moment < self.block.until)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +78,8 @@ class Terms:
     """Weights between communities, by `CommunityId`; 1 where not named."""
     reserves: tuple[Reserve, ...] = ()
     """Each counts on every day until its moment."""
+    blocks: Mapping[tuple[str, CommunityId], Block] = field(default_factory=dict)
+    """Members who are kept out of a community; of all of them, where it is named by no letter."""
 
     def __post_init__(self) -> None:
         for weight in self.communities.values():
@@ -84,15 +88,13 @@ class Terms:
     def member(self, key: str) -> MemberTerms:
         return self.members.get(key, _DEFAULT)
 
-
-class TermsStore(Protocol):
-    """Keeps a pool's terms. What was saved before a crash holds after it."""
-
-    async def load(self) -> Terms: ...
-
-    async def save(self, terms: Terms) -> None:
-        """In place of those that were, whole or not at all."""
-        ...
+    def barred(self, key: str, community: CommunityId, moment: Instant) -> Block | None:
+        """What keeps a member out of a community at that moment; None: nothing does."""
+        everywhere = self.blocks.get((key, CommunityId("")))
+        for block in (self.member(key).block, everywhere, self.blocks.get((key, community))):
+            if block is not None and block.stands(moment):
+                return block
+        return None
 
 
 def _check_weight(weight: float) -> None:

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from decimal import Decimal, InvalidOperation
-from typing import Any, assert_never
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from bot.clock import Instant
 from bot.errors import StorageError
-from bot.messages import CommunityId, Member, ModelId
+from bot.messages import Member
+from bot.office.edits import EVERYWHERE, Address, Json
+from bot.office.paid_rules import read, written
 from bot.quota.ledger import PoolId
-from bot.routing.access import Grantee, Reach, Rule, RuleId, ToCommunity, ToGroup, ToMember, ToRole
-from bot.routing.prices import Rates, plain
+from bot.routing.access import Grantee, Reach, Rule, RuleId
 from bot.storage.database import Database
 from bot.storage.tables import access_rules, paying_members
 
@@ -43,14 +43,16 @@ class SqlAccess:
                 select(access_rules).where(access_rules.c.account == self.account).order_by(access_rules.c.id)
             )
             paying = connection.scalars(select(paying_members.c.member).where(_of(self.account)))
-            return {RuleId(row.id): _rule(row.id, row.rule) for row in kept}, {Member.parse(key) for key in paying}
+            return {RuleId(row.id): _read(row.id, row.rule) for row in kept}, {Member.parse(key) for key in paying}
 
         self._rules, self._paying = await self._database.read(unit)
 
     async def add(self, *, allows: bool, to: Grantee, reach: Reach, ends_at: Instant | None = None) -> Rule:
         """A new grant, or a new denial."""
         draft = Rule(id=RuleId(0), allows=allows, to=to, reach=reach, ends_at=ends_at)
-        row = insert(access_rules).values(account=self.account, rule=_written(draft)).returning(access_rules.c.id)
+        row = (
+            insert(access_rules).values(account=self.account, rule=_dumped(written(draft))).returning(access_rules.c.id)
+        )
         new = RuleId(await self._database.write(lambda connection: connection.execute(row).scalar_one()))
         rule = Rule(id=new, allows=allows, to=to, reach=reach, ends_at=ends_at)
         self._rules[new] = rule
@@ -70,69 +72,58 @@ class SqlAccess:
         (self._paying.add if yes else self._paying.discard)(member)
 
 
+class RuleRegister:
+    """`bot.storage.office.Register` of rules: `account/number`, or `account/` for a new one."""
+
+    def read(self, connection: Connection, address: Address) -> Json:
+        account, number = _place(address)
+        if number is None:
+            return None
+        wanted = select(access_rules.c.rule).where(access_rules.c.id == number, access_rules.c.account == account)
+        found = connection.scalar(wanted)
+        return None if found is None else _kept(number, found)
+
+    def write(self, connection: Connection, address: Address, value: Json) -> Address:
+        account, number = _place(address)
+        if number is not None:
+            connection.execute(delete(access_rules).where(access_rules.c.id == number))
+        if value is None:
+            return address
+        text = _dumped(value)
+        _read(number or 0, text)
+        row = {"account": account, "rule": text} | ({} if number is None else {"id": number})
+        new = connection.execute(insert(access_rules).values(row).returning(access_rules.c.id)).scalar_one()
+        return Address(address.kind, address.community, f"{account}/{new}")
+
+    def everything(self, connection: Connection) -> Iterator[tuple[Address, Json]]:
+        for row in connection.execute(select(access_rules)):
+            rule = _read(row.id, row.rule)
+            yield (
+                Address("paid_rule", rule.to.community or EVERYWHERE, f"{row.account}/{row.id}"),
+                _kept(row.id, row.rule),
+            )
+
+
+def _place(address: Address) -> tuple[str, int | None]:
+    account, _, number = address.key.rpartition("/")
+    return account, int(number) if number else None
+
+
+def _kept(number: int, text: str) -> Json:
+    try:
+        found: Json = json.loads(text)
+    except ValueError as error:
+        raise StorageError(f"The access rule {number} cannot be read: {error!r}.") from error
+    return found
+
+
+def _read(number: int, text: str) -> Rule:
+    return read(number, _kept(number, text))
+
+
+def _dumped(kept: Json) -> str:
+    return json.dumps(kept, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+
+
 def _of(account: PoolId) -> Any:
     return paying_members.c.account == account
-
-
-def _written(rule: Rule) -> str:
-    written = {
-        "allows": rule.allows,
-        "to": _to(rule.to),
-        "models": None if rule.reach.models is None else sorted(rule.reach.models),
-        "ceiling": None if rule.reach.ceiling is None else _prices(rule.reach.ceiling),
-        "ends_at": rule.ends_at,
-    }
-    return json.dumps(written, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
-
-
-def _to(to: Grantee) -> dict[str, str | None]:
-    match to:
-        case ToMember(member=member, community=community):
-            return {"member": member.key, "community": community}
-        case ToRole(community=community, role=role):
-            return {"role": role, "community": community}
-        case ToGroup(community=community, group=group):
-            return {"group": group, "community": community}
-        case ToCommunity(community=community):
-            return {"community": community}
-        case _:
-            assert_never(to)
-
-
-def _prices(rates: Rates) -> dict[str, str]:
-    prices = {"prompt": rates.prompt, "completion": rates.completion, "request": rates.request, "image": rates.image}
-    return {name: plain(price) for name, price in prices.items()}
-
-
-def _rule(number: int, written: str) -> Rule:
-    try:
-        kept = json.loads(written)
-        if not isinstance(kept["allows"], bool):
-            raise TypeError
-        return Rule(
-            id=RuleId(number),
-            allows=kept["allows"],
-            to=_grantee(kept["to"]),
-            reach=Reach(
-                models=None if kept["models"] is None else frozenset(ModelId(model) for model in kept["models"]),
-                ceiling=None if kept["ceiling"] is None else _rates(kept["ceiling"]),
-            ),
-            ends_at=None if kept["ends_at"] is None else Instant(float(kept["ends_at"])),
-        )
-    except (ValueError, KeyError, TypeError, AttributeError, InvalidOperation) as error:
-        raise StorageError(f"The access rule {number} cannot be read: {error!r}.") from error
-
-
-def _grantee(kept: dict[str, Any]) -> Grantee:
-    community = None if kept["community"] is None else CommunityId(kept["community"])
-    if "member" in kept:
-        return ToMember(Member.parse(kept["member"]), community)
-    if community is None:
-        raise ValueError("a rule for many names no community")
-    if "role" in kept:
-        return ToRole(community, kept["role"])
-    return ToGroup(community, kept["group"]) if "group" in kept else ToCommunity(community)
-
-
-def _rates(kept: dict[str, str]) -> Rates:
-    return Rates(**{name: Decimal(price) for name, price in kept.items()})

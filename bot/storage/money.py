@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, Literal
 
 from sqlalchemy import BigInteger, Connection, and_, bindparam, case, delete, func, insert, or_, select, update
@@ -16,6 +17,7 @@ from sqlalchemy.dialects.sqlite import insert as upsert
 
 from bot.clock import DAY, Clock, Instant
 from bot.messages import CommunityId, Member, ModelId
+from bot.office.edits import Address, Json
 from bot.quota.ledger import PoolId
 from bot.routing.budget import (
     MOST,
@@ -32,7 +34,10 @@ from bot.routing.budget import (
     applying,
     ends_at,
     number_of,
+    pico,
+    usd,
 )
+from bot.routing.prices import plain
 from bot.storage.database import Database, Prepared
 from bot.storage.ledger import instant, microseconds
 from bot.storage.tables import budgets, charges, spending
@@ -211,6 +216,35 @@ class SqlMoney:
             .returning(charges.c.id)
         )
         return await self._database.write(lambda connection: len(connection.execute(change).all()))
+
+
+class BudgetRegister:
+    """`bot.storage.office.Register` of budgets: `account/period/member` in a community; the value is in US dollars."""
+
+    def read(self, connection: Connection, address: Address) -> Json:
+        found = connection.scalar(select(budgets.c.limit_pico).where(*_at(address)))
+        return None if found is None else plain(usd(Pico(found)))
+
+    def write(self, connection: Connection, address: Address, value: Json) -> Address:
+        connection.execute(delete(budgets).where(*_at(address)))
+        if value is not None:
+            row = _named(address) | {"limit_pico": pico(Decimal(str(value)))}
+            connection.execute(insert(budgets).values(row))
+        return address
+
+    def everything(self, connection: Connection) -> Iterator[tuple[Address, Json]]:
+        for row in connection.execute(select(budgets)):
+            address = Address("budget", CommunityId(row.community), f"{row.account}/{row.period}/{row.member}")
+            yield address, plain(usd(Pico(row.limit_pico)))
+
+
+def _named(address: Address) -> dict[str, str]:
+    account, period, member = address.key.split("/", 2)
+    return {"account": account, "member": member, "community": address.community, "period": period}
+
+
+def _at(address: Address) -> list[Any]:
+    return [budgets.c[name] == value for name, value in _named(address).items()]
 
 
 def reserve(connection: Connection, spend: Spend, at: Instant) -> Charge | NoBudget:

@@ -180,13 +180,6 @@ catalogue_models = Table(
     Column("entry", Text, nullable=False, doc="JSON, by bot.storage.catalogue."),
 )
 
-pool_terms = Table(
-    "pool_terms",
-    metadata,
-    Column("pool", Text, primary_key=True),
-    Column("terms", Text, nullable=False, doc="JSON, by bot.storage.terms."),
-)
-
 access_rules = Table(
     "access_rules",
     metadata,
@@ -330,4 +323,27 @@ slack_installations = Table(
     Column("tenant", Text, primary_key=True, doc="A workspace, or an organisation that installed it for all of its."),
     Column("sealed", Text, nullable=False, doc="By bot.vault: the token and whose it is."),
     Column("installed_at", BigInteger, nullable=False),
+)
+
+laid_down = Table(
+    "laid_down",
+    metadata,
+    Column("kind", Text, primary_key=True),
+    Column("community", Text, primary_key=True, doc="Empty: everywhere, or of the shared pool."),
+    Column("key", Text, primary_key=True),
+    Column("value", Text, nullable=False, doc="JSON, by the modules of bot.office."),
+)
+
+changes = Table(
+    "changes",
+    metadata,
+    Column("number", _Id, primary_key=True),
+    Column("at", BigInteger, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("community", Text, nullable=False, doc="Whose admins may see it and undo it. Empty: who runs Potluck."),
+    Column("command", Text, nullable=False),
+    Column("edits", Text, nullable=False, doc="JSON, by bot.storage.office."),
+    Column("undoes", BigInteger),
+    Index("ix_changes_community_number", "community", "number"),
+    Index("ix_changes_undoes", "undoes"),
 )

@@ -19,6 +19,7 @@ from bot.quota.terms import Block, MemberTerms, Terms
 from bot.storage.keys import SqlKeys
 from tests.fakes.deployment import Deployment, Heard, deployment
 from tests.fakes.linking import key_of
+from tests.fakes.office import lay_down
 from tests.fakes.virtual import VirtualClock
 
 pytestmark = pytest.mark.virtual
@@ -167,7 +168,7 @@ async def test_a_model_that_costs_is_the_members_own_to_ask_for(tmp_path: Path, 
 
 async def test_who_is_blocked_may_not_ask_by_their_own_key_either(tmp_path: Path, clock: VirtualClock) -> None:
     async with linked(tmp_path, clock) as potluck:
-        await potluck.running.conversations.lay_down(Terms(members={ANN.key: MemberTerms(block=Block(until=None))}))
+        await lay_down(potluck.running, Terms(members={ANN.key: MemberTerms(block=Block(until=None))}))
         assert (await potluck.ask("ann")).error == "member_blocked"
         assert potluck.sandbox.log == []
 

@@ -29,6 +29,7 @@ from bot.settings import Settings
 from bot.storage.database import Database
 from bot.storage.tables import charges, spending
 from tests.fakes.deployment import Deployment, Heard, deployment
+from tests.fakes.office import lay_down
 from tests.fakes.virtual import VirtualClock, VirtualLoop
 
 pytestmark = pytest.mark.virtual
@@ -224,7 +225,7 @@ async def test_who_is_blocked_cannot_pay_either_nor_anyone_while_the_pool_is_shu
     async with deployment(tmp_path, clock, sandbox=RICH) as potluck:
         await allow(potluck)
         await fund(potluck, "5")
-        await potluck.running.conversations.lay_down(Terms(members={ANN.key: MemberTerms(block=Block())}))
+        await lay_down(potluck.running, Terms(members={ANN.key: MemberTerms(block=Block())}))
         assert refusal(await potluck.ask("ann", model=MEADOW)).code == "member_blocked"
         potluck.running.scheduler.shut("admin")
         assert refusal(await potluck.ask("ben", model=MEADOW)).code == "pool_paused"

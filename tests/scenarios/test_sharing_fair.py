@@ -15,6 +15,7 @@ from bot.openrouter.sandbox import SandboxSettings
 from bot.quota.terms import Block, MemberTerms, Reserve, Terms
 from bot.storage.tables import metadata
 from tests.fakes.deployment import Deployment, Heard, deployment
+from tests.fakes.office import lay_down
 from tests.fakes.virtual import VirtualClock
 
 pytestmark = pytest.mark.virtual
@@ -246,9 +247,7 @@ async def test_what_found_no_room_ends_with_a_word_at_midnight(
         midnight = potluck.running.scheduler.resets_at
         held = await _hold(potluck, "ann")
         # All that is left is kept for something that begins tomorrow: there will be no room today.
-        await potluck.running.conversations.lay_down(
-            Terms(reserves=(Reserve(units=100, until=Instant(midnight + 3600)),))
-        )
+        await lay_down(potluck.running, Terms(reserves=(Reserve(units=100, until=Instant(midnight + 3600)),)))
         sent = (await potluck.counted())["leases"]
         if not restarted:
             following = await _followed(potluck, held.ticket)
@@ -271,7 +270,7 @@ async def test_what_is_given_up_just_as_the_day_ends_stops_no_other(
         conversations, midnight = potluck.running.conversations, potluck.running.scheduler.resets_at
         await _refused(potluck, "ann")
         first, second = await _hold(potluck, "ann"), await _hold(potluck, "ann")
-        await conversations.lay_down(Terms(reserves=(Reserve(units=100, until=midnight),)))
+        await lay_down(potluck.running, Terms(reserves=(Reserve(units=100, until=midnight),)))
         await asyncio.sleep(midnight - clock.now())
         for _ in range(turns):
             await asyncio.sleep(0)
@@ -292,11 +291,11 @@ async def test_what_an_admin_grants_is_there_at_once_also_for_what_is_held_and_a
     ann = Member("web", "ann")
     granted = Terms(members={ann.key: MemberTerms(every_day=100)}, reserves=(Reserve(units=1, until=Instant(4e9)),))
     async with deployment(tmp_path, clock, sandbox=SandboxSettings(rpd=20), env=FAIR) as potluck:
-        conversations, scheduler = potluck.running.conversations, potluck.running.scheduler
+        scheduler = potluck.running.scheduler
         await _refused(potluck, "ann")
         held = await _hold(potluck, "ann")
         began = clock.now()
-        await conversations.lay_down(granted)
+        await lay_down(potluck.running, granted)
         assert isinstance((await _followed(potluck, held.ticket)).ending, Finished)
         assert clock.now() - began < 60, "held questions are looked at as soon as there is more room"
         decision, share = scheduler.decision(ann, WEB), scheduler.share(ann, WEB)
@@ -310,7 +309,7 @@ async def test_what_an_admin_grants_is_there_at_once_also_for_what_is_held_and_a
         scheduler = potluck.running.scheduler
         after = scheduler.decision(ann, WEB), scheduler.share(ann, WEB), scheduler.decision(Member("web", "ben"), WEB)
         assert repr(after) == repr(before)
-        await potluck.running.conversations.lay_down(Terms(members={ann.key: MemberTerms(block=Block())}))
+        await lay_down(potluck.running, Terms(members={ann.key: MemberTerms(block=Block())}))
         assert (await potluck.ask("ann")).error == "member_blocked"
         await potluck.ask("ben")
 

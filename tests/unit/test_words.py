@@ -47,7 +47,7 @@ def whole(text: str) -> bool:
 
 
 def test_the_closed_sets_are_covered() -> None:
-    assert len(CODES) == len(set(CODES)) == 20
+    assert len(CODES) == len(set(CODES)) == 21
     assert set(words._ERRORS) == set(CODES)
     assert set(words._NOTICES) == set(get_args(NoticeKind))
     assert set(words._NOT_ALLOWED) == set(get_args(NotAllowed))

@@ -1,0 +1,167 @@
+"""The commands of admins from a shell, over the database alone: beside the process that runs, or with none.
+
+Nothing here touches a lease or asks for the file's lock. A change is made as any other, in one transaction with its
+line of the audit; the process that runs sees within a second that there is a new line, and puts it in force.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+from typing import TYPE_CHECKING, cast
+
+from bot.app import pool_of
+from bot.clock import Clock
+from bot.commands.all import ALL
+from bot.commands.changing import ALL as EVERY_COMMUNITY
+from bot.commands.command import Caller
+from bot.commands.desk import DeskPool, OfficeDesk
+from bot.commands.registry import Registry
+from bot.desk_of import find_member, models_of, open_office, rights_of
+from bot.errors import UpstreamFailure
+from bot.messages import CommunityId, Member, ModelId
+from bot.office.front import FrontOffice
+from bot.office.roster import Unlinked
+from bot.openrouter.client import OpenRouter
+from bot.pool import DEFAULT_RPD, days_of
+from bot.quota.ledger import Caps, PoolId
+from bot.quota.line import FirstCome
+from bot.quota.scheduler import Scheduler
+from bot.routing.catalogue import Catalogue
+from bot.routing.chain import Chain
+from bot.routing.shelf import Shelf
+from bot.secrets import load_secret
+from bot.settings import Settings
+from bot.storage.catalogue import SqlCatalogues
+from bot.storage.communities import communities
+from bot.storage.database import Database
+from bot.storage.keys import SqlKeys
+from bot.storage.ledger import SqlLedger
+from bot.storage.migration import migrate
+
+if TYPE_CHECKING:
+    from bot.commands.desk import Desk
+
+OWNER = Member("shell", "owner")
+"""Who sits at the machine Potluck runs on, and may read its database anyway."""
+_PATIENCE = 2.0
+"""Seconds OpenRouter may take to say how many requests a day the account has."""
+
+
+def caller(community: str | None = None) -> Caller:
+    """Who calls: an owner, about all communities unless one is named."""
+    place = EVERY_COMMUNITY if community is None else CommunityId(community)
+    return Caller(member=OWNER, name="owner", community=place, standing="full")
+
+
+@asynccontextmanager
+async def shell(settings: Settings, clock: Clock) -> AsyncIterator[Registry]:
+    """The commands of admins.
+
+    Raises:
+        PotluckError: the database cannot be used; one line says why.
+    """
+    async with AsyncExitStack() as stack:
+        migrate(settings.database_file)
+        database = Database(settings.database_file, clock)
+        await database.open()
+        stack.push_async_callback(database.close)
+        front = await open_office(database, clock, Unlinked(), default=pool_of(settings))
+        keys = await SqlKeys(database, clock, load_secret(settings).vault()).communities()
+        linked = {community: one.pool for community, one in keys.items()}
+        front.pool_id_of = lambda community: linked.get(community, pool_of(settings))
+        pools = _Pools(front, settings, database, clock, stack)
+        desk = OfficeDesk(
+            clock=clock,
+            rights=rights_of(front, {OWNER}),
+            find_member=find_member(front.known),
+            models=models_of(front, pools.of),
+            office=front.office,
+            persons=front.persons,
+            rules=front.rules,
+            pool=pools.of,
+            communities=partial(communities, database, clock),
+        )
+        # Commands of admins use nothing of a desk but what is an office's.
+        yield Registry(cast("Desk", desk), [command for command in ALL if command.path[0] == "admin"])
+
+
+class _Kept:
+    """`bot.routing.shelf.Listed`: the catalogue that was kept last."""
+
+    def __init__(self, catalogue: Catalogue | None) -> None:
+        self.catalogue = catalogue
+
+    def missing(self, model: ModelId) -> None:
+        """Nothing is asked here, so nothing is found to be missing."""
+
+
+class _Pools:
+    """Pools as the ledger has them: for figures, not for questions. Each is opened when it is asked for."""
+
+    def __init__(
+        self, front: FrontOffice, settings: Settings, database: Database, clock: Clock, stack: AsyncExitStack
+    ) -> None:
+        self._front, self._settings, self._database, self._clock = front, settings, database, clock
+        self._stack = stack
+        self._open: dict[PoolId, DeskPool] = {}
+
+    async def of(self, community: CommunityId) -> DeskPool:
+        id = self._front.pool_id_of(community)
+        if id not in self._open:
+            self._open[id] = await self._opened(id)
+        return self._open[id]
+
+    async def _opened(self, id: PoolId) -> DeskPool:
+        settings, shared = self._settings, id == pool_of(self._settings)
+        rpd = settings.pool_rpd if shared else None
+        if rpd is None and shared and not settings.sandbox:
+            rpd = await _told(settings, self._clock)
+        branch = await self._front.branch(id)
+        scheduler = Scheduler(
+            pool=id,
+            caps=Caps(rpm=settings.pool_rpm, rpd=rpd or DEFAULT_RPD),
+            line=FirstCome(),
+            days=days_of(settings),
+            ledger=SqlLedger(self._database, self._clock),
+            clock=self._clock,
+            max_wait=settings.max_wait_seconds,
+        )
+        await scheduler.open(branch.roster.in_force)
+        self._stack.push_async_callback(scheduler.close)
+        await branch.govern(scheduler, _nothing)
+        kept = _Kept(await SqlCatalogues(self._database).load(id))
+        return DeskPool(
+            id=id,
+            shared=shared,
+            scheduler=scheduler,
+            roster=branch.roster,
+            rules=branch.rules,
+            shelf=Shelf(models=kept, chain=Chain.of(settings.free_models), clock=self._clock),
+        )
+
+
+async def _told(settings: Settings, clock: Clock) -> int | None:
+    """The account's cap on the day, if OpenRouter says it soon enough."""
+    key = settings.openrouter_api_key
+    assert key is not None
+    client = OpenRouter(
+        base_url=settings.openrouter_base_url,
+        api_key=key.get_secret_value(),
+        clock=clock,
+        max_connections=1,
+        referer=f"http://{settings.web_host}:{settings.web_port}",
+    )
+    try:
+        async with asyncio.timeout(_PATIENCE):
+            return (await client.key()).free_limit
+    except (UpstreamFailure, TimeoutError):
+        return None
+    finally:
+        await client.close()
+
+
+async def _nothing() -> None:
+    """Nobody is answered here, so who may spend matters to nobody."""

@@ -163,6 +163,7 @@ async def _slack(running: Service, only: Collection[str]) -> SlackAdapter | None
     adapter = SlackAdapter(
         settings=slack_settings(settings),
         conversations=running.conversations,
+        registry=running.registry,
         memory=SqlSlackMemory(running.database, running.clock),
         posts=SqlPosts(running.database, running.clock),
         installations=SqlInstallations(running.database, running.clock, running.secret.vault()),

@@ -123,6 +123,8 @@ def explained(failed: Failed, *, shut_for: str | None = None) -> words.Explained
         shut_for=shut_for,
         why_not=error.why if isinstance(error, Refused) and not isinstance(error, AttachmentRefused) else None,
         offer=error.offer if isinstance(error, Refused) and not isinstance(error, AttachmentRefused) else None,
+        file_fault=error.fault if isinstance(error, AttachmentRefused) else None,
+        file_name=error.name if isinstance(error, AttachmentRefused) else "",
     )
     detail = escape(told.detail)
     if error.resets_at is not None:

@@ -134,6 +134,7 @@ class Talk:
             received_at=self._clock.now(),
             model=model,
             standing=author.standing,
+            channel="" if spot.private else spot.channel,
             attachments=tuple(attachments),
         )
 

@@ -60,8 +60,6 @@ NAMED: Mapping[Table, Sequence[str]] = {
     linked_accounts: ("account", "person"),
     link_codes: ("member",),
     erased_members: ("person",),
-    posted_answers: ("member",),
-    slack_verdicts: ("member",),
 }
 """Which columns name a member, by `Member.key`."""
 _SECRET = frozenset({"sealed", "digest"})

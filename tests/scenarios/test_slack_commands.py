@@ -15,23 +15,14 @@ from bot.commands import talk
 from bot.commands.answer import Answer, Document, Facts, Line, Link, Meter, Next, Table, lines
 from bot.commands.command import Call, Command, Everyone, Parameter
 from bot.commands.registry import Registry
-from bot.commands.rights import Rights
 from bot.commands.saying import At, Code, Usd, say
-from bot.messages import CommunityId, Member
-from tests.fakes.calling import Calling
+from bot.messages import Member
 from tests.fakes.deployment import Deployment
 from tests.fakes.slack.potluck import in_slack
 from tests.fakes.slack.world import Json, words_of
 from tests.fakes.virtual import VirtualClock
 
 pytestmark = pytest.mark.virtual
-
-
-class Nobody:
-    """No named admins."""
-
-    def named(self, community: CommunityId) -> frozenset[Member]:
-        return frozenset()
 
 
 class Desks:
@@ -41,11 +32,7 @@ class Desks:
         self.calls: list[Call] = []
 
     def __call__(self, potluck: Deployment) -> Registry:
-        desk = replace(
-            Calling(potluck).desk,
-            rights=Rights(owners=[], named=Nobody(), accounts=lambda one: [one], blocked=lambda one, where: False),
-            models=self._models,
-        )
+        desk = replace(potluck.running.registry.desk, models=self._models)
         return Registry(desk, [*talk.COMMANDS, *self._commands()])
 
     async def _models(self, call: Call, typed: str) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.clock import DAY, Instant, day_of
-from bot.errors import AnswerFailed, PaidOffer, Refused, ReplyError
+from bot.errors import AnswerFailed, AttachmentRefused, PaidOffer, Refused, ReplyError
 from bot.messages import CommunityId, Member, ModelId, Usage
 from bot.quota.ledger import PoolId
 from bot.routing import paid
@@ -365,6 +365,11 @@ def test_with_images_it_is_taken_by_what_reads_them_and_costs_least_with_them() 
         assert cheapest is not None
         assert instead is not None
         assert (cheapest.id, instead.id) == (best, best)
+    none_asked = paid.cheapest(offer, 10, test_paid.WHO, [test_paid.GRANT])
+    instead_of_none = paid.instead(None, offer, 10, test_paid.WHO, [test_paid.GRANT])
+    assert none_asked is not None
+    assert none_asked == instead_of_none
+    assert none_asked.id == "acme/blind", "there are no images unless it is said"
 
 
 def test_a_quote_is_of_its_model_and_of_the_moment() -> None:
@@ -515,6 +520,29 @@ def test_what_nobody_can_have_is_unknown_and_what_is_not_there_has_no_route() ->
     nothing = refused_by(None, Needs(), priced_router)
     assert isinstance(nothing, AnswerFailed)
     assert nothing.code == "no_route"
+
+
+def test_what_rests_and_what_cannot_see_is_told_by_its_reason() -> None:
+    resting = Offer(catalogue=catalogue(read()), cooling={FREE: Instant(NOW + 60)}, now=NOW)
+    busy = refused_by(FREE, Needs(), resting)
+    assert isinstance(busy, AnswerFailed)
+    assert (busy.code, busy.reason, busy.resets_at) == ("upstream_busy", "model_busy", NOW + 60)
+    words_only = {"input_modalities": ["text"], "output_modalities": ["text"]}
+    blind = read(architecture=words_only)
+    dear = read(id="acme/blind", architecture=words_only, pricing=prices(prompt="0.1"))
+    offer = Offer(catalogue=catalogue(blind, dear), now=NOW)
+    asked: list[Callable[[], object]] = [
+        lambda: choose(FREE, Needs(images=True), offer),
+        lambda: own_route(FREE, Needs(images=True), offer),
+        lambda: paid.route(dear, offer, Needs(images=True)),
+    ]
+    for ask in asked:
+        with pytest.raises(AttachmentRefused) as refused:
+            ask()
+        assert refused.value.fault == "images"
+    seeing = Offer(catalogue=catalogue(read(), blind_too := replace(blind, id=ModelId("acme/b:free"))), now=NOW)
+    assert own_route(FREE, Needs(), seeing).images, "those of earlier turns may go along"
+    assert not own_route(blind_too.id, Needs(), seeing).images
 
 
 def test_a_question_may_be_exactly_as_long_as_there_is_room() -> None:

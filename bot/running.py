@@ -122,6 +122,7 @@ def _discord(running: Service, only: Collection[str]) -> DiscordAdapter | None:
         conversations=running.conversations,
         store=SqlPosts(running.database, running.clock),
         clock=running.clock,
+        registry=running.registry,
         api_url=settings.discord_api_url,
         gateway_url=settings.discord_gateway_url,
     )

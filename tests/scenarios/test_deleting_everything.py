@@ -121,7 +121,7 @@ async def test_an_admins_word_stays_and_so_does_what_it_is_about(tmp_path: Path,
         await potluck.ask("ann", SECRET)
         await lay_down(potluck.running, Terms(members={ANN.key: MemberTerms(block=Block())}))
         assert (await erased(call)).ok
-        assert await tables_with(potluck, ANN.key, SECRET) == {"pool_terms"}
+        assert await tables_with(potluck, ANN.key, SECRET) == {"laid_down", "changes"}
         assert (await potluck.ask("ann")).error == "member_blocked"
 
 

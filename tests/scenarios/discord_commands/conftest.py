@@ -17,6 +17,8 @@ from bot.commands.registry import Registry
 from bot.commands.rights import Rights
 from bot.commands.saying import At, Code, say
 from bot.messages import Member
+from bot.people import Erased, People
+from bot.people import Link as Linked
 from tests.fakes.conversations import ScriptedConversations
 from tests.fakes.discord.house import House, house
 from tests.fakes.virtual import VirtualClock, VirtualLoop
@@ -29,6 +31,7 @@ class Commands:
         self.calls: list[Call] = []
         desk = _Desk()
         desk.conversations, desk.clock = talks, clock
+        desk.people = People(store=_NoLinks(), digest=str)
         desk.rights = Rights(owners=(), named=_Nobody(), accounts=lambda member: (member,), blocked=lambda *_: False)
         self.registry = Registry(cast(Desk, desk), [*talk.COMMANDS, *self._own()])
 
@@ -113,6 +116,16 @@ class _Desk:
 
     def find_member(self, text: str, caller: Caller) -> Member | None:
         return None
+
+
+class _NoLinks:
+    """Everyone is a person of their own."""
+
+    async def links(self) -> Sequence[Linked]:
+        return ()
+
+    async def erased(self) -> Erased:
+        return Erased(today={}, payers=())
 
 
 class _Nobody:

@@ -32,6 +32,7 @@ from bot.quota.scheduler import Scheduler
 from bot.secrets import Secret, load_secret
 from bot.settings import Settings
 from bot.storage.access import SqlAccess
+from bot.storage.attachments import SqlFiles
 from bot.storage.database import Database
 from bot.storage.held import SqlHeldQuestions
 from bot.storage.keys import SqlKeys
@@ -171,6 +172,7 @@ async def service(
             pools=pools,
             transcripts=transcripts,
             held=SqlHeldQuestions(database),
+            files=SqlFiles(database),
             clock=clock,
             metrics=metrics,
             sandbox=settings.sandbox,

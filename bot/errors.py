@@ -6,6 +6,7 @@ PotluckError
 ├── LinkError                  an account of a member's could not be linked: `fault` says why
 ├── ReplyError                 ends one message; `code` is what the outside sees, `resets_at` when it works again
 │   ├── Refused                a rule of ours: nothing was sent, nothing was charged
+│   │   └── AttachmentRefused  a file that came with the message cannot be used: `fault` says why
 │   ├── AnswerFailed           OpenRouter or the model
 │   ├── Stopped                the member did it
 │   └── InternalError          our fault
@@ -151,6 +152,37 @@ class Refused(ReplyError):
         """Of `model_not_allowed`: the reason."""
         self.offer = offer
         """Of `pool_spent`: what the member may have instead."""
+
+
+AttachmentFault: TypeAlias = Literal[
+    "too_many",
+    "too_large",
+    "too_large_together",
+    "no_room",
+    "unavailable",
+    "empty",
+    "web_page",
+    "unknown_kind",
+    "broken",
+    "too_many_pixels",
+    "pdf_locked",
+    "pdf_without_text",
+    "pdf_too_heavy",
+    "images",
+]
+"""Why a file cannot be used. `no_room`: so many others are being read that memory is short; `unavailable`: the
+platform did not hand it over; `web_page`: a page came in place of the file; `images`: no model in question reads any.
+"""
+
+
+class AttachmentRefused(Refused):
+    """A file that came with a message cannot be used. Adapters raise it too, for what they need not take in whole."""
+
+    def __init__(self, fault: AttachmentFault, *, name: str = "", limit: int | None = None) -> None:
+        super().__init__("attachment_refused", limit=limit)
+        self.fault: AttachmentFault = fault
+        self.name = name
+        """The file's, as its sender called it: never markup. Empty: it is about all of them."""
 
 
 class AnswerFailed(ReplyError):

@@ -63,6 +63,17 @@ class Member:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Attachment:
+    """A file that came with a message. What adapters keep to: `bot.conversation.attachments`."""
+
+    name: str
+    """As the sender's machine called it. Written by a person: never a path, never markup."""
+    media_type: str
+    """As the platform says. What it really is is looked at in the core."""
+    content: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class IncomingMessage:
     """One message a person wrote to the bot."""
 
@@ -86,6 +97,7 @@ class IncomingMessage:
     """Ids of the roles the author has in this community."""
     groups: frozenset[str] = frozenset()
     """Ids of the user groups of this community the author is in."""
+    attachments: tuple[Attachment, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,6 +193,7 @@ NoticeKind: TypeAlias = Literal[
     "history_shortened",
     "messages_gathered",
     "images_dropped",
+    "attachment_shortened",
     "second_attempt",
     "model_gone",
     "free_models_may_train",
@@ -194,7 +207,7 @@ class Notice:
 
     kind: NoticeKind
     count: int = 0
-    """How many of what the kind speaks of: turns left out, messages gathered."""
+    """How many of what the kind speaks of: turns left out, messages gathered, images dropped, files shortened."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

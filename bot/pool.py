@@ -93,10 +93,10 @@ class Pool:
     """No community has it any more: nothing starts here, and it ends when what is under way has."""
     _chores: list[asyncio.Task[None]] = field(default_factory=list)
 
-    def route(self, message: IncomingMessage) -> Route:
+    def route(self, message: IncomingMessage, *, images: int = 0) -> Route:
         """Where a message would go if it was sent now, whatever its length. Raises as the router does."""
         lane = self.own_lane if self.own_lane.takes(message.author) else self.answering
-        return lane.route(message)
+        return lane.route(message, images=images)
 
     def view(self, *, sandbox: bool) -> PoolView:
         """As anyone may see it."""

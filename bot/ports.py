@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol, TypeAlias
+from typing import Literal, NewType, Protocol, TypeAlias
 
 from pydantic import SecretStr
 
@@ -26,12 +26,39 @@ from bot.messages import (
 # --- the model -------------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True, slots=True)
+class TextPart:
+    """Text among the parts of a message."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImagePart:
+    """An image among the parts of a message."""
+
+    media_type: str
+    """`image/png`, `image/jpeg`, `image/gif` or `image/webp`."""
+    content: bytes = field(repr=False)
+
+
+ContentPart: TypeAlias = TextPart | ImagePart
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelMessage:
     """One message of the context a model is sent."""
 
     role: Literal["system", "user", "assistant"]
-    content: str
+    content: str | Sequence[ContentPart]
+    """Plain text, or parts: the text first, then images."""
+
+    @property
+    def text(self) -> str:
+        """All of its text."""
+        if isinstance(self.content, str):
+            return self.content
+        return "\n".join(part.text for part in self.content if isinstance(part, TextPart))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,6 +161,30 @@ class PoolView:
     """The community's own account feeds it; else everybody who has none shares it."""
 
 
+FileId = NewType("FileId", int)
+FileKind: TypeAlias = Literal["image", "text", "pdf"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptFile:
+    """A file that came with a question, without its content."""
+
+    id: FileId
+    name: str
+    """As its sender called it, on one line and without folders. Never markup."""
+    kind: FileKind
+    media_type: str
+    """What it is by its content."""
+    size: int
+    """Bytes, as it came."""
+    length: int
+    """Bytes of what is kept: of an image all, else its text in UTF-8."""
+    tokens: int
+    """About how many tokens what is kept is to a model."""
+    cut: bool
+    """It held more text than is kept."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Turn:
     """One question with its answer, as it is kept."""
@@ -149,6 +200,8 @@ class Turn:
     """False: the answer is still being written."""
     model: ModelId | None
     asked_at: Instant
+    files: tuple[KeptFile, ...] = ()
+    """What came with the question."""
 
 
 class Conversations(Protocol):

@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, settings
 
 from tests.fakes.virtual import VirtualClock, VirtualLoop
 
+_UNTRACED = frozenset({"properties", "simulation"})
 SOAK = os.environ.get("POTLUCK_SOAK") == "1"
 
 settings.register_profile("ci", deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
@@ -21,9 +22,15 @@ settings.load_profile("soak" if SOAK else "ci")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Long counts run where they are asked for: `make soak`."""
+    """Long counts run where they are asked for: `make soak`. What counts much is not counted as coverage, too.
+
+    Tracing makes what computes for long half as dear again, and the lines it would find are found by other tests.
+    """
     if not SOAK:
         items[:] = [item for item in items if "soak" not in item.keywords]
+    for item in items:
+        if item.path.parent.name in _UNTRACED:
+            item.add_marker(pytest.mark.no_cover)
 
 
 @pytest.fixture(autouse=True)

@@ -14,8 +14,9 @@ from datetime import UTC, datetime, tzinfo
 from decimal import ROUND_CEILING, Decimal
 from typing import Literal, TypeAlias
 
+from adapters.rendering.files import FAULTS
 from bot.clock import Instant
-from bot.errors import ErrorCode, FailureReason, NotAllowed, PaidOffer
+from bot.errors import AttachmentFault, ErrorCode, FailureReason, NotAllowed, PaidOffer
 from bot.messages import Lane, NoticeKind
 
 Charge: TypeAlias = Literal["none", "shown", "sent", "untold"]
@@ -146,7 +147,7 @@ _ERRORS: Mapping[ErrorCode, _Entry] = {
         charge="untold",
     ),
     "attachment_refused": _Entry(
-        what="That attachment cannot be used.",
+        what="What came with the message cannot be used.",
         why="It is too large, or of a kind the models here cannot read.",
         advice="Paste what matters into the message instead.",
     ),
@@ -395,6 +396,10 @@ _NOTICES: Mapping[NoticeKind, tuple[str, str]] = {
         "{images} could not be shown to the model: it reads only text.",
         "Images could not be shown to the model: it reads only text.",
     ),
+    "attachment_shortened": (
+        "{files} too long to be read whole: the model was shown the beginning.",
+        "A file was too long to be read whole: the model was shown its beginning.",
+    ),
     "second_attempt": (
         "The first try failed, so this is another one. It takes nothing more from your share.",
         "The first try failed, so this is another one. It takes nothing more from your share.",
@@ -427,13 +432,16 @@ def explain(
     shut_for: str | None = None,
     why_not: NotAllowed | None = None,
     offer: PaidOffer | None = None,
+    file_fault: AttachmentFault | None = None,
+    file_name: str = "",
 ) -> Explained:
     """An error in words.
 
     `again` is when the same message would work, such as "tomorrow at 02:00"; `limit` the number that was passed;
     `partial` says that some text was shown; `may_hold` that the question may wait for room instead. `reason` is
     what is known beyond the code, `shut_for` why the pool is shut, which is what pauses it then. `why_not` is why a
-    model may not be had, and `offer` what the member may have for money instead.
+    model may not be had, and `offer` what the member may have for money instead. `file_fault` is why a file cannot be
+    used and `file_name` which, as text that is safe where it is shown: it was written by a person.
     """
     entry = _ERRORS[code]
     headline, why, own_advice = entry.what, entry.why, entry.advice
@@ -442,6 +450,10 @@ def explain(
         known = _SHUT.get(shut_for, _SHUT_OTHERWISE)
     if why_not is not None and code == "model_not_allowed":
         known = _NOT_ALLOWED[why_not]
+    if file_fault is not None:
+        said = FAULTS[file_fault]
+        which = f"“{file_name}”" if file_name else "That file"
+        known = _Reason(what=said.what.format(file=which, limit=limit), why=said.why, advice=said.advice)
     if known is not None:
         headline, why, own_advice = known.what, known.why, known.advice
     elif limit is not None and entry.numbered:
@@ -472,7 +484,10 @@ def notice(kind: NoticeKind, count: int = 0) -> str:
     if count < (2 if kind == "messages_gathered" else 1):
         return uncounted
     return counted.format(
-        turns=plural(count, "message"), messages=plural(count, "message"), images=plural(count, "image")
+        turns=plural(count, "message"),
+        messages=plural(count, "message"),
+        images=plural(count, "image"),
+        files="A file was" if count == 1 else f"{number(count)} files were",
     )
 
 

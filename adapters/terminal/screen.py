@@ -18,7 +18,7 @@ from rich.text import Text
 from adapters.rendering import words
 from adapters.terminal.inert import inert
 from bot.clock import Clock, Instant
-from bot.errors import AnswerFailed, Refused
+from bot.errors import AnswerFailed, AttachmentRefused, Refused
 from bot.messages import Failed, Finished, Held, Notice, Queued, ReplyEvent, Started, TextDelta
 
 SPINNER = "dots"
@@ -150,6 +150,8 @@ class Screen:
             reason=error.reason if isinstance(error, AnswerFailed) else None,
             why_not=error.why if isinstance(error, Refused) else None,
             offer=error.offer if isinstance(error, Refused) else None,
+            file_fault=error.fault if isinstance(error, AttachmentRefused) else None,
+            file_name=inert(error.name) if isinstance(error, AttachmentRefused) else "",
         )
         if not self.together or error.code == "stopped":
             self.note(str(explained))

@@ -11,11 +11,13 @@ from aiohttp import web
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from adapters.web.chat import Chat
+from adapters.web.commands import CommandPages
 from adapters.web.inbound import BODY_MAX
 from adapters.web.own_key import OwnKeyPages
 from adapters.web.pool import PoolFeed
 from adapters.web.security import COOKIE, SESSION_SECONDS, Guard, add_headers, is_loopback
 from bot.clock import Clock
+from bot.commands.registry import Registry
 from bot.ports import Conversations, KeyLinks
 
 HERE = Path(__file__).parent
@@ -35,7 +37,8 @@ class WebAdapter:
     """Potluck in a browser. Satisfies `bot.ports.Adapter`.
 
     `sandbox_members` are the names the page seats side by side while the sandbox stands in for OpenRouter, so
-    that sharing can be seen. Without `own_keys` nobody can link an account of their own.
+    that sharing can be seen. Without `own_keys` nobody can link an account of their own, without `registry` there are
+    no commands.
     """
 
     name = "web"
@@ -54,6 +57,7 @@ class WebAdapter:
         retain_messages_days: int = 30,
         retain_counts_days: int = 60,
         own_keys: KeyLinks | None = None,
+        registry: Registry | None = None,
     ) -> None:
         if token is None and not is_loopback(host):
             raise ValueError("without a token the page may listen on this machine only")
@@ -64,6 +68,10 @@ class WebAdapter:
         self._guard = Guard(token=token, clock=clock)
         self._chat = Chat(conversations=conversations, clock=clock)
         self._own_key = None if own_keys is None else OwnKeyPages(own_keys)
+        # Who may open a page that has no token holds the machine, and with it the database: there is nothing to keep.
+        self._commands = (
+            None if registry is None else CommandPages(registry=registry, clock=clock, all_manage=token is None)
+        )
         self._pool = PoolFeed(conversations=conversations, clock=clock)
         self._templates = Environment(
             loader=FileSystemLoader(HERE / "templates"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
@@ -79,7 +87,8 @@ class WebAdapter:
         app = web.Application(client_max_size=BODY_MAX, middlewares=[self._guard.middleware])
         app.on_response_prepare.append(add_headers)
         own_key = () if self._own_key is None else self._own_key.routes()
-        app.add_routes([*self._routes(), *self._chat.routes(), *self._pool.routes(), *own_key])
+        commands = () if self._commands is None else self._commands.routes()
+        app.add_routes([*self._routes(), *self._chat.routes(), *self._pool.routes(), *own_key, *commands])
         # A client that goes away cancels its handler: that is what stops its answer.
         runner = web.AppRunner(app, handler_cancellation=True, access_log=None, shutdown_timeout=CLOSE_SECONDS)
         await runner.setup()

@@ -11,7 +11,7 @@ from typing import assert_never
 from adapters.rendering import words
 from adapters.rendering.why import why
 from bot.clock import Instant
-from bot.errors import AnswerFailed, Refused
+from bot.errors import AnswerFailed, AttachmentRefused, Refused
 from bot.messages import Explanation, Failed, Finished, Held, Notice, Queued, ReplyEvent, Share, Started, TextDelta
 from bot.ports import PoolView, Turn
 
@@ -154,6 +154,8 @@ def _failed(failed: Failed, now: Instant, zone: tzinfo) -> dict[str, object]:
         shut_for=failed.shut_for,
         why_not=why_not,
         offer=offer,
+        file_fault=error.fault if isinstance(error, AttachmentRefused) else None,
+        file_name=error.name if isinstance(error, AttachmentRefused) else "",
     )
     told: dict[str, object] = {
         "error": error.code,
@@ -165,6 +167,8 @@ def _failed(failed: Failed, now: Instant, zone: tzinfo) -> dict[str, object]:
     }
     if why_not is not None:
         told["why"] = why_not
+    if isinstance(error, AttachmentRefused):
+        told["why"] = error.fault
     if offer is not None:
         told["offer"] = {"model": offer.model, "most_usd": f"{offer.most:f}", "label": words.dollars(offer.most)}
     return told

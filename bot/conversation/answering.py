@@ -19,14 +19,14 @@ from dataclasses import dataclass, replace
 from typing import assert_never
 
 from bot.clock import Clock
-from bot.conversation.context import Context, needed
+from bot.conversation.context import Context
 from bot.conversation.exchange import Exchange
 from bot.conversation.failures import gives_back, reply_error, worth_another
 from bot.conversation.finishing import to_the_end
 from bot.conversation.guarding import Guarding, ModelGoneError
 from bot.conversation.lessons import Lessons
 from bot.conversation.paying import Paying
-from bot.conversation.question import TURNS, asking, claim, fitted, tell_first
+from bot.conversation.question import TURNS, claim, fitted, needs, tell_first
 from bot.conversation.reading import read
 from bot.conversation.second_attempts import SecondAttempts
 from bot.conversation.transcripts import Transcripts
@@ -78,11 +78,11 @@ class Answering:
         self._second_attempts = SecondAttempts(clock)
         self._guarding, self._paying = guarding, paying
 
-    def route(self, message: IncomingMessage) -> Route:
+    def route(self, message: IncomingMessage, *, images: int = 0) -> Route:
         """Where a message would go if it was sent now, whatever its length. Raises as the router does."""
-        return (
-            self._paying.route(message) if self._paying.wished(message) else self._shelf.choose(message.model, Needs())
-        )
+        if self._paying.wished(message):
+            return self._paying.route(message, images=images)
+        return self._shelf.choose(message.model, Needs(images=images > 0))
 
     async def answer(self, exchange: Exchange, *, again: bool = False) -> Finished | None:
         """Answer, telling the exchange as it goes. None: one of its messages was handled before.
@@ -125,7 +125,7 @@ class Answering:
         return None
 
     def _choose(self, exchange: Exchange) -> Route:
-        return self._shelf.choose(exchange.first.model, Needs(tokens=needed(asking(exchange))))
+        return self._shelf.choose(exchange.first.model, needs(exchange))
 
     async def _turn(self, exchange: Exchange, turns: Sequence[Turn], *, again: bool) -> _Chance | None:
         """Wait in line for a lease. None: one of the messages has had its lease."""
@@ -257,7 +257,7 @@ class Answering:
         turns = chance.turns
         if turns is None:
             turns = await self._transcripts.turns(exchange.first.conversation, limit=TURNS)
-        return fitted(exchange, turns, chance.route)
+        return await fitted(exchange, turns, chance.route, self._transcripts)
 
     async def _read(
         self, exchange: Exchange, request: ChatRequest, route: Route, on_sent: Callable[[], None]

@@ -24,13 +24,15 @@ from bot.messages import (
     Started,
     TextDelta,
 )
+from bot.ports import KeptFile
 
 
 class Exchange:
     """See the module. Made by the first message; others `join` until it is sealed."""
 
-    def __init__(self, message: IncomingMessage) -> None:
+    def __init__(self, message: IncomingMessage, files: tuple[KeptFile, ...] = ()) -> None:
         self.messages = [message]
+        self._files = {message.id: files}
         self.sealed = False
         """Its question is fixed: it has been, or is being, reserved."""
         self.ending: Ending | None = None
@@ -64,12 +66,18 @@ class Exchange:
 
     @property
     def question(self) -> str:
-        return "\n\n".join(message.text for message in self.messages)
+        return "\n\n".join(message.text for message in self.messages if message.text)
 
-    def join(self, message: IncomingMessage) -> None:
+    @property
+    def files(self) -> tuple[KeptFile, ...]:
+        """What came with its messages, in their order."""
+        return tuple(file for message in self.messages for file in self._files[message.id])
+
+    def join(self, message: IncomingMessage, files: tuple[KeptFile, ...] = ()) -> None:
         """Ask this too, in the same request."""
         assert not self.sealed
         self.messages.append(message)
+        self._files[message.id] = files
         self._listening.append(message.id)
 
     def leave(self, message: IncomingMessage) -> bool:

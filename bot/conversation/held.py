@@ -9,7 +9,7 @@ from typing import Literal, Protocol, TypeAlias
 from bot.clock import Instant
 from bot.errors import ErrorCode
 from bot.messages import IncomingMessage, TicketId
-from bot.ports import Turn
+from bot.ports import KeptFile, Turn
 
 Ended: TypeAlias = Literal["finished"] | ErrorCode
 
@@ -22,6 +22,8 @@ class HeldQuestion:
     message: IncomingMessage
     held_at: Instant
     ended: Ended | None = None
+    files: tuple[KeptFile, ...] = ()
+    """What came with it."""
 
 
 class HeldQuestions(Protocol):

@@ -30,7 +30,7 @@ from bot.messages import (
     TextDelta,
     TicketId,
 )
-from bot.ports import Turn
+from bot.ports import KeptFile, Turn
 from bot.quota.scheduler import Scheduler
 
 LOOK_EVERY = 300.0
@@ -113,16 +113,17 @@ class Holding:
         """One more question of the member's may be held."""
         return sum(held.message.author == member for held in self._waiting.values()) < MOST
 
-    async def hold(self, message: IncomingMessage) -> Held:
+    async def hold(self, message: IncomingMessage, files: tuple[KeptFile, ...] = ()) -> Held:
         """Hold a question that was just refused. One that is held already keeps its ticket."""
-        ticket = await self.wait(message)
+        ticket = await self.wait(message, files)
         return Held(ticket=ticket, estimate_at=self._line(message).room_at(message.author, message.community))
 
-    async def wait(self, message: IncomingMessage) -> TicketId:
+    async def wait(self, message: IncomingMessage, files: tuple[KeptFile, ...] = ()) -> TicketId:
         """The same without an estimate, which takes far longer to work out than the holding does."""
         known = next((held for held in self._waiting.values() if held.message.id == message.id), None)
         if known is None:
-            known = HeldQuestion(ticket=TicketId(uuid4().hex), message=message, held_at=self._clock.now())
+            ticket = TicketId(uuid4().hex)
+            known = HeldQuestion(ticket=ticket, message=message, held_at=self._clock.now(), files=files)
             await self._questions.add(known)
             self._take(known)
         return known.ticket
@@ -175,7 +176,7 @@ class Holding:
     def _take(self, held: HeldQuestion) -> None:
         message = held.message
         self._waiting[held.ticket] = held
-        self._exchanges.setdefault(held.ticket, Exchange(message))
+        self._exchanges.setdefault(held.ticket, Exchange(message, held.files))
         self._line(message).hold(message.author, message.community, day=day_of(held.held_at))
 
     def _unhold(self, held: HeldQuestion) -> None:

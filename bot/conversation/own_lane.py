@@ -15,11 +15,11 @@ from dataclasses import replace
 from typing import Protocol
 
 from bot.clock import Clock, day_of, day_start
-from bot.conversation.context import Context, needed
+from bot.conversation.context import Context
 from bot.conversation.exchange import Exchange
 from bot.conversation.failures import own_error
 from bot.conversation.finishing import to_the_end
-from bot.conversation.question import TURNS, asking, claim, fitted, tell_first
+from bot.conversation.question import TURNS, claim, fitted, needs, tell_first
 from bot.conversation.reading import read
 from bot.conversation.transcripts import Transcripts
 from bot.errors import AnswerFailed, FailureKind, Refused, UpstreamFailure
@@ -87,9 +87,9 @@ class OwnLane:
         """The member's questions go this way, whether the key works or not: never silently back to the pool."""
         return self._accounts.has(member)
 
-    def route(self, message: IncomingMessage) -> Route:
+    def route(self, message: IncomingMessage, *, images: int = 0) -> Route:
         """Where a message would go, whatever its length. Raises as `bot.routing.own.own_route`."""
-        return own_route(message.model, Needs(), self._shelf.offer())
+        return own_route(message.model, Needs(images=images > 0), self._shelf.offer())
 
     async def answer(self, exchange: Exchange) -> Finished | None:
         """Answer, telling the exchange as it goes. None: one of its messages was handled before.
@@ -105,8 +105,8 @@ class OwnLane:
             self._scheduler.bar(first.author)
             model = await self._client(first.author)
             exchange.sealed = True
-            route = own_route(first.model, Needs(tokens=needed(asking(exchange))), self._shelf.offer())
-            sending = fitted(exchange, opening.turns, route)
+            route = own_route(first.model, needs(exchange), self._shelf.offer())
+            sending = await fitted(exchange, opening.turns, route, self._transcripts)
             lease = await self._open(claim(exchange, self._scheduler.pool, route))
             if lease is None:
                 return None

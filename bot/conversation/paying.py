@@ -94,19 +94,23 @@ class Paying:
         """The message names a model that costs."""
         return paid.wish_of(message.model, self._shelf.offer()) == "paid_model"
 
-    def route(self, message: IncomingMessage) -> Route:
+    def route(self, message: IncomingMessage, *, images: int = 0) -> Route:
         """Where a message that names one goes, whatever its length.
 
         Raises:
-            Refused: `model_not_allowed`, as far as the budgets have no say in it.
+            Refused: `model_not_allowed`, as far as the budgets have no say in it; `attachment_refused`.
         """
         entry = self._entry(message.model)
         offer = self._shelf.offer()
-        size = Size(prompt_tokens=prompt_tokens([message.text]), completion_tokens=offer.answer(entry.id))
+        size = Size(
+            prompt_tokens=prompt_tokens([message.text], images=images),
+            completion_tokens=offer.answer(entry.id),
+            images=images,
+        )
         way = paid.quote(entry, size, _who(message), self._access.rules, self._clock.now())
         if isinstance(way.access, NotCovered):
             raise Refused("model_not_allowed", why=way.access.reason)
-        return paid.route(entry, offer, Needs())
+        return paid.route(entry, offer, Needs(images=images > 0))
 
     # --- answering ---------------------------------------------------------------------------------------
 
@@ -195,22 +199,26 @@ class Paying:
         """What would be sent, and at what cost. None: the member names no model, and may have none for money.
 
         Raises:
-            Refused: `model_not_allowed`, `too_long`.
+            Refused: `model_not_allowed`, `too_long`, `attachment_refused`.
         """
-        first, offer, tokens = exchange.first, self._shelf.offer(), needed(asking(exchange))
+        first, offer, asked = exchange.first, self._shelf.offer(), asking(exchange)
+        tokens = needed(asked)
         entry: ModelInfo | None
         if wish == "paid_model":
             entry = self._entry(first.model)
         else:
-            entry = paid.cheapest(offer, tokens, _who(first), self._access.rules)
+            entry = paid.cheapest(offer, tokens, _who(first), self._access.rules, images=asked.images)
             if entry is None:
                 return None
-        route = paid.route(entry, offer, Needs(tokens=tokens))
+        # What is paid for goes along whole, as far as the model's window allows.
+        tokens = max(tokens, min(needed(asked, whole=True), offer.room(entry.id)))
+        route = paid.route(entry, offer, Needs(images=asked.images > 0, tokens=tokens))
         kept = await self._transcripts.turns(first.conversation, limit=TURNS)
-        sending = fitted(exchange, kept, route)
+        sending = await fitted(exchange, kept, route, self._transcripts)
         size = Size(
-            prompt_tokens=prompt_tokens(message.content for message in sending.messages),
+            prompt_tokens=prompt_tokens((message.text for message in sending.messages), images=sending.images),
             completion_tokens=route.answer,
+            images=sending.images,
         )
         way = paid.quote(entry, size, _who(first), self._access.rules, self._clock.now())
         left = await self._till.left(self._spend(first, entry.id, Pico(0)))

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bot.conversation.context import Asking, Context, QuestionTooLongError, build
+from bot.conversation.context import Asking, Context, QuestionTooLongError, needed, plan, written
 from bot.conversation.exchange import Exchange
+from bot.conversation.transcripts import Transcripts
 from bot.errors import Refused
 from bot.messages import Notice
 from bot.ports import Turn
 from bot.quota.ledger import Claim, PoolId, Question
-from bot.routing.router import Route
+from bot.routing.router import Needs, Route
 
 TURNS = 60
 """Turns read from a conversation; what of them fits is sent."""
@@ -19,10 +20,22 @@ TURNS = 60
 def asking(exchange: Exchange) -> Asking:
     """The question at hand."""
     first = exchange.first
-    return Asking(author=first.author, author_name=first.author_name, place=first.place, text=exchange.question)
+    return Asking(
+        author=first.author,
+        author_name=first.author_name,
+        place=first.place,
+        text=exchange.question,
+        files=exchange.files,
+    )
 
 
-def fitted(exchange: Exchange, turns: Sequence[Turn], route: Route) -> Context:
+def needs(exchange: Exchange) -> Needs:
+    """What it asks of a model."""
+    asked = asking(exchange)
+    return Needs(images=asked.images > 0, tokens=needed(asked))
+
+
+async def fitted(exchange: Exchange, turns: Sequence[Turn], route: Route, transcripts: Transcripts) -> Context:
     """What is sent along a route, with as much of the ended turns as fits.
 
     Raises:
@@ -30,9 +43,10 @@ def fitted(exchange: Exchange, turns: Sequence[Turn], route: Route) -> Context:
     """
     ended = [turn for turn in turns if turn.ended]
     try:
-        return build(asking(exchange), ended, window=route.window, answer=route.answer)
+        planned = plan(asking(exchange), ended, window=route.window, answer=route.answer, images=route.images)
     except QuestionTooLongError:
         raise Refused("too_long", limit=route.window - route.answer) from None
+    return written(planned, await transcripts.contents(planned.wanted) if planned.wanted else {})
 
 
 def claim(exchange: Exchange, pool: PoolId, route: Route) -> Claim:
@@ -62,5 +76,9 @@ def tell_first(exchange: Exchange, route: Route, sending: Context, *, warn: bool
         exchange.say(Notice(kind=kind))
     if sending.left_out:
         exchange.say(Notice(kind="history_shortened", count=sending.left_out))
+    if sending.shortened:
+        exchange.say(Notice(kind="attachment_shortened", count=sending.shortened))
+    if sending.images_dropped:
+        exchange.say(Notice(kind="images_dropped", count=sending.images_dropped))
     if warn:
         exchange.say(Notice(kind="free_models_may_train"))

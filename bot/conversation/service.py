@@ -7,15 +7,17 @@ that what was sent is settled whoever goes away.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 
 from bot.clock import Clock, day_start
-from bot.conversation.context import tokens
+from bot.conversation.attachments import ReadFile, check_together
+from bot.conversation.context import least, tokens
 from bot.conversation.exchange import Exchange
 from bot.conversation.held import HeldQuestions
 from bot.conversation.holding import Holding
+from bot.conversation.intake import Files, Intake
 from bot.conversation.transcripts import Transcripts
 from bot.errors import AnswerFailed, InternalError, PotluckError, Refused, ReplyError, Stopped
 from bot.messages import (
@@ -37,7 +39,7 @@ from bot.messages import (
 from bot.pasted_keys import holds_key
 from bot.pool import Pool
 from bot.pools import Pools
-from bot.ports import PoolView, Turn
+from bot.ports import KeptFile, PoolView, Turn
 from bot.quota.terms import Terms
 from bot.routing.router import Route
 from bot.telemetry.logs import logger
@@ -55,11 +57,13 @@ class ConversationService:
         pools: Pools,
         transcripts: Transcripts,
         held: HeldQuestions,
+        files: Files,
         clock: Clock,
         metrics: Metrics,
         sandbox: bool,
     ) -> None:
         self._pools, self._transcripts, self._metrics, self._sandbox = pools, transcripts, metrics, sandbox
+        self._intake = Intake(files)
         self._exchanges: dict[tuple[ConversationId, Member], list[Exchange]] = {}
         """Per conversation and member: the one under way, and the one that gathers what comes meanwhile."""
         self._handling: set[MessageId] = set()
@@ -81,24 +85,29 @@ class ConversationService:
             return
         self._handling.add(message.id)
         self._metrics.messages.labels(platform=message.author.platform).inc()
+        exchange: Exchange | None = None
+        came_with_files = bool(message.attachments)
         try:
-            _refuse_a_key(message)
-            exchange = self._gather(message, (await self._pool_of(message)).route(message))
-        except asyncio.CancelledError:
-            self._handling.discard(message.id)
-            raise
-        except ReplyError as error:
-            self._handling.discard(message.id)
-            yield self._failed(message, error)
-            return
-        try:
+            try:
+                _refuse_a_key(message)
+                pool = await self._pool_of(message)
+                files = await self._intake.take(message, lambda files: pool.route(message, images=_images(files)))
+                message = replace(message, attachments=())  # from here on they are kept, and not in memory
+                if self._closing:
+                    raise Stopped
+                exchange = self._gather(message, files, pool.route(message, images=_images(files)))
+            except ReplyError as error:
+                yield self._failed(message, error)
+                return
             async with aclosing(exchange.told(message)) as events:
                 async for event in events:
                     yield event
         finally:
             self._handling.discard(message.id)
-            if exchange.leave(message):
+            if exchange is not None and exchange.leave(message):
                 await self._cancel(exchange)
+            if came_with_files and (exchange is None or message not in exchange.messages):
+                self._intake.discard([message.id])
 
     def stop(self, conversation: ConversationId, member: Member) -> bool:
         exchanges = list(self._exchanges.get((conversation, member), []))
@@ -179,20 +188,25 @@ class ConversationService:
         for conversation, member in list(self._exchanges):
             self.stop(conversation, member)
         await asyncio.gather(*running, self._holding.close())
+        await self._intake.close()
 
     # --- gathering ---------------------------------------------------------------------------------------
 
-    def _gather(self, message: IncomingMessage, route: Route) -> Exchange:
+    def _gather(self, message: IncomingMessage, files: tuple[KeptFile, ...], route: Route) -> Exchange:
         """The exchange that answers a message: one that waits and has room for it, or a new one."""
         exchanges = self._exchanges.setdefault((message.conversation, message.author), [])
         room = route.window - route.answer
         if exchanges and not exchanges[-1].sealed:
             last = exchanges[-1]
-            if last.first.model != message.model or tokens(f"{last.question}{message.text}") > room // 2:
+            together = (*last.files, *files)
+            if last.first.model != message.model or (
+                tokens(f"{last.question}{message.text}") + least(together) > room // 2
+            ):
                 raise Refused("line_full", limit=len(exchanges))
-            last.join(message)
+            check_together(together)
+            last.join(message, files)
             return last
-        exchange = Exchange(message)
+        exchange = Exchange(message, files)
         exchanges.append(exchange)
         if len(exchanges) == 1:
             self._begin(exchange)
@@ -211,6 +225,8 @@ class ConversationService:
 
     def _end(self, exchange: Exchange, ending: Ending | None) -> None:
         exchange.end(ending)
+        if exchange.files:
+            self._intake.discard([message.id for message in exchange.messages])
         key = (exchange.first.conversation, exchange.first.author)
         exchanges = self._exchanges[key]
         exchanges.remove(exchange)
@@ -247,7 +263,7 @@ class ConversationService:
             ending = self._failed(first, Stopped(), exchange)
         except ReplyError as error:
             if error.code == "daily_share_spent" and not held and first.hold and self._holding.may_hold(first.author):
-                return await self._holding.hold(replace(first, text=exchange.question))
+                return await self._holding.hold(replace(first, text=exchange.question), exchange.files)
             ending = self._failed(first, error, exchange)
         except Exception as error:
             # The message may hold what a person wrote: only its type is logged, the rest at DEBUG.
@@ -302,6 +318,10 @@ class ConversationService:
             may_hold=may_hold,
             shut_for=scheduler.shut_for,
         )
+
+
+def _images(files: Sequence[ReadFile | KeptFile]) -> int:
+    return sum(file.kind == "image" for file in files)
 
 
 def _refuse_a_key(message: IncomingMessage) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from bot.clock import Instant
 from bot.messages import ConversationId, Member, MessageId
-from bot.ports import Turn
+from bot.ports import FileId, Turn
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +32,10 @@ class Transcripts(Protocol):
 
     async def turns(self, conversation: ConversationId, *, limit: int) -> list[Turn]:
         """The newest turns, oldest first, without those forgotten."""
+        ...
+
+    async def contents(self, files: Sequence[FileId]) -> Mapping[FileId, bytes]:
+        """What files hold that came with questions, as far as they are still kept."""
         ...
 
     async def forget(self, conversation: ConversationId) -> None:

@@ -8,17 +8,19 @@ missing field and never an exception from the middle of a stream.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from base64 import b64encode
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from types import MappingProxyType
+from typing import assert_never
 
 from pydantic import SecretStr
 
 from bot.clock import Instant
 from bot.messages import ModelId, Usage
-from bot.ports import ChatRequest
+from bot.ports import ChatRequest, ContentPart, ImagePart, TextPart
 from bot.routing.catalogue import ExtraPrice
 from bot.routing.catalogue import ModelInfo as ModelInfo
 from bot.routing.judges import judges
@@ -131,7 +133,7 @@ def chat_document(request: ChatRequest) -> Mapping[str, object]:
     """What `POST /chat/completions` is sent."""
     document: dict[str, object] = {
         "model": request.model,
-        "messages": [{"role": message.role, "content": message.content} for message in request.messages],
+        "messages": [{"role": message.role, "content": _content(message.content)} for message in request.messages],
         "stream": True,
         "user": request.user,
         "session_id": request.session,
@@ -146,6 +148,24 @@ def chat_document(request: ChatRequest) -> Mapping[str, object]:
     if request.max_price is not None:
         document["provider"] = {"max_price": dict(request.max_price)}
     return document
+
+
+def _content(content: str | Sequence[ContentPart]) -> str | list[dict[str, object]]:
+    if isinstance(content, str):
+        return content
+    return [_part(part) for part in content]
+
+
+def _part(part: ContentPart) -> dict[str, object]:
+    match part:
+        case TextPart(text):
+            return {"type": "text", "text": text}
+        case ImagePart():
+            # The bytes themselves: an address would be fetched by somebody else, from where it may not be open.
+            url = f"data:{part.media_type};base64,{b64encode(part.content).decode()}"
+            return {"type": "image_url", "image_url": {"url": url}}
+        case _:
+            assert_never(part)
 
 
 def encoded(document: Mapping[str, object]) -> bytes:

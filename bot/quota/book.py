@@ -47,11 +47,12 @@ class Book:
     def event(self, kind: EventKind, member: Member, community: CommunityId, *, units: int = 0) -> DayEvent:
         """Something that happens now, a moment after what happened before: the order of events is that of their times.
 
-        They are not kept in that order, since a ticket's are kept with its lease.
+        They are not kept in that order, since a ticket's are kept with its lease. Where midnight has passed and the day
+        has not turned yet, it is the old day's last moment: the ledger must have it in the day it is applied to.
         """
-        now = self._clock.now()
+        now, last = self._clock.now(), Instant(self.today.resets_at - _TELLS_APART)
         after = Instant(self._last_at + _TELLS_APART)
-        self._last_at = at = after if now < after < now + _CLOCK_WAS_SET else now
+        self._last_at = at = min(last, after if now < after < now + _CLOCK_WAS_SET else now)
         return DayEvent(kind=kind, at=at, member=member, community=community, units=units)
 
     def happens(self, ticket: Ticket, kind: EventKind) -> None:

@@ -24,6 +24,7 @@ from bot.clock import DAY
 
 Array: TypeAlias = npt.NDArray[np.float64]
 Table: TypeAlias = npt.NDArray[np.float32]
+_Whole: TypeAlias = npt.NDArray[np.int64]
 _Number = TypeVar("_Number", np.float32, np.float64)
 
 SLOTS = 96
@@ -84,42 +85,47 @@ class DayTable:
 
 
 def tabulate(day: int, asks: Iterable[Ask]) -> DayTable:
-    """Build the table of one day, in time that grows with its questions and its members."""
+    """Build the table of one day, in time that grows with its questions only."""
     questions = list(asks)
-    members, who = np.unique(np.array([ask.member for ask in questions], dtype=np.str_), return_inverse=True)
+    who = np.unique(np.array([ask.member for ask in questions], dtype=np.str_), return_inverse=True)[1]
     edge = np.minimum((np.array([ask.second for ask in questions]) // SLOT).astype(np.int64) + 1, SLOTS)
-    total = np.bincount(who, minlength=len(members))
+    total = np.bincount(who)
     columns = 2 + min(LEVELS, int(total.max(initial=0)))
-    order = np.argsort(edge, kind="stable")
-    starts = np.searchsorted(edge[order], np.arange(SLOTS + 2))
-    so_far = np.zeros(len(members), dtype=np.int64)
-    table = DayTable(
+    order = np.lexsort((edge, who))
+    who, edge = who[order], edge[order]
+    # At 00:00 everyone has yet to come. Each question moves its member on, with one less still to come.
+    asked = np.arange(len(who)) - np.repeat(np.cumsum(total) - total, total)
+    still, none = total[who] - asked, np.zeros_like(total)
+    cells = _counted(none, none, total, columns)
+    cells += _counted(edge, asked + 1, still - 1, columns) - _counted(edge, asked, still, columns)
+    np.cumsum(cells, axis=0, out=cells)
+    members, amounts = cells[..., :-1], cells[..., -1]
+    sums = np.zeros(members.shape, dtype=np.float32)
+    # One level more adds one unit for each who wants at least that much.
+    sums[..., 1:] = members[..., :0:-1].cumsum(axis=-1)[..., ::-1].cumsum(axis=-1)
+    sums[..., -1] = amounts
+    counted = members.sum(axis=-1)[:, 1:].astype(np.float32)
+    return DayTable(
         day=day,
-        seen=np.zeros(SLOTS + 1, dtype=np.float32),
-        newcomers=np.zeros((SLOTS + 1, columns), dtype=np.float32),
-        returning=np.zeros((SLOTS + 1, HABITS, columns), dtype=np.float32),
-        counted=np.zeros((SLOTS + 1, HABITS), dtype=np.float32),
+        seen=counted.sum(axis=-1),
+        newcomers=np.ascontiguousarray(sums[:, 0]),
+        returning=np.ascontiguousarray(sums[:, 1:]),
+        counted=counted,
     )
-    for at in range(SLOTS + 1):
-        so_far += np.bincount(who[order[starts[at] : starts[at + 1]]], minlength=len(members))
-        still = total - so_far
-        group = np.digitize(so_far, (1, 2, 4))  # 0 has yet to come, the others are habits
-        sums = _capped_sums(group, still, HABITS + 1, columns)
-        table.newcomers[at], table.returning[at] = sums[0], sums[1:]
-        table.counted[at] = np.bincount(group, minlength=HABITS + 1)[1:]
-        table.seen[at] = table.counted[at].sum()
-    return table
 
 
-def _capped_sums(group: npt.NDArray[np.int64], amounts: npt.NDArray[np.int64], groups: int, columns: int) -> Array:
-    """[group, x] Σ min(x, amount), for each bounded x, then without a bound."""
-    cell = group * columns + np.minimum(amounts, columns - 1)
-    count = np.bincount(cell, minlength=groups * columns).reshape(groups, columns)
-    at_least = np.cumsum(count[:, ::-1], axis=1)[:, ::-1].astype(np.float64)
-    at_least[:, 0] = 0  # one level more adds one unit for each who wants at least that much
-    sums = np.cumsum(at_least, axis=1)
-    sums[:, -1] = np.bincount(group, weights=amounts, minlength=groups)
-    return sums
+def _counted(edge: _Whole, asked: _Whole, still: _Whole, columns: int) -> Array:
+    """[edge, group, x] how many of these have so much still to come, then how much that is in all.
+
+    Group 0 has yet to come, the others are habits.
+    """
+    group = edge * (HABITS + 1) + np.digitize(asked, (1, 2, 4))
+    shape = (SLOTS + 1, HABITS + 1, columns + 1)
+    cells = np.empty(shape)
+    many = np.bincount(group * columns + np.minimum(still, columns - 1), minlength=cells[..., :-1].size)
+    cells[..., :-1] = many.reshape(*shape[:2], columns)
+    cells[..., -1] = np.bincount(group, weights=still, minlength=shape[0] * shape[1]).reshape(shape[:2])
+    return cells
 
 
 def _levels(table: Table, levels: Sequence[int]) -> Table:

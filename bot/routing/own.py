@@ -7,7 +7,7 @@ pool has learnt of rest and privacy is the pool's: it does not count here.
 
 from __future__ import annotations
 
-from bot.errors import Refused
+from bot.errors import AttachmentRefused, Refused
 from bot.messages import ModelId
 from bot.routing.catalogue import FREE_ROUTER
 from bot.routing.offer import Offer
@@ -25,7 +25,7 @@ def own_route(wish: ModelId | None, needs: Needs, offer: Offer) -> Route:
     if needs.images:
         models = tuple(model for model in models if offer.accepts_images(model) or model == FREE_ROUTER)
         if not models:
-            raise Refused("attachment_refused")
+            raise AttachmentRefused("images")
     room = max(offer.room(model) for model in models)
     if needs.tokens > room:
         raise Refused("too_long", limit=room)
@@ -35,5 +35,5 @@ def own_route(wish: ModelId | None, needs: Needs, offer: Offer) -> Route:
         models=models,
         window=offer.window_of(models),
         answer=min(offer.answer(model) for model in models),
-        images=needs.images,
+        images=needs.images or all(offer.accepts_images(model) for model in models),
     )

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 
 from bot.clock import Instant
-from bot.errors import Refused
+from bot.errors import AttachmentRefused, Refused
 from bot.messages import ModelId
 from bot.routing.access import Covered, Rule, Who, covers
 from bot.routing.catalogue import ModelInfo, is_free_id
@@ -59,7 +59,7 @@ def route(entry: ModelInfo, offer: Offer, needs: Needs) -> Route:
     """
     answer, window = offer.answer(entry.id), offer.window(entry.id)
     if needs.images and not entry.accepts_images:
-        raise Refused("attachment_refused")
+        raise AttachmentRefused("images")
     if needs.tokens > window - answer:
         raise Refused("too_long", limit=window - answer)
     return Route(
@@ -78,24 +78,28 @@ def quote(entry: ModelInfo, size: Size, who: Who, rules: Iterable[Rule], now: In
     return PaidWay(model=entry.id, access=access, most=most, purse=None)
 
 
-def cheapest(offer: Offer, tokens: int, who: Who, rules: Sequence[Rule]) -> ModelInfo | None:
+def cheapest(offer: Offer, tokens: int, who: Who, rules: Sequence[Rule], *, images: int = 0) -> ModelInfo | None:
     """The model that a question of about so many tokens costs this member least with, of those they may have.
 
     Of listed prices only: what a router costs is known afterwards.
     """
     if not any(rule.allows for rule in rules):
         return None
-    found = min(_affordable(offer, tokens, who, rules), default=None)
+    found = min(_affordable(offer, tokens, who, rules, images), default=None)
     return None if found is None else entry_of(found[1], offer)
 
 
-def _affordable(offer: Offer, tokens: int, who: Who, rules: Sequence[Rule]) -> Iterator[tuple[Decimal, ModelId]]:
+def _affordable(
+    offer: Offer, tokens: int, who: Who, rules: Sequence[Rule], images: int
+) -> Iterator[tuple[Decimal, ModelId]]:
     entries = offer.catalogue.models.values() if offer.catalogue is not None else ()
     for entry in entries:
         answer = offer.answer(entry.id)
         if not _for_money(entry, offer.now) or tokens > offer.window(entry.id) - answer:
             continue
-        size = Size(prompt_tokens=tokens, completion_tokens=answer)
+        if images and not entry.accepts_images:
+            continue
+        size = Size(prompt_tokens=tokens, completion_tokens=answer, images=images)
         if isinstance(price(entry, size), Variable):
             continue
         way = quote(entry, size, who, rules, offer.now)

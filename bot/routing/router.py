@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from bot.errors import AnswerFailed, Refused
+from bot.errors import AnswerFailed, AttachmentRefused, Refused
 from bot.messages import Lane, ModelId, NoticeKind
 from bot.routing.catalogue import FREE_ROUTER as FREE_ROUTER
 from bot.routing.offer import NOTHING_KNOWN, Offer
@@ -80,7 +80,7 @@ def _free(wanted: tuple[ModelId, ...], needs: Needs, offer: Offer, *notices: Not
     if needs.images:
         models = tuple(model for model in models if offer.accepts_images(model))
         if not models:
-            raise Refused("attachment_refused")
+            raise AttachmentRefused("images")
     room = max(offer.room(model) for model in models)
     if needs.tokens > room:
         raise Refused("too_long", limit=room)

@@ -9,7 +9,8 @@ from sqlalchemy import Connection, insert, select, update
 
 from bot.conversation.held import Ended, HeldQuestion
 from bot.messages import CommunityId, ConversationId, IncomingMessage, Member, MessageId, ModelId, TicketId
-from bot.ports import Turn
+from bot.ports import KeptFile, Turn
+from bot.storage.attachments import discard_files, files_with, gather_files
 from bot.storage.database import Database
 from bot.storage.ledger import instant, microseconds
 from bot.storage.tables import held_questions, turns
@@ -37,15 +38,34 @@ class SqlHeldQuestions:
             asked_at=microseconds(message.received_at),
             held_at=microseconds(held.held_at),
         )
-        await self._database.write(lambda connection: connection.execute(row) and None)
+
+        def unit(connection: Connection) -> None:
+            connection.execute(row)
+            gather_files(connection, message.id, held.files)
+
+        await self._database.write(unit)
 
     async def end(self, ticket: TicketId, ended: Ended) -> None:
-        change = update(held_questions).where(held_questions.c.ticket == ticket).values(ended=ended)
-        await self._database.write(lambda connection: connection.execute(change) and None)
+        change = (
+            update(held_questions)
+            .where(held_questions.c.ticket == ticket)
+            .values(ended=ended)
+            .returning(held_questions.c.message)
+        )
+
+        def unit(connection: Connection) -> None:
+            discard_files(connection, [MessageId(row.message) for row in connection.execute(change)])
+
+        await self._database.write(unit)
 
     async def waiting(self) -> Sequence[HeldQuestion]:
         wanted = select(held_questions).where(held_questions.c.ended.is_(None)).order_by(held_questions.c.held_at)
-        return await self._database.read(lambda connection: [_held(row) for row in connection.execute(wanted)])
+
+        def unit(connection: Connection) -> list[HeldQuestion]:
+            rows = connection.execute(wanted).all()
+            return [_held(row, files_with(connection, MessageId(row.message))) for row in rows]
+
+        return await self._database.read(unit)
 
     async def find(self, ticket: TicketId) -> tuple[HeldQuestion, Turn | None] | None:
         def unit(connection: Connection) -> tuple[HeldQuestion, Turn | None] | None:
@@ -60,7 +80,7 @@ class SqlHeldQuestions:
         return await self._database.read(unit)
 
 
-def _held(row: Any) -> HeldQuestion:
+def _held(row: Any, files: tuple[KeptFile, ...] = ()) -> HeldQuestion:
     return HeldQuestion(
         ticket=TicketId(row.ticket),
         message=IncomingMessage(
@@ -77,4 +97,5 @@ def _held(row: Any) -> HeldQuestion:
         ),
         held_at=instant(row.held_at),
         ended=row.ended,
+        files=files,
     )

@@ -6,7 +6,7 @@ can be pruned without touching a count.
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, MetaData, Table, Text, text
+from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary, MetaData, Table, Text, text
 
 metadata = MetaData(
     naming_convention={
@@ -110,6 +110,28 @@ handled_messages = Table(
     Column("handled_at", BigInteger, nullable=False),
     Index("ix_handled_messages_turn", "turn"),
     Index("ix_handled_messages_handled_at", "handled_at"),
+)
+
+attachments = Table(
+    "attachments",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("message", Text, nullable=False, doc="The one it came with, or the first of those held together with it."),
+    Column("conversation", Text, nullable=False),
+    Column("member", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("media_type", Text, nullable=False),
+    Column("size", Integer, nullable=False, doc="Bytes, as it came."),
+    Column("length", Integer, nullable=False, doc="Bytes of the content."),
+    Column("tokens", Integer, nullable=False),
+    Column("cut", Boolean, nullable=False),
+    Column("came_at", BigInteger, nullable=False),
+    Column("content", LargeBinary, nullable=False),
+    Index("ix_attachments_message", "message"),
+    Index("ix_attachments_conversation", "conversation"),
+    Index("ix_attachments_member", "member"),
+    Index("ix_attachments_came_at", "came_at"),
 )
 
 conversations = Table(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, func, select
@@ -11,7 +11,8 @@ from sqlalchemy.dialects.sqlite import insert as upsert
 from bot.clock import Clock, Instant
 from bot.conversation.transcripts import Opening
 from bot.messages import ConversationId, Member, MessageId
-from bot.ports import Turn
+from bot.ports import FileId, KeptFile, Turn
+from bot.storage.attachments import contents, files_of, prune_files
 from bot.storage.database import Database, Prepared
 from bot.storage.ledger import instant, microseconds
 from bot.storage.tables import conversations, handled_messages, held_questions, leases, turns
@@ -58,6 +59,9 @@ class SqlTranscripts:
     async def turns(self, conversation: ConversationId, *, limit: int) -> list[Turn]:
         return await self._database.read(lambda connection: _turns(connection, conversation, limit))
 
+    async def contents(self, files: Sequence[FileId]) -> Mapping[FileId, bytes]:
+        return await self._database.read(lambda connection: contents(connection, files))
+
     async def forget(self, conversation: ConversationId) -> None:
         def unit(connection: Connection) -> None:
             newest = select(func.coalesce(func.max(turns.c.id), 0)).where(turns.c.conversation == conversation)
@@ -78,6 +82,7 @@ class SqlTranscripts:
             open_turns = select(leases.c.turn).where(leases.c.settled_at.is_(None))
             old = turns.c.asked_at < cut
             gone = connection.execute(delete(turns).where(old, turns.c.id.not_in(open_turns))).rowcount
+            prune_files(connection, now=self._clock.now())
             connection.execute(delete(handled_messages).where(handled_messages.c.handled_at < cut))
             over = held_questions.c.ended.is_not(None)
             connection.execute(delete(held_questions).where(over, held_questions.c.asked_at < cut))
@@ -87,11 +92,13 @@ class SqlTranscripts:
 
 
 def _turns(connection: Connection, conversation: ConversationId, limit: int) -> list[Turn]:
-    return [turn(row) for row in reversed(_TURNS.all(connection, of=conversation, newest=limit))]
+    files = files_of(connection, conversation)
+    rows = reversed(_TURNS.all(connection, of=conversation, newest=limit))
+    return [turn(row, files.get(row[0], ())) for row in rows]
 
 
-def turn(row: Sequence[Any]) -> Turn:
-    """A row of `TURN`."""
+def turn(row: Sequence[Any], files: tuple[KeptFile, ...] = ()) -> Turn:
+    """A row of `TURN`, and what came with it."""
     message, member, author_name, question, answer, whole, ended_at, model, asked_at = row
     return Turn(
         message=MessageId(message),
@@ -103,4 +110,5 @@ def turn(row: Sequence[Any]) -> Turn:
         ended=ended_at is not None,
         model=model,
         asked_at=instant(asked_at),
+        files=files,
     )

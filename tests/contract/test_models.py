@@ -112,7 +112,7 @@ async def test_an_answer_that_would_take_the_models_away_does_not(
         await asyncio.sleep(1)
         before = watched.catalogue
         assert before is not None
-        await asyncio.sleep(EVERY * 3)
+        await asyncio.sleep(EVERY * 1.2)
         assert watched.catalogue is before
         assert watched.trouble is not None
         assert await store.load(POOL) == before

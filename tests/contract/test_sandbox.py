@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from base64 import b64encode
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from decimal import Decimal
@@ -15,6 +16,7 @@ import pytest
 
 from bot.clock import day_of, day_start
 from bot.openrouter.sandbox import Sandbox, SandboxSettings
+from tests.fakes.files import png
 from tests.fakes.virtual import VirtualClock
 
 pytestmark = pytest.mark.virtual
@@ -355,9 +357,14 @@ async def test_the_free_router_names_a_free_model_that_can_answer(open_sandbox: 
     assert len(picked) >= 3
     assert all(model.startswith("sandbox/") and model.endswith(":free") for model in picked)
     assert not picked & {"sandbox/gatekeeper-4b:free", "sandbox/ember-3b:free"}
-    image = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA=="}}
+    image = {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{b64encode(png(6, 4)).decode()}"}}
     seen = [{"role": "user", "content": [{"type": "text", "text": "What is this?"}, image]}]
-    assert (await client.ask(messages=seen)).json["model"] == "sandbox/prism-12b:free"
+    shown = await client.ask(messages=seen)
+    assert shown.json["model"] == "sandbox/prism-12b:free"
+    assert "a PNG of 6 × 4 pixels" in shown.json["choices"][0]["message"]["content"]
+    torn = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA=="}}
+    answer = await client.ask(messages=[{"role": "user", "content": [torn]}])
+    assert (answer.status, answer.error["message"]) == (400, "Image could not be read")
     assert (await client.ask(messages=seen, model="sandbox/harbor-24b:free")).status == 404
 
 

@@ -34,7 +34,10 @@ class Peer:
         self._reader, self._writer = reader, writer
 
     async def request(self) -> Request:
-        head = (await self._reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+        begun = await self._reader.readexactly(1)
+        if begun == b"\x16":  # a TLS greeting: servers of plain HTTP hang up on it
+            raise ConnectionError("not HTTP")
+        head = (begun + await self._reader.readuntil(b"\r\n\r\n")).decode("latin-1")
         first, *lines = head.strip().split("\r\n")
         method, path, _ = first.split(" ")
         headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}

@@ -10,7 +10,7 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.clock import Instant
+from bot.clock import DAY, Instant
 from bot.errors import RefusalCode, Refused
 from bot.messages import CommunityId, Member
 from bot.quota.events import DayEvent, EventKind
@@ -22,6 +22,7 @@ from tests.properties.test_level import laid_down
 from tests.properties.world import (
     MEMBERS,
     Asks,
+    Crashes,
     LaysDown,
     Setting,
     Step,
@@ -91,6 +92,15 @@ def test_control_a_ledger_that_forgets_refusals_decides_otherwise_after_a_restar
     forgetting = replace(PROMISING, rpd=8, ledger=Forgets)
     _, (before, after) = played(forgetting, MANY_FOR_FEW, before_and_after_a_restart)
     assert after != before
+
+
+def test_who_goes_away_as_the_day_turns_is_of_the_day_that_was() -> None:
+    """At 00:00:00 sharp, before anything else has told the scheduler of the new day."""
+    begins = DAY - 60.0
+    steps: list[Step] = [Asks(at=0, member=0), Asks(at=1, member=1, gone_after=59), Crashes(at=61)]
+    world, (before, after) = played(replace(PROMISING, rpm=1, begins=begins), steps, before_and_after_a_restart)
+    assert after == before
+    assert world.ends[1] == ["gone"]
 
 
 # --- asking again ------------------------------------------------------------------------------------------

@@ -143,4 +143,4 @@ def test_the_extra_prices_are_kept_in_the_order_they_came() -> None:
 
 def test_what_goes_along_with_a_message_is_counted() -> None:
     assert prompt_tokens([]) == 256
-    assert prompt_tokens(["héllo", ""], images=2) == 256 + 2 * 16 + 6 + 2 * 16_384
+    assert prompt_tokens(["héllo", ""], images=2) == 256 + 2 * 16 + 6 + 2 * 49_152

@@ -1,5 +1,6 @@
 // One member at the table: what they ask, what they are answered, and what is left of their share.
 
+import { Commands, isCommand } from "./commands.js";
 import { Exchange } from "./exchange.js";
 import { Lost, Refused, events, json, pause } from "./http.js";
 import * as slots from "./slots.js";
@@ -52,6 +53,7 @@ export class Seat {
     // Only where accounts can be linked: the dialog it works on is not there otherwise.
     at("[data-at=own-key]")?.addEventListener("click", async () => (await import("./own-key.js")).open(this));
     at("[data-at=again]").addEventListener("click", () => this.startOver());
+    this.commands = new Commands(this, at("form"));
     this.#wireComposer(at("form"));
     this.#wireScrolling();
     at(".ideas").append(...IDEAS.map((idea) => this.#idea(idea)));
@@ -176,6 +178,15 @@ export class Seat {
     this.table.changed(this);
   }
 
+  /** What is no exchange, in its place in the conversation, and what it says. */
+  show(item, said) {
+    this.list.append(item);
+    this.element.classList.add("begun");
+    this.pinned = true;
+    this.#grew();
+    this.table.say(this, said);
+  }
+
   #add(text) {
     const exchange = new Exchange(text, {
       actions: { stop: () => this.stop(), ask: (question, options) => this.ask(question, options), giveUp: (held) => this.#giveUp(held), why: () => this.explain(true) },
@@ -271,7 +282,8 @@ export class Seat {
       if (!text.trim()) return;
       this.input.value = "";
       fit();
-      this.ask(text);
+      if (isCommand(text)) this.commands.run(text.trim());
+      else this.ask(text);
     });
   }
 

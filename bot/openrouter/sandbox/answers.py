@@ -103,6 +103,8 @@ def write(ask: Ask, *, seed: int, faults: Iterable[Fault]) -> tuple[str, ...]:
         return tokens(_help(faults))
     choose = random.Random(f"{seed}/{ask.question}")  # noqa: S311  the same question is to have the same answer
     parts = [choose.choice(OPENINGS).format(topic=topic(ask.question))]
+    if seen := ask.seen:
+        parts.append(f"I was shown {', '.join(seen)}.")
     parts += _bodies(ask.question.lower(), choose)
     member = f" from member `{_plain(ask.user)}`" if ask.user else ""
     parts.append(f"*Sandbox: question {ask.turns} of this conversation{member}.*")
@@ -128,6 +130,7 @@ def _plain(user: str) -> str:
 
 def _echo(ask: Ask) -> str:
     lines = [f"{message.get('role')}: {text_of(message)}" for message in ask.messages]
+    lines += [f"({seen})" for seen in ask.seen]
     runs = re.findall(r"`+", "".join(lines))
     fence = "`" * max(3, 1 + max(map(len, runs), default=0))
     return "\n".join([fence, *lines, fence])

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
+from base64 import b64decode
 from dataclasses import dataclass
 from typing import Any
 
+from bot.images import NoImageError, image_size, image_type
 from bot.openrouter.sandbox import refusals, unroutable
 from bot.openrouter.sandbox.catalogue import Json, Model
 from bot.openrouter.sandbox.refusals import Refusal
@@ -14,6 +17,8 @@ from bot.openrouter.sandbox.settings import Beliefs
 ROLES = ("system", "developer", "user", "assistant", "tool")
 CHARACTERS_PER_TOKEN = 4
 IMAGE_TOKENS = 256
+UNREADABLE = "an image that cannot be read"
+_DATA_URL = re.compile(r"data:image/(?:png|jpeg|webp|gif);base64,")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +100,11 @@ class Ask:
         return sum(part.get("type") == "image_url" for message in self.messages for part in _parts(message))
 
     @property
+    def seen(self) -> list[str]:
+        """What images it shows, each in a few words; those that cannot be read say so."""
+        return [seen(part) for message in self.messages for part in _parts(message) if part.get("type") == "image_url"]
+
+    @property
     def prompt_tokens(self) -> int:
         """A guess at the length of the context."""
         characters = sum(len(text_of(message)) for message in self.messages)
@@ -114,7 +124,7 @@ class Ask:
                 return Refusal(code=400, message=f"Invalid input: messages.{place}.role")
             if not isinstance(message.get("content"), str | list):
                 return Refusal(code=400, message=f"Invalid input: messages.{place}.content")
-        return None
+        return refusals.BAD_IMAGE if UNREADABLE in self.seen else None
 
     def unroutable(self, model: Model, *, free_models: bool, beliefs: Beliefs) -> Refusal | None:
         """Why nobody would take this to the model; None if somebody would.
@@ -147,6 +157,25 @@ def text_of(message: Json) -> str:
     parts = [content, *(part.get("text") for part in _parts(message))]
     text = "\n".join(part for part in parts if isinstance(part, str))
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")  # JSON can hold half a character
+
+
+def seen(part: Json) -> str:
+    """An image of a message, as one who looks at it would name it: `a PNG of 640 × 480 pixels`."""
+    url = _object(part.get("image_url")).get("url")
+    if not isinstance(url, str):
+        return UNREADABLE
+    if url.startswith("https://"):
+        return "an image on the web"  # nothing is fetched
+    match = _DATA_URL.match(url)
+    if match is None:
+        return UNREADABLE
+    try:
+        content = b64decode(url[match.end() :], validate=True)
+        kind = image_type(content) or ""
+        width, height = image_size(kind, content)
+    except (ValueError, KeyError, NoImageError):
+        return UNREADABLE
+    return f"a {kind.removeprefix('image/').upper()} of {width} × {height} pixels"
 
 
 def _number(value: object) -> float:

@@ -35,7 +35,7 @@ OPEN_PATHS = ("/models", AUTH_KEYS)
 """Need no key."""
 CACHED = {"/models": "public, max-age=120"}
 """What may be kept of an answer to a GET; of all others, nothing."""
-MAX_BODY = 8 * 1024 * 1024
+MAX_BODY = 32 * 1024 * 1024
 SHUTDOWN_SECONDS = 0.5
 
 

@@ -205,11 +205,11 @@ class Pools:
     async def _change(self, community: CommunityId, linked: Linked | None) -> None:
         """A community has this from now on. Its new pool is open before anything moves."""
         before = self._linked.get(community)
-        if linked is not None and linked.pool not in self._of_default():
-            if (known := self._open.get(linked.pool)) is not None:
-                await self._go_on(known)
-            elif await self._opened(linked.pool) is None:
+        try:
+            if linked is not None and not await self._ready(linked.pool):
                 return  # removed again in the same moment
+        except Exception as error:  # who asks is told, and tries it again; the old key is not used any more
+            log.error("a community's pool cannot be opened", extra={"action": "pool", "error": repr(error)})
         old = self.now(community)
         if linked is None:
             del self._linked[community]
@@ -220,6 +220,15 @@ class Pools:
             self._questions.moved(community, old, new)
         if before is not None and (linked is None or linked.pool != before.pool):
             await self._without(before.pool)
+
+    async def _ready(self, id: PoolId) -> bool:
+        """Open, with the newest of its keys. False: nobody has it linked any more."""
+        if id in self._of_default():
+            return True
+        if (known := self._open.get(id)) is None:
+            return await self._opened(id) is not None
+        await self._go_on(known)
+        return True
 
     async def _go_on(self, pool: Pool) -> None:
         """By the newest of its keys."""

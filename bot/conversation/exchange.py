@@ -25,6 +25,7 @@ from bot.messages import (
     TextDelta,
 )
 from bot.ports import KeptFile
+from bot.quota.ledger import PoolId
 
 
 class Exchange:
@@ -36,6 +37,8 @@ class Exchange:
         self.sealed = False
         """Its question is fixed: it has been, or is being, reserved."""
         self.ending: Ending | None = None
+        self.asked_in: PoolId | None = None
+        """The pool that has counted it as asked, where that matters."""
         self.known = False
         """It was handled before: nothing is told."""
         self.task: asyncio.Task[None] | None = None

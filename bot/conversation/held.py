@@ -10,6 +10,7 @@ from bot.clock import Instant
 from bot.errors import ErrorCode
 from bot.messages import IncomingMessage, TicketId
 from bot.ports import KeptFile, Turn
+from bot.quota.ledger import PoolId
 
 Ended: TypeAlias = Literal["finished"] | ErrorCode
 
@@ -22,6 +23,8 @@ class HeldQuestion:
     message: IncomingMessage
     held_at: Instant
     ended: Ended | None = None
+    asked_in: PoolId | None = None
+    """The pool whose day has it among the questions asked. None: the one for all."""
     files: tuple[KeptFile, ...] = ()
     """What came with it."""
 

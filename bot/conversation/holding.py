@@ -31,6 +31,7 @@ from bot.messages import (
     TicketId,
 )
 from bot.ports import KeptFile, Turn
+from bot.quota.ledger import PoolId
 from bot.quota.scheduler import Scheduler
 
 LOOK_EVERY = 300.0
@@ -117,17 +118,26 @@ class Holding:
         """One more question of the member's may be held."""
         return sum(held.message.author == member for held in self._waiting.values()) < MOST
 
-    async def hold(self, message: IncomingMessage, files: tuple[KeptFile, ...] = ()) -> Held:
-        """Hold a question that was just refused. One that is held already keeps its ticket."""
-        ticket = await self.wait(message, files)
+    async def hold(
+        self, message: IncomingMessage, files: tuple[KeptFile, ...] = (), *, asked_in: PoolId | None = None
+    ) -> Held:
+        """Hold a question that a pool has just refused. One that is held already keeps its ticket."""
+        ticket = await self.wait(message, files, asked_in=asked_in)
         return Held(ticket=ticket, estimate_at=self._line(message).room_at(message.author, message.community))
 
-    async def wait(self, message: IncomingMessage, files: tuple[KeptFile, ...] = ()) -> TicketId:
+    async def wait(
+        self, message: IncomingMessage, files: tuple[KeptFile, ...] = (), *, asked_in: PoolId | None = None
+    ) -> TicketId:
         """The same without an estimate, which takes far longer to work out than the holding does."""
         known = next((held for held in self._waiting.values() if held.message.id == message.id), None)
         if known is None:
-            ticket = TicketId(uuid4().hex)
-            known = HeldQuestion(ticket=ticket, message=message, held_at=self._clock.now(), files=files)
+            known = HeldQuestion(
+                ticket=TicketId(uuid4().hex),
+                message=message,
+                held_at=self._clock.now(),
+                files=files,
+                asked_in=asked_in,
+            )
             await self._questions.add(known)
             self._take(known)
         return known.ticket
@@ -180,7 +190,7 @@ class Holding:
     def _take(self, held: HeldQuestion) -> None:
         message = held.message
         self._waiting[held.ticket] = held
-        self._exchanges.setdefault(held.ticket, Exchange(message, held.files))
+        self._exchanges.setdefault(held.ticket, Exchange(message, held.files)).asked_in = held.asked_in
         self._line(message).hold(message.author, message.community, day=day_of(held.held_at))
 
     def _unhold(self, held: HeldQuestion) -> None:

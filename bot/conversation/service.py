@@ -299,13 +299,14 @@ class ConversationService:
         first = exchange.first
         ending: Ending | None
         try:
-            ending = await self._in_its_pool(exchange, again=held)
+            ending = await self._in_its_pool(exchange, held=held)
         except asyncio.CancelledError:
             ending = self._failed(first, Stopped(), exchange)
         except ReplyError as error:
             if error.code == "daily_share_spent" and not held and first.hold and self._holding.may_hold(first.author):
                 exchange.sealed = True  # what comes while it is being written down is a question of its own
-                return await self._holding.hold(replace(first, text=exchange.question), exchange.files)
+                message = replace(first, text=exchange.question)
+                return await self._holding.hold(message, exchange.files, asked_in=exchange.asked_in)
             ending = self._failed(first, error, exchange)
         except Exception as error:
             # The message may hold what a person wrote: only its type is logged, the rest at DEBUG.
@@ -318,8 +319,11 @@ class ConversationService:
             self._metrics.replies.labels(outcome="finished").inc()
         return ending
 
-    async def _in_its_pool(self, exchange: Exchange, *, again: bool) -> Finished | None:
-        """Answer in the pool the community has; in the one it has then, where that changes before it is sent."""
+    async def _in_its_pool(self, exchange: Exchange, *, held: bool) -> Finished | None:
+        """Answer in the pool the community has; in the one it has then, where that changes before it is sent.
+
+        In another pool than that which has counted a held question as asked, it is asked anew.
+        """
         task = asyncio.current_task()
         assert task is not None
         self._under_way[exchange] = task
@@ -329,7 +333,8 @@ class ConversationService:
                 try:
                     if pool.own_lane.takes(exchange.first.author):
                         return await pool.own_lane.answer(exchange)
-                    return await pool.answering.answer(exchange, again=again)
+                    asked = held and (exchange.asked_in or self._pools.default.id) == pool.id
+                    return await pool.answering.answer(exchange, again=asked)
                 except asyncio.CancelledError:
                     # A member who stops it at the same moment has cancelled it once more.
                     if exchange not in self._moving or task.uncancel():
@@ -337,8 +342,11 @@ class ConversationService:
                     self._moving.discard(exchange)
                 except Refused as refused:
                     # Its turn had come, but nothing leaves by a key that was removed.
-                    if refused.code != "pool_paused" or not pool.left or exchange.sent:
-                        raise
+                    if refused.code == "pool_paused" and pool.left and not exchange.sent:
+                        continue
+                    if not held:
+                        exchange.asked_in = pool.id
+                    raise
         finally:
             del self._under_way[exchange]
             self._moving.discard(exchange)

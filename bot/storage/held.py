@@ -10,6 +10,7 @@ from sqlalchemy import Connection, insert, select, update
 from bot.conversation.held import Ended, HeldQuestion
 from bot.messages import CommunityId, ConversationId, IncomingMessage, Member, MessageId, ModelId, TicketId
 from bot.ports import KeptFile, Turn
+from bot.quota.ledger import PoolId
 from bot.storage.attachments import discard_files, files_with, gather_files
 from bot.storage.database import Database
 from bot.storage.ledger import instant, microseconds
@@ -37,6 +38,7 @@ class SqlHeldQuestions:
             model=message.model,
             asked_at=microseconds(message.received_at),
             held_at=microseconds(held.held_at),
+            pool=held.asked_in,
         )
 
         def unit(connection: Connection) -> None:
@@ -97,5 +99,6 @@ def _held(row: Any, files: tuple[KeptFile, ...] = ()) -> HeldQuestion:
         ),
         held_at=instant(row.held_at),
         ended=row.ended,
+        asked_in=PoolId(row.pool) if row.pool is not None else None,
         files=files,
     )

@@ -170,6 +170,7 @@ held_questions = Table(
     Column("asked_at", BigInteger, nullable=False),
     Column("held_at", BigInteger, nullable=False),
     Column("ended", Text, doc="finished, or an error code; null while it waits."),
+    Column("pool", Text, doc="That has counted it as asked; null: the default one."),
     Index(
         "ix_held_questions_waiting",
         "held_at",

@@ -1,4 +1,4 @@
-"""Which account a community's key is of: its pool."""
+"""Which account a community's key is of: its pool; and which pool has counted a held question as asked."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ depends_on = None
 
 def upgrade() -> None:
     op.add_column("own_keys", sa.Column("pool", sa.Text()))
+    op.add_column("held_questions", sa.Column("pool", sa.Text()))
     op.create_index(
         "ix_own_keys_pool",
         "own_keys",

@@ -208,6 +208,12 @@ async def test_held_questions_go_where_the_community_goes(tmp_path: Path, clock:
         assert isinstance((await followed(potluck, second)).ending, Finished)
         assert accounts(potluck)[len(before) :] == ["", "ours"]
         await potluck.quiet()
+    async with potlucks(tmp_path, clock, fair_policy="fair", promise_units="0", rpd=10) as potluck:
+        await key_of(potluck, "theirs")
+        await key_of(potluck, "ours")
+        ours = await potluck.running.conversations.share(Member("web", "ben"), CommunityId("web"))
+        everybodys = await potluck.running.conversations.share(Member("web", "ann"), OURS)
+        assert (ours.used, everybodys.used) == (1, 1), "the day of each pool can be told again from its events"
 
 
 async def held(potluck: Deployment, user: str, community: CommunityId) -> TicketId:

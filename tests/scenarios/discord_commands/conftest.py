@@ -107,6 +107,7 @@ class _Desk:
     conversations: ScriptedConversations
     clock: VirtualClock
     rights: Rights
+    people: People
 
     def now(self) -> Instant:
         return self.clock.now()

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import socket
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +15,9 @@ from hypothesis import HealthCheck, settings
 
 from tests.fakes.virtual import VirtualClock, VirtualLoop
 
-_UNTRACED = frozenset({"properties", "simulation"})
+_HERE = Path(__file__).parent
+_UNTRACED = frozenset({"properties", "simulation", "discord", "slack", "browser"})
+"""Names of folders, and of parts of files: of what computes for long, or is about an adapter, which is not counted."""
 SOAK = os.environ.get("POTLUCK_SOAK") == "1"
 
 settings.register_profile("ci", deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
@@ -29,7 +33,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if not SOAK:
         items[:] = [item for item in items if "soak" not in item.keywords]
     for item in items:
-        if item.path.parent.name in _UNTRACED:
+        if _UNTRACED.intersection(re.split(r"[/_.]", str(item.path.relative_to(_HERE)))):
             item.add_marker(pytest.mark.no_cover)
 
 

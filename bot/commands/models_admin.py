@@ -13,17 +13,16 @@ from bot.messages import ModelId
 from bot.office.edits import Address, Change, Edit
 from bot.office.house_rules import MODELS, ModelRules
 from bot.routing.catalogue import FREE_ROUTER
-from bot.routing.chain import CHAIN_MAX, Chain
 
 
 async def list_models(call: Call) -> Answer:
     rules, offer = call.desk.rules.models(scope(call)), (await call.desk.pool(call.community)).shelf.offer()
     listed = offer.catalogue.free_models(offer.now) if offer.catalogue is not None else ()
     rows: list[list[Value]] = [[Code(one.id), one.name, _mark(rules, one.id)] for one in listed]
-    chain = rules.chain or [model for model in offer.chain.models if model != FREE_ROUTER]
+    chain = [model for model in offer.chain.models if model != FREE_ROUTER]
     facts: list[tuple[Say, Value]] = [
         (say("Asked first"), _names([rules.default] if rules.default else [])),
-        (say("Preferred, in order"), _names(list(chain))),
+        (say("Preferred, in order"), _names(chain)),
         (say("Hidden"), _names(sorted(rules.hidden))),
     ]
     head = (say("Model"), say("Name"), say("Here"))
@@ -45,28 +44,6 @@ async def default(call: Call) -> Answer:
     return told(made, say("Who asks for no model gets {model} from now on.", model=Code(model)))
 
 
-async def chain(call: Call) -> Answer:
-    names = call.text("models").replace(",", " ").split()
-    try:
-        models = [model for model in Chain.of(names).models if model != FREE_ROUTER]
-    except ValueError:
-        raise BadInput(
-            say("Name up to {most} free models whose ids end in {free}, each once.", most=CHAIN_MAX - 1, free=":free")
-        ) from None
-    for model in models:
-        await _free(call, model)
-
-    def amend(rules: ModelRules) -> ModelRules:
-        if hidden := rules.hidden.intersection(models):
-            raise BadInput(say("{model} is hidden here: show it first.", model=Code(min(hidden))))
-        return replace(rules, chain=tuple(models))
-
-    made = await _amend(call, "admin models chain", amend)
-    if not models:
-        return told(made, say("The free models are tried in the order that is set."))
-    return told(made, say("Tried first, in this order: {models}.", models=_names(models)))
-
-
 async def hide(call: Call) -> Answer:
     model = ModelId(call.text("model"))
     if call.flag("show"):
@@ -79,7 +56,6 @@ async def hide(call: Call) -> Answer:
     def amend(rules: ModelRules) -> ModelRules:
         return ModelRules(
             default=None if rules.default == model else rules.default,
-            chain=tuple(one for one in rules.chain if one != model),
             hidden=rules.hidden | {model},
         )
 
@@ -114,9 +90,7 @@ async def _listed(call: Call, name: str) -> None:
 def _mark(rules: ModelRules, model: ModelId) -> Value:
     if model in rules.hidden:
         return say("hidden")
-    if model == rules.default:
-        return say("asked first")
-    return say("preferred") if model in rules.chain else ""
+    return say("asked first") if model == rules.default else ""
 
 
 def _names(models: list[ModelId]) -> Value:
@@ -137,17 +111,6 @@ COMMANDS = (
         about=say("Which free model answers who asks for none; without one: whichever has room"),
         handler=default,
         parameters=(Parameter(name="model", kind="model", about=say("Its id"), required=False),),
-        rank="admin",
-    ),
-    Command(
-        path=("admin", "models", "chain"),
-        about=say("Which free models are tried first, in order; none: as it is set"),
-        handler=chain,
-        parameters=(
-            Parameter(
-                name="models", kind="text", about=say("Their ids, separated by commas"), required=False, most=500
-            ),
-        ),
         rank="admin",
     ),
     Command(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,8 +22,6 @@ class ModelRules:
 
     default: ModelId | None = None
     """Answers who asks for no model."""
-    chain: Sequence[ModelId] = ()
-    """Preferred free models, in order, where there is no default. None: what the deployment prefers."""
     hidden: frozenset[ModelId] = field(default_factory=frozenset)
     """Not to be had there."""
 
@@ -37,7 +34,6 @@ class ModelRules:
             found: Any = kept
             return cls(
                 default=found.get("default"),
-                chain=tuple(found.get("chain", ())),
                 hidden=frozenset(found.get("hidden", ())),
             )
         except (TypeError, AttributeError) as error:
@@ -48,8 +44,6 @@ class ModelRules:
         kept: dict[str, Json] = {}
         if self.default is not None:
             kept["default"] = self.default
-        if self.chain:
-            kept["chain"] = list(self.chain)
         if self.hidden:
             kept["hidden"] = sorted(self.hidden)
         return kept or None
@@ -85,7 +79,6 @@ class HouseRules:
             return own
         return ModelRules(
             default=own.default or everywhere.default,
-            chain=own.chain or everywhere.chain,
             hidden=own.hidden | everywhere.hidden,
         )
 

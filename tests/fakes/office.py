@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bot.app import Service
 from bot.clock import day_of
-from bot.messages import Member
+from bot.messages import CommunityId, Member
 from bot.office.edits import EVERYWHERE, Address, Edit, Json, Wish, to
 from bot.office.own_terms import OwnTerms
 from bot.office.roster import reserve_key
@@ -13,8 +13,8 @@ from bot.quota.terms import Terms
 OWNER = Member("web", "owner")
 
 
-async def lay_down(running: Service, terms: Terms) -> None:
-    """These terms, in place of whatever stood."""
+async def lay_down(running: Service, terms: Terms, community: CommunityId = EVERYWHERE) -> None:
+    """These terms, in place of whatever stood. `community`: what is about members holds there alone."""
     office, today = running.office, day_of(running.clock.now())
     wanted: dict[Address, Json] = {
         address: None for address in office.laid_down if address.kind in ("member", "weight", "reserve")
@@ -26,7 +26,7 @@ async def lay_down(running: Service, terms: Terms) -> None:
             on_day=own.on_day,
             block=own.block,
         )
-        wanted[Address("member", EVERYWHERE, key)] = kept.written(today=today)
+        wanted[Address("member", community, key)] = kept.written(today=today)
     for community, weight in terms.communities.items():
         wanted[Address("weight", EVERYWHERE, community)] = weight
     for reserve in terms.reserves:

@@ -143,8 +143,6 @@ BAD: list[tuple[str, dict[str, Given]]] = [
     ("admin paid forget", {"rule": "7"}),
     ("admin models default", {"model": "maker/none-such:free"}),
     ("admin models default", {"model": "sandbox/summit-120b"}),
-    ("admin models chain", {"models": "sandbox/lantern-70b:free, sandbox/lantern-70b:free"}),
-    ("admin models chain", {"models": "maker/none-such:free"}),
     ("admin models hide", {"model": "maker/none-such"}),
     ("admin models hide", {"model": "openrouter/free"}),
     ("admin persona set", {"text": " "}),

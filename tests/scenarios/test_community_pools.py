@@ -363,7 +363,7 @@ async def test_a_restart_takes_up_every_pool_where_it_stood(tmp_path: Path, cloc
         await potluck.ask("ann", community=OURS)
         await potluck.ask("ann")
         blocked = Terms(members={"web:mallory": MemberTerms(block=Block())})
-        await lay_down(potluck.running, blocked)
+        await lay_down(potluck.running, blocked, OURS)
     async with potlucks(tmp_path, clock) as potluck:
         await key_of(potluck, "ours")  # the new sandbox has to learn of it, and gives the same
         assert len(potluck.running.pools.at_hand) == 1, "it is opened when it is asked for"

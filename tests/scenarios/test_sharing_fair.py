@@ -324,7 +324,7 @@ async def test_an_unknown_ticket_is_no_ticket(tmp_path: Path, clock: VirtualCloc
 async def test_what_is_too_old_is_deleted_and_nothing_names_a_member_any_more(
     tmp_path: Path, clock: VirtualClock
 ) -> None:
-    env = {**FAIR, "retain_messages_days": "30", "retain_counts_days": "60"}
+    env = {**FAIR, "retain_messages_days": "1", "retain_counts_days": "28"}
 
     async def naming(potluck: Deployment) -> set[str]:
         """The tables in which a member's name or words still stand."""
@@ -344,8 +344,8 @@ async def test_what_is_too_old_is_deleted_and_nothing_names_a_member_any_more(
         await _followed(potluck, held.ticket)
         texts, counts = {"turns", "held_questions"}, {"leases", "member_days", "day_events"}
         assert await naming(potluck) == texts | counts, "the control: they are there at first"
-        await asyncio.sleep(32 * DAY)
+        await asyncio.sleep(3 * DAY)
         assert await naming(potluck) == counts
-        await asyncio.sleep(30 * DAY)
+        await asyncio.sleep(27 * DAY)
         assert await naming(potluck) == set()
         assert (await potluck.ask("ben")).error is None, "and the pool goes on"

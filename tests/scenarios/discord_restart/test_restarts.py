@@ -205,12 +205,15 @@ async def test_a_held_question_that_is_dropped_says_so(
     await home.until(lambda: home.reads() == [chatting.GIVEN_UP])
 
 
-async def test_300_restarts_are_one_command_sync(tmp_path: Path, clock: VirtualClock, loop: VirtualLoop) -> None:
+@pytest.mark.parametrize("times", [20, pytest.param(300, marks=pytest.mark.soak)])
+async def test_restarts_are_one_command_sync(
+    tmp_path: Path, clock: VirtualClock, loop: VirtualLoop, times: int
+) -> None:
     async with house(tmp_path, clock, loop) as home:
-        for _ in range(300):
+        for _ in range(times):
             await home.start(ScriptedConversations(clock))
             await home.stop()
-        assert home.discord.gateway.identified == 300
+        assert home.discord.gateway.identified == times
         assert home.discord.world.command_syncs == 1
 
 

@@ -27,8 +27,8 @@ async def lay_down(running: Service, terms: Terms, community: CommunityId = EVER
             block=own.block,
         )
         wanted[Address("member", community, key)] = kept.written(today=today)
-    for community, weight in terms.communities.items():
-        wanted[Address("weight", EVERYWHERE, community)] = weight
+    for whose, weight in terms.communities.items():
+        wanted[Address("weight", EVERYWHERE, whose)] = weight
     for reserve in terms.reserves:
         wanted[Address("reserve", EVERYWHERE, reserve_key(running.pools.default.id, reserve.until))] = reserve.units
     edits = [Edit(address, to(value)) for address, value in wanted.items()]

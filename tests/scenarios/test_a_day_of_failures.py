@@ -111,6 +111,7 @@ def reason(heard: Heard) -> str | None:
     return getattr(heard.ending.error, "reason", None)
 
 
+@pytest.mark.soak
 async def test_control_a_client_that_retries_everything_wastes_the_day(clock: VirtualClock) -> None:
     sandbox = Sandbox(SANDBOX, clock)
     client = OpenRouter(base_url=await sandbox.start(), api_key="sandbox", clock=clock)

@@ -85,6 +85,7 @@ def test_five_months_of_three_slack_communities(rpd: int, hold: bool, mean: floa
 
 
 @needs_trace
+@pytest.mark.soak
 def test_a_month_of_three_slack_communities_and_control_the_simpler_rules() -> None:
     def reached(policy: Policy, *, hold: bool) -> float:
         return mean_and_worst_tenth(replay(slack_2019(), Setting(policy=policy, hold=hold)), 50)[0]

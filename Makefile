@@ -14,7 +14,7 @@ setup: $(BIN)/.installed
 setup-dev: $(BIN)/.installed-dev
 
 test: $(BIN)/.installed-dev
-	@$(BIN)/pytest -n 2 $(ARGS)
+	@$(BIN)/pytest -n 3 $(ARGS)
 
 # The same with every line of bot/ traced, which takes half as long again; fails below 90 %.
 coverage: $(BIN)/.installed-dev

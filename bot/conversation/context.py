@@ -132,9 +132,11 @@ def needed(asking: Asking, *, whole: bool = False) -> int:
     return tokens(_system(asking, several=True)) + said + least(asking.files, whole=whole)
 
 
-def least(files: Sequence[KeptFile], *, whole: bool = False) -> int:
-    """Tokens that files take at the least."""
-    return _fixed(files) + sum(file.tokens if whole else min(file.tokens, LEAST_OF_FILE) for file in _texts(files))
+def least(files: Sequence[KeptFile], *, whole: bool = False, images: bool = True) -> int:
+    """Tokens that files take at the least; without `images` these are told of only."""
+    return _fixed(files, images=images) + sum(
+        file.tokens if whole else min(file.tokens, LEAST_OF_FILE) for file in _texts(files)
+    )
 
 
 def plan(asking: Asking, turns: Sequence[Turn], *, window: int, answer: int, images: bool = False) -> Plan:
@@ -162,7 +164,7 @@ def plan(asking: Asking, turns: Sequence[Turn], *, window: int, answer: int, ima
         seen = [file for file in turn.files if file.kind == "image"] if images else []
         count, size = count + len(seen), size + sum(file.length for file in seen)
         room -= tokens(asked) + tokens(turn.answer)
-        least_of_files = least(turn.files if images else _texts(turn.files))
+        least_of_files = least(turn.files, images=images)
         if room < least_of_files or count > MOST_IMAGES or size > MOST_IMAGE_BYTES:
             break
         went_along = _place(turn.files, room, images=images)
@@ -196,14 +198,14 @@ def _texts(files: Sequence[KeptFile]) -> list[KeptFile]:
     return [file for file in files if file.kind != "image"]
 
 
-def _fixed(files: Sequence[KeptFile]) -> int:
-    """Tokens of files beside their text: images, and the lines that say what came."""
-    return sum(_frame(file) + (file.tokens if file.kind == "image" else 0) for file in files)
+def _fixed(files: Sequence[KeptFile], *, images: bool) -> int:
+    """Tokens of files beside their text: images that are shown, and the lines that say what came."""
+    return sum(_frame(file) + (file.tokens if file.kind == "image" and images else 0) for file in files)
 
 
 def _place(files: Sequence[KeptFile], room: int, *, images: bool) -> tuple[Placed, ...]:
     """Files within so many tokens, which are enough for the least of them. Texts share what is left evenly."""
-    left = room - _fixed(files if images else _texts(files))
+    left = room - _fixed(files, images=images)
     given: dict[FileId, int] = {}
     texts = sorted(_texts(files), key=lambda file: file.tokens)
     for number, file in enumerate(texts):
@@ -222,7 +224,7 @@ def _place(files: Sequence[KeptFile], room: int, *, images: bool) -> tuple[Place
 def _taken(placed: Sequence[Placed]) -> int:
     """Tokens that files take where they stand."""
     texts = sum(-(-one.room // BYTES_PER_TOKEN) for one in placed if one.file.kind != "image")
-    return texts + _fixed([one.file for one in placed if one.shown])
+    return texts + sum(_fixed([one.file], images=one.shown) for one in placed)
 
 
 @lru_cache(maxsize=256)

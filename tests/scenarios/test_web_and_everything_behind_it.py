@@ -64,6 +64,7 @@ async def test_the_page_sees_the_pool_run_dry_and_says_when_it_is_back(tmp_path:
         assert len(potluck.sandbox.log) == 2
 
 
+@pytest.mark.soak
 async def test_two_hundred_members_each_find_only_their_own_words(tmp_path: Path, clock: VirtualClock) -> None:
     """Isolation: the model echoes all it is sent, tabs are closed at random, and no canary crosses over."""
     wide = SandboxSettings(rpm=100_000, rpd=100_000, seconds_per_chunk=0)

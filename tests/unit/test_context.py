@@ -7,7 +7,7 @@ from dataclasses import replace
 from itertools import count
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bot.clock import Instant
@@ -144,6 +144,8 @@ def size(context: Context, *files: KeptFile) -> int:
 files_of_a_turn = st.lists(st.one_of(st.builds(image), st.builds(text_file, st.integers(1, 9_000))), max_size=4)
 
 
+# Images that are only told of take room, too.
+@example(earlier=[[], [], [], [image(), image(), image(), text_file(317)]], mine=[], window=500, images=False)
 @given(st.lists(files_of_a_turn, max_size=5), files_of_a_turn, st.integers(500, 16_000), st.booleans())
 def test_with_files_it_still_fits_and_the_question_keeps_all_of_its_own(
     earlier: list[list[KeptFile]], mine: list[KeptFile], window: int, images: bool

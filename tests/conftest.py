@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import re
 import socket
@@ -35,6 +36,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if _UNTRACED.intersection(re.split(r"[/_.]", str(item.path.relative_to(_HERE)))):
             item.add_marker(pytest.mark.no_cover)
+
+
+@pytest.fixture(autouse=True)
+def _logs_heard() -> None:
+    """Each test hears the log from the start: what another one set up in the same process is undone."""
+    logging.disable(logging.NOTSET)
+    for name in [name for name in logging.root.manager.loggerDict if name.split(".")[0] in ("bot", "adapters")]:
+        log = logging.getLogger(name)
+        log.disabled, log.propagate = False, True
+        log.setLevel(logging.NOTSET)
 
 
 @pytest.fixture(autouse=True)

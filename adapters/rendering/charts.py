@@ -25,12 +25,18 @@ _POOL, _MINE, _GONE = "#4f6470", "#a83c1c", "#cfc4b3"
 _DPI = 160
 _HOUR = 3600.0
 _MOST_ROWS = 15
+_NAME_HEIGHT = 11
+"""Points."""
+_CLOSE = 0.1
+"""Of the cap: below this two names would run into each other."""
 _LONGEST_NAME = 24
 
 
 async def draw(data: DayPicture | UsePicture, speech: Speech) -> Picture:
     """The picture in the reader's language."""
-    return await asyncio.to_thread(_day if isinstance(data, DayPicture) else _use, data, speech)  # type: ignore[arg-type]
+    if isinstance(data, DayPicture):
+        return await asyncio.to_thread(_day, data, speech)
+    return await asyncio.to_thread(_use, data, speech)
 
 
 def _day(data: DayPicture, speech: Speech) -> Picture:
@@ -44,22 +50,27 @@ def _day(data: DayPicture, speech: Speech) -> Picture:
     axes.text(
         0, data.cap, " " + speech.say(say("the whole pool: {cap}", cap=data.cap)), color=_SOFT, fontsize=8, va="bottom"
     )
-    for course, colour, label in (
-        (data.pool, _POOL, speech.say(say("everyone"))),
-        (data.mine, _MINE, speech.say(say("you"))),
+    apart = _newest(data.pool) - _newest(data.mine)
+    # Where both end at about the same height, the upper name stands above the lower one.
+    lift = _NAME_HEIGHT if data.mine and apart < _CLOSE * data.cap else 0
+    for course, colour, label, above in (
+        (data.pool, _POOL, speech.say(say("everyone")), lift),
+        (data.mine, _MINE, speech.say(say("you")), 0),
     ):
+        if course is data.mine and not data.mine:
+            continue
         times, units = _steps(course, data.begins, data.now)
         axes.step(times, units, where="post", color=colour, linewidth=2, solid_capstyle="round")
         axes.fill_between(times, units, step="post", color=colour, alpha=0.12, linewidth=0)
         axes.annotate(
             f"{label} {units[-1]:,}",
             (now, units[-1]),
-            xytext=(5, 0),
+            xytext=(5, above),
             textcoords="offset points",
             color=colour,
             fontsize=9,
             fontweight="bold",
-            va="center",
+            va="bottom",
             ha="left" if now < hours * 0.8 else "right",
         )
     axes.set_xlim(0, hours)
@@ -91,6 +102,10 @@ def _use(data: UsePicture, speech: Speech) -> Picture:
     axes.grid(visible=False, axis="y")
     axes.set_title(speech.say(data.about), loc="left", fontsize=10, color=_INK)
     return Picture(png=_png(figure), alt=speech.say(data.alt))
+
+
+def _newest(course: Sequence[tuple[Instant, int]]) -> int:
+    return course[-1][1] if course else 0
 
 
 def _steps(course: Sequence[tuple[Instant, int]], begins: Instant, now: Instant) -> tuple[list[float], list[int]]:

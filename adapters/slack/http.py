@@ -52,7 +52,7 @@ class Http:
         except UnicodeDecodeError:
             raise web.HTTPBadRequest(text="The body is not text.") from None
         headers = {name: [value] for name, value in request.headers.items()}
-        asked = AsyncBoltRequest(body=text, query=request.query_string, headers=headers)  # type: ignore[arg-type]
+        asked = AsyncBoltRequest(body=text, query=request.query_string, headers=headers)  # type: ignore[arg-type]  # typed as dicts, and only read
         return await to_aiohttp_response(await self._app.async_dispatch(asked))
 
     def _signed(self, request: web.Request, body: bytes) -> bool:

@@ -37,16 +37,6 @@ class Persons(Protocol):
         ...
 
 
-class Unlinked:
-    """Every account is a person of its own."""
-
-    def of(self, member: Member) -> Member:
-        return member
-
-    def accounts(self, member: Member) -> Collection[Member]:
-        return (member,)
-
-
 @dataclass(frozen=True, slots=True)
 class _Came:
     """Where a member asked last, and with what."""

@@ -6,7 +6,7 @@ import asyncio
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from bot.messages import CommunityId, Member
 from bot.office.edits import EVERYWHERE, Address, Edit, Json, MovedOnError, Wish, to
 from bot.office.office import Office
 from bot.office.own_terms import NOT_SET, OwnTerms, best, together
-from bot.office.roster import Roster, Unlinked
+from bot.office.roster import Roster
 from bot.quota.ledger import PoolId
 from bot.quota.terms import UNITS_MAX, WEIGHT_MAX, Block, MemberTerms
 from bot.storage.database import Database
@@ -66,6 +66,16 @@ async def opened(folder: Path, clock: VirtualClock, loop: VirtualLoop) -> AsyncI
     await database.open()
     yield database
     await database.close()
+
+
+class Unlinked:
+    """Every account is a person of its own."""
+
+    def of(self, member: Member) -> Member:
+        return member
+
+    def accounts(self, member: Member) -> Collection[Member]:
+        return (member,)
 
 
 async def office_over(database: Database, clock: VirtualClock) -> Office:

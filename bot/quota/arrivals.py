@@ -1,9 +1,10 @@
 """Who joins the line, and who may be expected to, by who lately did. Pure.
 
-The time to come is taken to be like the time that has passed, nearest first: in the next ten seconds as many come as
-in the last ten, in the next minute as many as in the last one. So a rush that began ten seconds ago is expected to go
-on for ten more. And it never grows: once it ebbs, it is not expected to come back. What has lasted for some minutes
-goes on for longer still.
+The pace of the last two minutes is taken to go on, for as long as it has lasted: hardly more are expected within a time
+than came within as long a time before. It never grows, and it is lowered by every lull, seen from now: whoever looks
+ten seconds after a rush or ten minutes into a quiet day expects less. What has lasted for more than two minutes goes on
+for longer than that. A rush that began a moment ago thus counts for little, since most are short; estimates wait for
+it a few seconds instead (`rise`).
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ MOST = 400
 _AT_ONCE = 2.0
 """Seconds in which a member's questions belong to one visit."""
 _LEAN = 5
-"""So many visits of the pace of `_PACE_SECONDS` weigh in with those just seen: five seconds of silence end no rush."""
+"""So many visits at the pace of the last `_PACE_SECONDS` weigh in with those just seen: a short lull is no news."""
 _PACE_SECONDS = 120.0
 _YOUNG = 5.0
 """Seconds. A rush rises while they bring visits at more than twice the pace of the minute before, and two besides."""
@@ -81,9 +82,9 @@ class Arrivals:
             age = now - visit.at
             rate = min(rate, (younger + _LEAN) / (age + lean))
             reached = total + rate * (age - far)
-            # Evenly spread, in the order of the past ones mirrored, and never more than came in as long a time.
+            # Evenly spread, in the order of the past ones mirrored, and hardly more than came in as long a time.
             while number + 0.5 <= min(reached, younger + 0.5):
-                yield from _like(past[number], now + far + (number + 0.5 - total) / rate)
+                yield from _like(past[number], now + far + max(0.0, number + 0.5 - total) / rate)
                 number += 1
             far, total = age, reached
         for more in range(round(rate * (far - _PACE_SECONDS)) if far > _PACE_SECONDS else 0):

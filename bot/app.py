@@ -190,6 +190,7 @@ async def service(
             access=lambda community: pools.now(community).access,
             offer=lambda who: pools.now(who.community).shelf.offer(),
             own_key=own_keys.has,
+            opened=lambda community: pools.of(community),
         )
         await choices.open()
         shared = Shared(

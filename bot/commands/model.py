@@ -38,6 +38,7 @@ async def show(call: Call) -> Answer:
         facts.append((say("For this conversation"), _chosen(call, InConversation(here))))
     facts.append((say("For you"), _chosen(call, call.caller.member)))
     facts.append((say("For this community"), _chosen(call, InCommunity(call.caller.community))))
+    await choices.refresh(call.caller.community)
     found = choices.usable(_who(call), call.text("search"), limit=_SHOWN)
     return Answer(
         [

@@ -245,6 +245,7 @@ async def service(
         )
 
         async def moved() -> None:
+            await front.office.open()
             await asyncio.gather(own_keys.open(), choices.open(), *(pool.access.load() for pool in pools.at_hand))
             await front.moved()
 

@@ -297,6 +297,7 @@ async def service(
             belongings=belongings,
             day=day,
             fairness=fairness,
+            byok_rule=settings.byok_rule,
         )
         yield Service(
             settings=settings,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from bot.admin_copies import backup, move_to, restore
 from bot.command_line import one_line_errors, run_async, settings_and_logs
 
 if TYPE_CHECKING:
@@ -73,6 +74,10 @@ def rotate_secrets() -> None:
         click.echo(f"{count} {'key is' if count == 1 else 'keys are'} encrypted with the first key of SECRET_KEY.")
 
     run_async(rotate())
+
+
+for _command in (backup, restore, move_to):
+    admin.add_command(_command)
 
 
 def _tree() -> dict[str, click.Command]:

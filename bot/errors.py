@@ -177,7 +177,8 @@ AttachmentFault: TypeAlias = Literal[
     "images",
 ]
 """Why a file cannot be used. `no_room`: so many others are being read that memory is short; `gone`: it came with an
-earlier message, and is kept no more; `unavailable`: the platform did not hand it over; `web_page`: a page came in place of the file; `images`: no model in question reads any.
+earlier message, and is kept no more; `unavailable`: the platform did not hand it over; `web_page`: a page came in place
+of the file; `images`: no model in question reads any.
 """
 
 

@@ -148,7 +148,7 @@ async def service(
         PotluckError: it cannot start; one line says why.
     """
     async with AsyncExitStack() as stack:
-        stack.callback(_alone_with(settings).release)
+        stack.callback(alone_with(settings).release)
         migrate(settings.database_file)
         secret = load_secret(settings)
         database = database or Database(settings.database_file, clock)
@@ -340,7 +340,7 @@ def _links(vault: Vault, client: OpenRouter, upstream: str, clock: Clock) -> Ope
     return OpenLinks(vault=vault, client=client, page=site(upstream), clock=clock, entropy=secrets.token_bytes)
 
 
-def _alone_with(settings: Settings) -> FileLock:
+def alone_with(settings: Settings) -> FileLock:
     """One process per SQLite database: a second one would take the first one's open leases for a crash's."""
     lock = FileLock(f"{settings.database_file}.lock", blocking=False)
     try:

@@ -60,7 +60,8 @@ def _host(value: str) -> str:
     return value
 
 
-def _database_url(value: str) -> str:
+def checked_database_url(value: str) -> str:
+    """The address of a database that Potluck knows. Raises: ValueError: says what is wrong."""
     if value.startswith("sqlite+aiosqlite:///"):
         path = value.removeprefix("sqlite+aiosqlite:///")
         if path in ("", ":memory:"):
@@ -124,7 +125,7 @@ class Settings(BaseSettings):
         description="Up to two free models to ask first: maker/model:free,maker/model:free. "
         "openrouter/free comes last by itself.",
     )
-    database_url: Annotated[str, AfterValidator(_database_url)] = Field(
+    database_url: Annotated[str, AfterValidator(checked_database_url)] = Field(
         default="sqlite+aiosqlite:///potluck.db",
         description="Where everything is kept: sqlite+aiosqlite:///FILE.",
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import assert_never
@@ -12,6 +13,7 @@ from adapters.slack.plain_text import Mrkdwn, escape
 from bot.clock import Clock, Instant
 from bot.commands.answer import Answer, DayPicture, Document, Facts, Line, Link, Meter, Next, Part, Table, UsePicture
 
+_BREAKS = re.compile(r"\s+")
 _BAR = 20
 _FIELDS = 10
 _BLOCKS_MOST = 45
@@ -24,7 +26,8 @@ class _Cells(Mrkdwn):
     """Text in a table of Markdown."""
 
     def text(self, text: str) -> str:
-        return escape(" ".join(text.split())).replace("|", "\\|")
+        # A piece of a sentence keeps the space it begins or ends with: values stand between the pieces.
+        return escape(_BREAKS.sub(" ", text)).replace("|", "\\|")
 
     def at(self, moment: Instant) -> str | None:
         return None  # as text: the form for it is not read in Markdown

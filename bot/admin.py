@@ -137,7 +137,8 @@ def _run(command: Command, values: dict[str, Any]) -> None:
     from bot.clock import SystemClock
     from bot.shell import caller, shell
 
-    settings, clock = settings_and_logs(), SystemClock()
+    # Who runs this inside a program of theirs may bring a clock; the shell has the machine's.
+    settings, clock = settings_and_logs(), click.get_current_context().obj or SystemClock()
     as_text = not values.pop("as_json")
     given = {name: value for name, value in values.items() if value is not None and value is not False}
     # The community is the caller's own here: who names none speaks of all of them.

@@ -190,6 +190,7 @@ async def service(
             access=lambda community: pools.now(community).access,
             offer=lambda who: pools.now(who.community).shelf.offer(),
             own_key=own_keys.has,
+            opened=lambda community: pools.of(community),
         )
         await choices.open()
         shared = Shared(
@@ -244,6 +245,7 @@ async def service(
         )
 
         async def moved() -> None:
+            await front.office.open()
             await asyncio.gather(own_keys.open(), choices.open(), *(pool.access.load() for pool in pools.at_hand))
             await front.moved()
 
@@ -295,6 +297,7 @@ async def service(
             belongings=belongings,
             day=day,
             fairness=fairness,
+            byok_rule=settings.byok_rule,
         )
         yield Service(
             settings=settings,

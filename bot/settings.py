@@ -15,6 +15,7 @@ from pydantic_settings import SettingsError as SourceError
 
 from bot.errors import SettingsError
 from bot.messages import Member, ModelId
+from bot.routing.byok import ByokRule
 from bot.routing.chain import Chain
 
 BYOK_FREE_USD, BYOK_FEE_PERCENT = Decimal(25_000), Decimal(5)
@@ -218,6 +219,13 @@ class Settings(BaseSettings):
     def sandbox(self) -> bool:
         """True: no key, so the built-in sandbox stands in for OpenRouter."""
         return self.openrouter_api_key is None
+
+    @property
+    def byok_rule(self) -> ByokRule:
+        """What providers' own keys in the account cost at OpenRouter."""
+        numbers = self.byok_free_usd, self.byok_fee_percent
+        of = BYOK_RULE_OF if numbers == (BYOK_FREE_USD, BYOK_FEE_PERCENT) else ""
+        return ByokRule(free_usd=self.byok_free_usd, fee_percent=self.byok_fee_percent, of=of)
 
     @property
     def slack(self) -> bool:

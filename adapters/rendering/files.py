@@ -36,6 +36,10 @@ FAULTS: Mapping[AttachmentFault, Fault] = {
         what=say("Too many files are being read at this moment."),
         advice=say("Try again in a minute."),
     ),
+    "gone": Fault(
+        what=say("I no longer have the files of that question."),
+        advice=say("Ask it again with them."),
+    ),
     "unavailable": Fault(
         what=say("{file} could not be fetched."),
         advice=say("Send it again, or paste what matters into the message."),

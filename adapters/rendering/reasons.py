@@ -141,8 +141,8 @@ REASONS: Mapping[FailureReason, Reason] = {
     ),
     "bad_image": Reason(
         what=say("The model could not open the image."),
-        why=say("It is damaged inside, very small, or of a kind this model does not read."),
-        advice=say("Save it anew as a PNG or JPEG, or ask again without it."),
+        why=say("It is damaged inside, too large or too small for it, or of a kind this model does not read."),
+        advice=say("Save it anew as a PNG or JPEG of ordinary size, or ask again without it."),
     ),
     "pasted_key": Reason(
         what=say("That message holds an OpenRouter key, so it was neither kept nor sent on."),

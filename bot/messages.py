@@ -136,6 +136,9 @@ class IncomingMessage:
     persona: str = ""
     """What admins want a model to be in that channel. For the core to fill in."""
     attachments: tuple[Attachment, ...] = ()
+    files_of: MessageId | None = None
+    """The files kept of that message come with this one: of a question that is asked once more, or of this one after
+    a restart. An adapter names only messages of the same author's."""
     accounts: frozenset[Member] = frozenset()
     """All accounts of the author, once the core has put the person in the account's place."""
 

@@ -31,7 +31,8 @@ class PostedAnswer:
     reply_to: str = ""
     """The platform's id of the message it answers; empty: it answers none."""
     message: IncomingMessage | None = None
-    """The question, while it waits. Nothing of it is kept here afterwards."""
+    """The question, while it waits; its files are with the core. Nothing of it is kept here afterwards, and never one
+    with a key in it."""
     ticket: TicketId | None = None
     posts: Sequence[str] = ()
     """The platform's ids of the messages it is shown in, in order."""

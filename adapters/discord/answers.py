@@ -33,7 +33,6 @@ from bot.messages import (
     TextDelta,
     TicketId,
 )
-from bot.pasted_keys import holds_key
 from bot.ports import Conversations, Turn
 from bot.posts import PostedAnswer, Posts
 from bot.telemetry.logs import logger
@@ -85,8 +84,7 @@ class Answers:
             reply_to=str(reply_to or ""),
             stage="waiting",
             asked_at=message.received_at,
-            # A key that somebody pasted is stored nowhere, not even until it is refused; nor are files.
-            message=None if holds_key(message.text) or message.attachments else message,
+            message=message,
         )
         self._start(self._answer(kept, message, board), self._tasks)
 
@@ -127,10 +125,10 @@ class Answers:
         mine = [live.kept for live in self._live.values() if (live.kept.member, live.kept.channel) == (member, channel)]
         return mine[-1].conversation if mine else None
 
-    async def question(self, kept: PostedAnswer) -> str | None:
-        """What was asked; None: it is not kept any more."""
-        turn = await self._turn(kept)
-        return None if turn is None else turn.question
+    async def turn(self, kept: PostedAnswer) -> Turn | None:
+        """What was asked and answered; None: it is not kept any more."""
+        turns = await self._conversations.turns(kept.conversation, limit=_TURNS)
+        return next((turn for turn in turns if turn.message == kept.question), None)
 
     # --- one answer --------------------------------------------------------------------------------------
 
@@ -180,7 +178,7 @@ class Answers:
 
     async def _end(self, kept: PostedAnswer) -> None:
         """Bring an answer to its end that was under way when the last run ended: whole, if the whole is known."""
-        board, turn = self._board(kept), await self._turn(kept)
+        board, turn = self._board(kept), await self.turn(kept)
         if turn is not None and turn.ended and turn.answer:
             scene = Scene(restarting=True)
             await self._show(kept, self._recalled(kept, turn), scene, board)
@@ -208,10 +206,6 @@ class Answers:
             yield Failed(error=Stopped(), share=share, partial=True)
 
     # --- what they share ---------------------------------------------------------------------------------
-
-    async def _turn(self, kept: PostedAnswer) -> Turn | None:
-        turns = await self._conversations.turns(kept.conversation, limit=_TURNS)
-        return next((turn for turn in turns if turn.message == kept.question), None)
 
     async def _again(self, kept: PostedAnswer) -> PostedAnswer | None:
         """The same with what has been kept of it since."""

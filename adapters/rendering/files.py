@@ -37,6 +37,10 @@ FAULTS: Mapping[AttachmentFault, Fault] = {
         what="Too many files are being read at this moment.",
         advice="Try again in a minute.",
     ),
+    "gone": Fault(
+        what="I no longer have the files of that question.",
+        advice="Ask it again with them.",
+    ),
     "unavailable": Fault(
         what="{file} could not be fetched.",
         advice="Send it again, or paste what matters into the message.",

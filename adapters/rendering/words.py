@@ -294,8 +294,8 @@ _REASONS: Mapping[FailureReason, _Reason] = {
     ),
     "bad_image": _Reason(
         what="The model could not open the image.",
-        why="It is damaged inside, very small, or of a kind this model does not read.",
-        advice="Save it anew as a PNG or JPEG, or ask again without it.",
+        why="It is damaged inside, too large or too small for it, or of a kind this model does not read.",
+        advice="Save it anew as a PNG or JPEG of ordinary size, or ask again without it.",
     ),
     "pasted_key": _Reason(
         what="That message holds an OpenRouter key, so it was neither kept nor sent on.",

@@ -1,15 +1,10 @@
-"""English for models to choose from: what each costs, and what came of a choice."""
+"""English for what a model costs."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from decimal import Decimal
 
-from bot.messages import ModelId
 from bot.ports import ModelOnOffer
-
-AUTO = "auto"
-"""What is written for leaving the choice to Potluck."""
 
 
 def price(model: ModelOnOffer, *, brief: bool = False) -> str:
@@ -27,21 +22,3 @@ def _dollars(amount: Decimal) -> str:
     """Two places at least, and as many as a small price needs."""
     places = 2 if amount >= Decimal("0.1") or not amount else 4
     return f"${amount:.{places}f}"
-
-
-def line(model: ModelOnOffer) -> str:
-    """A model in one line of a list."""
-    return f"{model.id} · {price(model)}"
-
-
-def chosen(model: ModelId | None) -> str:
-    """What answers from now on."""
-    if model is None:
-        return "Potluck chooses the model, among those that are free."
-    return f"From now on {model} answers you."
-
-
-def nearest(models: Iterable[ModelOnOffer]) -> str:
-    """What may have been meant by a name that is none; empty: nothing."""
-    names = [model.id for model in models]
-    return f"Did you mean {' or '.join(names)}?" if names else ""

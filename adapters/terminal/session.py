@@ -6,20 +6,23 @@ with 0. A pipe is one question: its answer alone is written to stdout, and 1 is 
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import sys
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing, contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
 
 from adapters.rendering import words
+from adapters.rendering.saying import Speech
 from adapters.terminal.background import Background, background
-from adapters.terminal.chat import COMMANDS, Chat, command
+from adapters.terminal.chat import Chat
 from adapters.terminal.screen import Screen, local_zone
-from bot.clock import Clock, Instant
+from bot.clock import Clock
 from bot.messages import Member, ReplyEvent
 
 if TYPE_CHECKING:
@@ -59,20 +62,22 @@ def talk(opening: AbstractAsyncContextManager[Service], *, member: Member, clock
 
 @asynccontextmanager
 async def _chat(opening: AbstractAsyncContextManager[Service], *, member: Member, clock: Clock) -> AsyncIterator[Chat]:
-    def at(moment: float) -> str:
-        now = clock.now()
-        return words.at(Instant(moment), now, local_zone(now))
-
     async with opening as service:
-        days = service.settings.retain_messages_days
-        yield Chat(
-            conversations=service.conversations,
-            choices=service.choices,
-            clock=clock,
-            member=member,
-            at=at,
-            days=days,
-        )
+        following = asyncio.create_task(service.office.follow())
+        try:
+            yield Chat(
+                conversations=service.conversations,
+                registry=service.registry,
+                clock=clock,
+                member=member,
+                speech=Speech(clock=clock, zone=local_zone(clock.now())),
+                days=service.settings.retain_messages_days,
+                folder=Path.cwd(),
+            )
+        finally:
+            following.cancel()
+            with suppress(asyncio.CancelledError):
+                await following
 
 
 def _piped() -> str:
@@ -104,7 +109,7 @@ class Conversation:
 
     def run(self) -> int:
         """Answer line after line."""
-        _edit_lines()
+        _edit_lines(lambda line: self._chat.call(self._chat.value.complete(line)))
         self._screen.say(self._chat.call(self._chat.value.welcome()))
         while True:
             try:
@@ -117,12 +122,16 @@ class Conversation:
                 raise
             if not line:
                 continue
-            if (order := command(line)) is None:
+            done = self._chat.call(self._chat.value.do(line))
+            if done is None:
                 self._ask(line)
-            elif (said := self._chat.call(self._chat.value.do(order))) is None:
+                continue
+            if done.leave:
                 return 0
-            else:
-                self._screen.say(said)
+            if done.shown is not None:
+                self._screen.say(done.shown)
+            if done.ask is not None:
+                self._ask(done.ask)
 
     def _ask(self, text: str) -> bool:
         """Show the reply. True: it was interrupted."""
@@ -191,16 +200,17 @@ def _silent_keys() -> Iterator[None]:
             termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)
 
 
-def _edit_lines() -> None:
-    """Line editing, completion of commands, and a history that lives as long as this process."""
+def _edit_lines(candidates: Callable[[str], Sequence[str]]) -> None:
+    """Line editing, completion of what is begun, and a history that lives as long as this process."""
     with suppress(ImportError):  # Windows, whose console edits lines itself
         import readline
 
-        names = [f"/{name}" for name in COMMANDS]
+        found: list[str] = []
 
         def complete(text: str, state: int) -> str | None:
-            matches = [name for name in names if text.startswith("/") and name.startswith(text)]
-            return matches[state] if state < len(matches) else None
+            if not state:
+                found[:] = candidates(readline.get_line_buffer()[: readline.get_endidx()])
+            return found[state] if state < len(found) else None
 
         readline.set_completer(complete)
         readline.set_completer_delims(" \n")

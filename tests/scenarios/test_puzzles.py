@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from adapters.rendering import puzzles, words
-from adapters.rendering.saying import ENGLISH
 from adapters.rendering.puzzles import Puzzle
+from adapters.rendering.saying import ENGLISH
 from bot.clock import Instant
 from bot.errors import AnswerFailed, Refused
 from bot.messages import CommunityId, Failed, Finished, Member

@@ -15,11 +15,13 @@ from bot.commands.command import Command, Rank
 from bot.messages import CommunityId, Member
 from tests.contract.commands.bindings.binding import ENV, SANDBOX, Everybody, Given, Person, Place, Reply
 from tests.fakes.deployment import Deployment, deployment
+from tests.fakes.discord import components
 from tests.fakes.discord.house import House
 from tests.fakes.discord.interactions import Interaction
 from tests.fakes.discord.people import Person as Account
+from tests.fakes.discord.places import Channel, Payload
 from tests.fakes.discord.server import FakeDiscord
-from tests.fakes.discord.world import EPHEMERAL, Channel, Payload
+from tests.fakes.discord.world import EPHEMERAL
 from tests.fakes.virtual import VirtualClock
 
 MANAGE_GUILD, LOADING = 1 << 5, 1 << 7
@@ -131,8 +133,8 @@ class Discord:
         await asyncio.sleep(1)  # what follows the first message
         assert asked.original is not None
         messages = [asked.original, *asked.followups]
-        text = _plain("\n".join(str(one["content"]) for one in messages))
-        links = [button["url"] for button in _buttons(messages) if "url" in button]
+        text = _plain("\n".join(text for one in messages for text in components.texts(one)))
+        links = [part["url"] for one in messages for part in components.every(one["components"]) if "url" in part]
         rows = [tuple(line[2:].split(" · ")) for line in text.splitlines() if line.startswith("- ")]
         return Reply(
             text="\n".join([text, *links]),
@@ -151,10 +153,6 @@ class Discord:
 def _plain(text: str) -> str:
     """Without what is only there for the eye."""
     return re.sub(r"\\(.)", r"\1", text.replace("`", ""))
-
-
-def _buttons(messages: Iterable[Payload]) -> list[Payload]:
-    return [button for one in messages for row in one["components"] for button in row.get("components", [])]
 
 
 def _leaves(commands: Sequence[Payload], above: str = "") -> Iterable[str]:

@@ -17,7 +17,7 @@ from tests.contract.commands.bindings.binding import ENV, SANDBOX, Everybody, Gi
 from tests.fakes.deployment import Deployment
 from tests.fakes.slack.person import Person as Account
 from tests.fakes.slack.potluck import Installed, in_slack
-from tests.fakes.slack.world import Json, words_of
+from tests.fakes.slack.world import Json, Message, words_of
 from tests.fakes.virtual import VirtualClock
 
 PLACES = 500
@@ -40,7 +40,7 @@ class Slack:
 
     async def registered(self, place: Place, person: Person) -> Collection[str]:
         text = (await self.use(place, person, "help", {})).text
-        return [command.name for command in ALL if f"/{command.name}" in text]
+        return [command.name for command in ALL if f"/{command.name}\n" in text.replace(" | ", "\n")]
 
     async def place(self) -> Place:
         number = next(self._numbers)
@@ -62,13 +62,20 @@ class Slack:
         before, files = len(self._slack.responses), len(self._slack.files.uploaded)
         if words == "ask":
             return await self._asked(place, account, str(given["question"]))
+        posted = len(self._posted(place))
         ack = await account.commands(" ".join([words, *_typed(given)]), channel=place.channel)
         assert ack is not None, "it was not taken in time"
-        await self._slack.until(lambda: len(self._slack.responses) > before, seconds=60)
-        (response,) = self._slack.responses[before:]
-        if "comes in a direct message" in " ".join(words_of(response["blocks"])):
+
+        def answers() -> list[tuple[list[Json], bool]]:
+            """What was said by the command's own address, and what was posted for all."""
+            whispered = [(one["blocks"], one["response_type"] == "ephemeral") for one in self._slack.responses[before:]]
+            return whispered + [(one.blocks, False) for one in self._posted(place)[posted:]]
+
+        await self._slack.until(answers, seconds=60)
+        ((blocks, private),) = answers()
+        if "comes in a direct message" in " ".join(words_of(blocks)):
             await self._slack.until(lambda: len(self._slack.files.uploaded) > files, seconds=60)
-        return _read(response, {name: content for _, name, content in self._slack.files.uploaded[files:]})
+        return _read(blocks, private, {name: content for _, name, content in self._slack.files.uploaded[files:]})
 
     async def ask(self, place: Place, person: Person, text: str) -> str:
         account: Account = person.native
@@ -88,15 +95,19 @@ class Slack:
     async def _asked(self, place: Place, account: Account, question: str) -> Reply:
         await account.commands(question, name="/ask", channel=place.channel)
 
-        def roots() -> list[str]:
-            messages = self._slack.world.messages.values()
-            return [one.ts for one in messages if one.channel == place.channel and one.thread is None]
-
-        await self._slack.until(roots, seconds=60)
-        (root,) = roots()
+        await self._slack.until(lambda: self._posted(place), seconds=60)
+        (root,) = [one.ts for one in self._posted(place)]
         await self._slack.settled(place.channel, root)
         await self._over()
         return Reply(text=self._slack.answer(place.channel, root), private=False, refused=False)
+
+    def _posted(self, place: Place) -> list[Message]:
+        """What Potluck has said in the channel for all to see, outside of threads."""
+        return [
+            one
+            for one in self._slack.world.messages.values()
+            if one.channel == place.channel and one.thread is None and one.user.startswith("UBOT")
+        ]
 
     async def _over(self) -> None:
         """What was asked has its answer, and that is kept."""
@@ -126,8 +137,7 @@ def _typed(given: Mapping[str, Given]) -> Iterable[str]:
         yield f'{name}="{text}"' if " " in text and "<" not in text else f"{name}={text}"
 
 
-def _read(response: Json, files: Mapping[str, bytes]) -> Reply:
-    blocks = response["blocks"]
+def _read(blocks: list[Json], private: bool, files: Mapping[str, bytes]) -> Reply:
     facts: dict[str, str] = {}
     rows: list[tuple[str, ...]] = []
     for block in blocks:
@@ -144,7 +154,7 @@ def _read(response: Json, files: Mapping[str, bytes]) -> Reply:
         text="\n".join([_plain(word) for word in words_of(blocks)] + links),
         facts=facts,
         rows=rows,
-        private=response["response_type"] == "ephemeral",
+        private=private,
         refused=any(block["type"] == "alert" for block in blocks),
         files=files,
     )
@@ -152,7 +162,7 @@ def _read(response: Json, files: Mapping[str, bytes]) -> Reply:
 
 def _plain(text: str) -> str:
     """Without what is only there for the eye."""
-    for written, sign in (("`", ""), ("&lt;", "<"), ("&gt;", ">"), ("&amp;", "&")):
+    for written, sign in (("`", ""), ("/potluck ", "/"), ("&lt;", "<"), ("&gt;", ">"), ("&amp;", "&")):
         text = text.replace(written, sign)
     return text
 
@@ -166,7 +176,8 @@ async def slack(folder: Path, clock: VirtualClock) -> AsyncIterator[Slack]:
         sandbox=SANDBOX,
         registry=lambda potluck: potluck.running.registry,
         settings={"bot_token": ""},
-        **ENV,
+        fair_policy=ENV["fair_policy"],
+        pool_rpd=ENV["pool_rpd"],
         owner_ids=owners,
     ) as there:
         yield Slack(there)

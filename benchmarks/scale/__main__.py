@@ -67,9 +67,8 @@ def main(leases: int, json_: bool) -> None:
     click.echo(f"one caller, of the disk's rate: {first.one / first.sync:.2f} (goal at least 0.4)")
     click.echo(f"a hundred callers, who share transactions: {first.hundred / first.one:.1f} times one caller")
     for one in found[1:]:
-        click.echo(
-            f"time of a core for a lease with {_name(one.shape)}, against {_name(first.shape)}: {one.cpu / first.cpu:.2f} (goal 1.2)"
-        )
+        against = f"{_name(one.shape)}, against {_name(first.shape)}"
+        click.echo(f"time of a core for a lease with {against}: {one.cpu / first.cpu:.2f} (goal 1.2)")
 
 
 async def _measured(shape: Shape, leases: int) -> Found:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from bot.admin_copies import backup, move_to, restore
 from bot.command_line import one_line_errors, run_async, settings_and_logs
 
 if TYPE_CHECKING:
@@ -75,6 +76,10 @@ def rotate_secrets() -> None:
     run_async(rotate())
 
 
+for _command in (backup, restore, move_to):
+    admin.add_command(_command)
+
+
 def _tree() -> dict[str, click.Command]:
     """The commands of admins by their second word, those with a third in a group."""
     from bot.commands.all import ALL
@@ -132,7 +137,8 @@ def _run(command: Command, values: dict[str, Any]) -> None:
     from bot.clock import SystemClock
     from bot.shell import caller, shell
 
-    settings, clock = settings_and_logs(), SystemClock()
+    # Who runs this inside a program of theirs may bring a clock; the shell has the machine's.
+    settings, clock = settings_and_logs(), click.get_current_context().obj or SystemClock()
     as_text = not values.pop("as_json")
     given = {name: value for name, value in values.items() if value is not None and value is not False}
     # The community is the caller's own here: who names none speaks of all of them.

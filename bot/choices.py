@@ -7,7 +7,7 @@ once. A model that costs is used for nobody's questions but those of the member 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -59,6 +59,7 @@ class Choices:
         offer: what can be asked for there at this moment.
         own_key: whether a member has an account of their own.
         hidden: what admins have taken off a community's list.
+        opened: has the pool of a community opened, whose rules and models those are.
     """
 
     def __init__(
@@ -69,8 +70,9 @@ class Choices:
         offer: Callable[[Who], Offer],
         own_key: Callable[[Member], bool],
         hidden: Callable[[CommunityId], Collection[ModelId]],
+        opened: Callable[[CommunityId], Awaitable[object]],
     ) -> None:
-        self._store, self._access, self._offer, self._own_key = store, access, offer, own_key
+        self._store, self._access, self._offer, self._own_key, self._opened = store, access, offer, own_key, opened
         self._hidden = hidden
         self._kept: dict[ChosenFor, Choice] = {}
         self._told: set[tuple[Member, CommunityId, ModelId]] = set()
@@ -90,9 +92,10 @@ class Choices:
         """See to it that the rules at hand are those that stand, where the message may be for money."""
         named = [message.model, *(self.chosen(whom) for whom in _places(message))]
         if any(model is not None and not is_free_id(model) for model in named):
-            await self._access(message.community).refresh()
+            await self.refresh(message.community)
 
     async def refresh(self, community: CommunityId) -> None:
+        await self._opened(community)
         await self._access(community).refresh()
 
     def usable(self, who: Who, search: str = "", *, limit: int = 25, all: bool = False) -> Sequence[ModelOnOffer]:
@@ -111,7 +114,7 @@ class Choices:
         if model is None:
             await self._keep(whom, None)
             return
-        await self._access(who.community).refresh()
+        await self.refresh(who.community)
         if holds_key(model):
             raise AnswerFailed("bad_key", reason="pasted_key")
         if not (0 < len(model) <= ID_MAX and model.isprintable()):

@@ -23,7 +23,9 @@ from bot.people import People
 from bot.pools import Pools
 from bot.ports import Conversations, DayBook, KeyLinks, ModelChoices
 from bot.quota.ledger import PoolId
+from bot.routing.byok import ByokRule
 from bot.storage.authors import authors
+from bot.storage.byok import SqlByok
 from bot.storage.communities import communities
 from bot.storage.database import Database
 from bot.storage.office import SqlArchive
@@ -62,6 +64,7 @@ def registry_of(
     belongings: Belongings,
     day: DayBook,
     fairness: Fairness,
+    byok_rule: ByokRule,
 ) -> Registry:
     """All commands, at the desk of this process."""
 
@@ -74,6 +77,7 @@ def registry_of(
             roster=pool.branch.roster,
             rules=pool.branch.rules,
             shelf=pool.shelf,
+            byok=partial(SqlByok(database, front.clock, pool.id).so_far, byok_rule),
         )
 
     desk = Desk(

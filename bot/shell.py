@@ -34,6 +34,7 @@ from bot.routing.chain import Chain
 from bot.routing.shelf import Shelf
 from bot.secrets import load_secret
 from bot.settings import Settings
+from bot.storage.byok import SqlByok
 from bot.storage.catalogue import SqlCatalogues
 from bot.storage.communities import communities
 from bot.storage.database import Database
@@ -152,6 +153,7 @@ class _Pools:
                 clock=self._clock,
                 chain_of=self._front.rules.chain,
             ),
+            byok=partial(SqlByok(self._database, self._clock, id).so_far, settings.byok_rule),
         )
 
 

@@ -195,6 +195,26 @@ async def test_a_community_with_an_account_of_its_own_has_its_own_models_and_rig
         assert potluck.sandbox.log[-1].account == "theirs"
 
 
+async def test_the_rules_are_the_communitys_own_also_before_anybody_has_asked_there(
+    tmp_path: Path, clock: VirtualClock
+) -> None:
+    """After a restart no pool of a community's is open yet, and everybody's account opens nothing there."""
+    async with deployment(tmp_path, clock, sandbox=RICH) as potluck:
+        await fund(potluck, ToMember(ANN))
+        await potluck.running.community_keys.link_community(SLACK, await key_of(potluck, "theirs"))
+    there = replace(who(ANN), community=SLACK)
+    async with deployment(tmp_path, clock, sandbox=RICH) as potluck:
+        choices = potluck.running.choices
+        with pytest.raises(Refused):
+            await choices.choose(ANN, SUMMIT, who=there)
+        await choices.choose(ANN, SUMMIT, who=who(ANN))
+    async with deployment(tmp_path, clock, sandbox=RICH) as potluck:
+        ann = Person(potluck.running.registry, clock, ANN, community=SLACK)
+        assert f"{SUMMIT} |" not in ann.read(await ann.does("model show", search="summit"))
+        home = Person(potluck.running.registry, clock, ANN)
+        assert f"{SUMMIT} |" in home.read(await home.does("model show", search="summit")), "the control"
+
+
 # --- what no longer holds --------------------------------------------------------------------------------
 
 

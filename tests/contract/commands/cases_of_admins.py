@@ -174,7 +174,7 @@ def laid(kind: str, key: str, value: object) -> Pairs:
 async def models_here(stage: Stage) -> Mapping[str, object]:
     rules = stage.potluck.running.registry.desk.rules.models(stage.place.community)
     assert rules.default == FREE
-    return {"Asked first": FREE, "Hidden": "–"}
+    return {"Default": FREE, "Asked in this order": f"{FREE}, openrouter/free", "Hidden": "–"}
 
 
 async def named(stage: Stage) -> Sequence[object]:
@@ -258,6 +258,9 @@ OF_ADMINS: Sequence[Case] = (
     Case(words="admin models list", first=[used("admin models default", model=FREE)], facts=models_here),
     Case(words="admin models default", given={"model": FREE}, does=laid("models", MODELS, {"default": FREE}),
          says=FREE),
+    Case(words="admin models chain", given={"models": FREE}, does=laid("models", MODELS, {"chain": [FREE]}), says=FREE),
+    Case(words="admin models chain", first=[used("admin models chain", models=FREE)],
+         does=laid("models", MODELS, None)),
     Case(words="admin models hide", given={"model": FREE}, does=laid("models", MODELS, {"hidden": [FREE]}), says=FREE),
     Case(words="admin models hide", given={"model": FREE, "show": True}, first=[used("admin models hide", model=FREE)],
          does=laid("models", MODELS, None)),

@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from sqlalchemy import select
 
-from bot.messages import ConversationId, InCommunity, ModelId
+from bot.messages import ConversationId, ModelId
 from bot.storage.tables import link_codes, linked_accounts, turns
 from tests.contract.commands.bindings.binding import Everybody, Reply
 from tests.contract.commands.stage import Case, Noted, Someone, Stage, asked, used
@@ -84,7 +84,7 @@ async def the_pool(stage: Stage) -> Mapping[str, object]:
 async def chosen_models(stage: Stage) -> Mapping[str, object]:
     choices, caller = stage.potluck.running.choices, await stage.caller()
     assert choices.chosen(caller.member) == FREE
-    default = choices.chosen(InCommunity(stage.place.community))
+    default = stage.potluck.running.registry.desk.rules.models(stage.place.community).default
     return {"For you": FREE, "For this community": default or "nothing"}
 
 

@@ -127,7 +127,8 @@ class Registry:
                     raise BadInput(needs)
                 continue
             found = values.check(parameter, value, call)
-            checked[name] = self._desk.people.of(found) if isinstance(found, Member) else found
+            # The person by name, also of one whose name was deleted today: what is laid down is for who comes back.
+            checked[name] = self._desk.people.accounts(found)[0] if isinstance(found, Member) else found
         return replace(call, values=checked)
 
 

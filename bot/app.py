@@ -149,7 +149,7 @@ async def service(
     """
     async with AsyncExitStack() as stack:
         if not settings.server:
-            stack.callback(_alone_with(settings).release)
+            stack.callback(alone_with(settings).release)
         migrate(settings.database)
         secret = load_secret(settings)
         database = database or Database(settings.database, clock)
@@ -191,8 +191,10 @@ async def service(
         choices = Choices(
             store=chosen,
             access=lambda community: pools.now(community).access,
-            offer=lambda who: pools.now(who.community).shelf.offer(),
+            offer=lambda who: pools.now(who.community).shelf.offer(who.community),
             own_key=own_keys.has,
+            hidden=front.rules.hidden,
+            opened=lambda community: pools.of(community),
         )
         await choices.open()
         shared = Shared(
@@ -247,6 +249,7 @@ async def service(
         )
 
         async def moved() -> None:
+            await front.office.open()
             await asyncio.gather(own_keys.open(), choices.open(), *(pool.access.load() for pool in pools.at_hand))
             await front.moved()
 
@@ -298,6 +301,7 @@ async def service(
             belongings=belongings,
             day=day,
             fairness=fairness,
+            byok_rule=settings.byok_rule,
         )
         yield Service(
             settings=settings,
@@ -340,7 +344,7 @@ def _links(vault: Vault, client: OpenRouter, upstream: str, clock: Clock) -> Ope
     return OpenLinks(vault=vault, client=client, page=site(upstream), clock=clock, entropy=secrets.token_bytes)
 
 
-def _alone_with(settings: Settings) -> FileLock:
+def alone_with(settings: Settings) -> FileLock:
     """One process per SQLite database: a second one would take the first one's open leases for a crash's."""
     lock = FileLock(f"{settings.database_file}.lock", blocking=False)
     try:

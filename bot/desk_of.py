@@ -23,7 +23,9 @@ from bot.people import People
 from bot.pools import Pools
 from bot.ports import Conversations, DayBook, KeyLinks, ModelChoices
 from bot.quota.ledger import PoolId
+from bot.routing.byok import ByokRule
 from bot.storage.authors import authors
+from bot.storage.byok import SqlByok
 from bot.storage.communities import communities
 from bot.storage.database import Database
 from bot.storage.office import SqlArchive
@@ -62,6 +64,7 @@ def registry_of(
     belongings: Belongings,
     day: DayBook,
     fairness: Fairness,
+    byok_rule: ByokRule,
 ) -> Registry:
     """All commands, at the desk of this process."""
 
@@ -74,6 +77,7 @@ def registry_of(
             roster=pool.branch.roster,
             rules=pool.branch.rules,
             shelf=pool.shelf,
+            byok=partial(SqlByok(database, front.clock, pool.id).so_far, byok_rule),
         )
 
     desk = Desk(
@@ -104,7 +108,7 @@ def models_of(
     """The free models a caller may use where they are."""
 
     async def models(call: Call, typed: str) -> Sequence[str]:
-        offer, hidden = (await pool_of(call.community)).shelf.offer(), front.rules.models(call.community).hidden
+        offer, hidden = (await pool_of(call.community)).shelf.offer(call.community), front.rules.hidden(call.community)
         listed = [one.id for one in offer.catalogue.free_models(offer.now)] if offer.catalogue is not None else []
         return [one for one in listed or offer.chain.models if one not in hidden and typed.lower() in one.lower()]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -71,6 +72,8 @@ class Shared:
     prefers: Callable[[Member], ModelId | None]
     """The model a member has chosen for themselves."""
     people: People
+    own_under_way: Counter[Member] = field(default_factory=Counter)
+    """Questions by members' own accounts, which belong to no pool."""
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -212,7 +215,7 @@ async def open_pool(shared: Shared, id: PoolId, client: OpenRouter, *, own: bool
         learn_rpd=rpd is None,
         own=own,
     )
-    shelf = Shelf(models=models, chain=Chain.of(settings.free_models), clock=clock)
+    shelf = Shelf(models=models, chain=Chain.of(settings.free_models), clock=clock, chain_of=shared.front.rules.chain)
     access = SqlAccess(database, id)
     await access.load()
     await branch.govern(scheduler, access.load)
@@ -266,6 +269,7 @@ async def open_pool(shared: Shared, id: PoolId, client: OpenRouter, *, own: bool
             clock=clock,
             pseudonym=shared.pseudonym,
             metrics=shared.metrics,
+            under_way=shared.own_under_way,
         ),
         own=own,
         clock=clock,

@@ -334,7 +334,8 @@ class ModelChoices(Protocol):
         ...
 
     async def refresh(self, community: CommunityId) -> None:
-        """Take up what an admin has just changed from the shell; before `usable` is shown to somebody."""
+        """See to it that the models and rules of the community's own pool are at hand, with what an admin has just
+        changed from the shell; before `usable` is shown to somebody."""
         ...
 
     async def choose(self, whom: ChosenFor, model: ModelId | None, *, who: Who) -> None:

@@ -31,7 +31,8 @@ class PostedAnswer:
     reply_to: str = ""
     """The platform's id of the message it answers; empty: it answers none."""
     message: IncomingMessage | None = None
-    """The question, while it waits. Nothing of it is kept here afterwards."""
+    """The question, while it waits; its files are with the core. Nothing of it is kept here afterwards, and never one
+    with a key in it."""
     ticket: TicketId | None = None
     posts: Sequence[str] = ()
     """The platform's ids of the messages it is shown in, in order."""
@@ -47,7 +48,7 @@ class Posts(Protocol):
     async def move(self, question: MessageId, stage: Stage, *, ticket: TicketId | None = None) -> None: ...
 
     async def posted(self, question: MessageId, number: int, post: str) -> None:
-        """A message of the answer's now stands in the chat."""
+        """A message of the answer's now stands in the chat, in place of the one that had its number."""
         ...
 
     async def find(self, platform: str, post: str) -> PostedAnswer | None:

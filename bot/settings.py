@@ -16,6 +16,7 @@ from pydantic_settings import SettingsError as SourceError
 
 from bot.errors import SettingsError
 from bot.messages import Member, ModelId
+from bot.routing.byok import ByokRule
 from bot.routing.chain import Chain
 
 BYOK_FREE_USD, BYOK_FEE_PERCENT = Decimal(25_000), Decimal(5)
@@ -60,7 +61,8 @@ def _host(value: str) -> str:
     return value
 
 
-def _database_url(value: str) -> str:
+def checked_database_url(value: str) -> str:
+    """The address of a database that Potluck knows. Raises: ValueError: says what is wrong."""
     if value.startswith("sqlite+aiosqlite:///"):
         path = value.removeprefix("sqlite+aiosqlite:///")
         if path in ("", ":memory:"):
@@ -131,7 +133,7 @@ class Settings(BaseSettings):
         description="Up to two free models to ask first: maker/model:free,maker/model:free. "
         "openrouter/free comes last by itself.",
     )
-    database_url: Annotated[str, AfterValidator(_database_url)] = Field(
+    database_url: Annotated[str, AfterValidator(checked_database_url)] = Field(
         default="sqlite+aiosqlite:///potluck.db",
         repr=False,
         description="Where everything is kept: sqlite+aiosqlite:///FILE, or postgresql+psycopg://USER@HOST/NAME.",
@@ -247,6 +249,13 @@ class Settings(BaseSettings):
     def sandbox(self) -> bool:
         """True: no key, so the built-in sandbox stands in for OpenRouter."""
         return self.openrouter_api_key is None
+
+    @property
+    def byok_rule(self) -> ByokRule:
+        """What providers' own keys in the account cost at OpenRouter."""
+        numbers = self.byok_free_usd, self.byok_fee_percent
+        of = BYOK_RULE_OF if numbers == (BYOK_FREE_USD, BYOK_FEE_PERCENT) else ""
+        return ByokRule(free_usd=self.byok_free_usd, fee_percent=self.byok_fee_percent, of=of)
 
     @property
     def slack(self) -> bool:

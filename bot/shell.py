@@ -34,6 +34,7 @@ from bot.routing.chain import Chain
 from bot.routing.shelf import Shelf
 from bot.secrets import load_secret
 from bot.settings import Settings
+from bot.storage.byok import SqlByok
 from bot.storage.catalogue import SqlCatalogues
 from bot.storage.communities import communities
 from bot.storage.database import Database
@@ -146,7 +147,13 @@ class _Pools:
             scheduler=scheduler,
             roster=branch.roster,
             rules=branch.rules,
-            shelf=Shelf(models=kept, chain=Chain.of(settings.free_models), clock=self._clock),
+            shelf=Shelf(
+                models=kept,
+                chain=Chain.of(settings.free_models),
+                clock=self._clock,
+                chain_of=self._front.rules.chain,
+            ),
+            byok=partial(SqlByok(self._database, self._clock, id).so_far, settings.byok_rule),
         )
 
 

@@ -33,7 +33,6 @@ from bot.messages import (
     TextDelta,
     TicketId,
 )
-from bot.pasted_keys import holds_key
 from bot.ports import Conversations, Turn
 from bot.posts import PostedAnswer, Posts
 from bot.telemetry.logs import logger
@@ -85,8 +84,7 @@ class Answers:
             reply_to=str(reply_to or ""),
             stage="waiting",
             asked_at=message.received_at,
-            # A key that somebody pasted is stored nowhere, not even until it is refused; nor are files.
-            message=None if holds_key(message.text) or message.attachments else message,
+            message=message,
         )
         self._start(self._answer(kept, message, board), self._tasks)
 
@@ -127,16 +125,16 @@ class Answers:
         mine = [live.kept for live in self._live.values() if (live.kept.member, live.kept.channel) == (member, channel)]
         return mine[-1].conversation if mine else None
 
-    async def question(self, kept: PostedAnswer) -> str | None:
-        """What was asked; None: it is not kept any more."""
-        turn = await self._turn(kept)
-        return None if turn is None else turn.question
+    async def turn(self, kept: PostedAnswer) -> Turn | None:
+        """What was asked and answered; None: it is not kept any more."""
+        turns = await self._conversations.turns(kept.conversation, limit=_TURNS)
+        return next((turn for turn in turns if turn.message == kept.question), None)
 
     # --- one answer --------------------------------------------------------------------------------------
 
     async def _answer(self, kept: PostedAnswer, message: IncomingMessage, board: Board) -> None:
         await self._store.begin(kept)
-        scene = Scene(may_attach=board.may_attach)
+        scene = Scene(may_attach=board.may_attach, most=board.most)
         ending = await self._show(kept, self._conversations.reply(message), scene, board)
         if isinstance(ending, Held) and not self._stopping:
             held = await self._again(kept)
@@ -180,23 +178,18 @@ class Answers:
 
     async def _end(self, kept: PostedAnswer) -> None:
         """Bring an answer to its end that was under way when the last run ended: whole, if the whole is known."""
-        board, turn = self._board(kept), await self._turn(kept)
+        board, turn = self._board(kept), await self.turn(kept)
         if turn is not None and turn.ended and turn.answer:
             scene = Scene(restarting=True)
             await self._show(kept, self._recalled(kept, turn), scene, board)
             return
         with suppress(discord.HTTPException, aiohttp.ClientError, OSError):
             await self._pacing.turn(board.pace)
-            if kept.posts:
-                last = int(kept.posts[-1])
-                text = await board.read(last)
-                said = f"{text}\n-# {chatting.CUT_OFF_BY_RESTART}"
-                if text == chatting.THINKING or len(said) > look.LONGEST:
-                    said = chatting.LOST_IN_RESTART
-                await board.edit(last, Post(content=said, buttons=("again",)))
-            else:
+            if not kept.posts:
                 new = await board.post(0, Post(content=chatting.LOST_IN_RESTART, buttons=("again",)))
                 await self._store.posted(kept.question, 0, str(new))
+            elif (text := await board.read(last := int(kept.posts[-1]))) is not None:
+                await board.edit(last, _cut_off(text))
         await self._store.move(kept.question, "over")
 
     async def _recalled(self, kept: PostedAnswer, turn: Turn) -> AsyncGenerator[ReplyEvent]:
@@ -208,10 +201,6 @@ class Answers:
             yield Failed(error=Stopped(), share=share, partial=True)
 
     # --- what they share ---------------------------------------------------------------------------------
-
-    async def _turn(self, kept: PostedAnswer) -> Turn | None:
-        turns = await self._conversations.turns(kept.conversation, limit=_TURNS)
-        return next((turn for turn in turns if turn.message == kept.question), None)
 
     async def _again(self, kept: PostedAnswer) -> PostedAnswer | None:
         """The same with what has been kept of it since."""
@@ -244,6 +233,13 @@ class Answers:
         if error is not None:
             log.error("an answer failed inside", extra={"action": "show", "error": type(error).__name__})
             log.debug("the failure", exc_info=error)
+
+
+def _cut_off(text: str) -> Post:
+    """What a message of an answer becomes that a restart has cut off."""
+    if text in ("", chatting.THINKING):
+        return Post(content=chatting.LOST_IN_RESTART, buttons=("again",))
+    return Post(content=text, footer=(chatting.CUT_OFF_BY_RESTART,), buttons=("again",))
 
 
 def when(moment: Instant) -> str:

@@ -49,7 +49,7 @@ class Calls:
             manages=interaction.guild_id is not None and interaction.permissions.manage_guild,
             roles=talk.roles(user),
             conversation=self._conversation(interaction),
-            channel=str(interaction.channel_id or ""),
+            channel=talk.channel(interaction.channel),
             locale=str(interaction.locale),
         )
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import discord
@@ -30,7 +31,7 @@ from bot.commands.registry import Registry
 from bot.messages import ConversationId, IncomingMessage, MessageId
 from bot.pasted_keys import holds_key
 from bot.ports import Conversations
-from bot.posts import Posts
+from bot.posts import PostedAnswer, Posts
 from bot.telemetry.logs import logger
 
 log = logger(__name__)
@@ -206,17 +207,28 @@ class PotluckClient(discord.AutoShardedClient):
             dropped = kept.ticket is not None and await self._conversations.give_up(kept.ticket)
             await (self.acknowledge(interaction) if dropped else self._whisper(interaction, chatting.NOTHING_TO_STOP))
         else:
-            text = chatting.CONTINUE if action == "continue" else await self.answers.question(kept)
-            if text is None:
+            question = await self._once_more(action, kept, interaction)
+            if question is None:
                 await self._whisper(interaction, chatting.NO_LONGER_KNOWN)
                 return
-            question = self.question(interaction, text, conversation=kept.conversation)
             reply_to = int(kept.reply_to) if kept.reply_to else interaction.message.id
             board: Board | None = self._channel_board(interaction, question.id, reply_to)
             # Where the bot is not itself, what is acknowledged as "thinking" is a new message to write into.
             await self.acknowledge(interaction, thinking=board is None)
             board = board or CommandBoard(interaction, self._clock, channel=None)
             self.answers.begin(question, board, channel=interaction.channel_id or 0, reply_to=reply_to)
+
+    async def _once_more(
+        self, action: Action, kept: PostedAnswer, interaction: discord.Interaction[Any]
+    ) -> IncomingMessage | None:
+        """What a press below an answer asks, in its conversation. None: its question is not kept any more."""
+        if action == "continue":
+            return self.question(interaction, chatting.CONTINUE, conversation=kept.conversation)
+        turn = await self.answers.turn(kept)
+        if turn is None:
+            return None
+        question = self.question(interaction, turn.question, conversation=kept.conversation)
+        return replace(question, files_of=turn.message if turn.files else None)
 
     def question(
         self, interaction: discord.Interaction[Any], text: str, *, conversation: ConversationId | None = None
@@ -239,6 +251,7 @@ class PotluckClient(discord.AutoShardedClient):
             hold=True,
             standing=talk.standing(interaction.user),
             roles=talk.roles(interaction.user),
+            channel=talk.channel(here),
         )
 
     async def acknowledge(

@@ -134,6 +134,7 @@ class Talk:
                 hold=True,
                 standing=standing(message.author),
                 roles=roles(message.author),
+                channel=channel(message.channel),
             ),
             reply_to=message.id,
         )
@@ -165,11 +166,22 @@ def _place(channel: object) -> str:
     return f"the #{shown} {kind} of a Discord server" if shown else f"a {kind} of a Discord server"
 
 
+def _private(channel: object) -> bool:
+    return channel is None or isinstance(channel, discord.DMChannel | discord.GroupChannel)
+
+
 def place(channel: object) -> str:
     """As `_place`, for a DM too."""
-    if channel is None or isinstance(channel, discord.DMChannel | discord.GroupChannel):
+    if _private(channel):
         return "a direct message on Discord"
     return _place(channel)
+
+
+def channel(here: object) -> str:
+    """The channel that admins lay things down for: of a thread, the one it is in. Empty in private."""
+    if isinstance(here, discord.Thread):
+        return str(here.parent_id)
+    return "" if _private(here) else str(getattr(here, "id", ""))
 
 
 def member(user: discord.abc.User) -> Member:

@@ -16,6 +16,7 @@ from bot.commands import (
     privacy,
     quota_admin,
     share,
+    spent,
     talk,
     use,
 )
@@ -25,6 +26,7 @@ ALL: tuple[Command, ...] = (
     *talk.COMMANDS,
     *share.COMMANDS,
     *model.COMMANDS,
+    spent.OWN,
     *own_key.COMMANDS,
     *linking.COMMANDS,
     *privacy.COMMANDS,
@@ -33,6 +35,7 @@ ALL: tuple[Command, ...] = (
     *quota_admin.COMMANDS,
     *pool_admin.COMMANDS,
     *paid_admin.COMMANDS,
+    spent.OF_ANYBODY,
     *models_admin.COMMANDS,
     *places_admin.COMMANDS,
     *audit.COMMANDS,

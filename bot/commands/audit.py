@@ -11,6 +11,7 @@ from bot.commands.changing import scope, told
 from bot.commands.command import BadInput, Call, Command, Parameter
 from bot.commands.saying import At, Code, Say, Value, say
 from bot.commands.terms_said import terms_said, whose
+from bot.messages import Member
 from bot.office.edits import EVERYWHERE, Change, Edited, Json, MovedOnError, Wish
 from bot.office.own_terms import OwnTerms
 
@@ -76,6 +77,8 @@ def _what(edit: Edited) -> Value:
     where = say("everywhere") if address.community == EVERYWHERE else Code(address.community)
     if address.kind in ("member", "group"):
         return say("{who}, {where}", who=whose(address.kind, address.key), where=where)
+    if address.kind == "pays":
+        return say("goes on for money when the pool is spent: {who}", who=Member.parse(address.key.partition("/")[2]))
     return say("{kind} {key}, {where}", kind=Code(address.kind), key=Code(address.key), where=where)
 
 
@@ -84,6 +87,8 @@ def _value(edit: Edited, value: Json) -> Value:
         return "–"
     if edit.address.kind in ("member", "group"):
         return terms_said(OwnTerms.read(value))
+    if edit.address.kind == "pays":
+        return say("yes")
     if isinstance(value, Mapping):
         text = ", ".join(f"{name} {json.dumps(one, ensure_ascii=False)}" for name, one in value.items())
     else:

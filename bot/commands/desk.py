@@ -20,6 +20,7 @@ from bot.people import People
 from bot.ports import Conversations, DayBook, KeyLinks, ModelChoices
 from bot.quota.ledger import PoolId
 from bot.quota.scheduler import Scheduler
+from bot.routing.byok import ByokMonth
 from bot.routing.shelf import Shelf
 from bot.uses import Uses
 
@@ -39,6 +40,8 @@ class DeskPool:
     roster: Roster
     rules: PoolRules
     shelf: Shelf
+    byok: Callable[[], Awaitable[ByokMonth | None]]
+    """What went by providers' own keys in the account this month; None: nothing did."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -49,7 +49,8 @@ class Registry:
         """Check and do it. Raises nothing for what the caller did wrong, and nothing for what failed inside."""
         command = self._commands.get(path)
         if command is None:
-            return refusal(say("There is no {command}. {help} lists what there is.", command=_shown(path), help=_HELP))
+            help = _HELP if (group := self._group(path)) is None else Code(f"{_HELP.text} {group}")
+            return refusal(say("There is no {command}. {help} lists what there is.", command=_shown(path), help=help))
         try:
             call = self._call(command, given, await self._person(caller))
             answer = await command.handler(call)
@@ -84,6 +85,13 @@ class Registry:
         except (BadInput, PotluckError):
             return ()
         return ()
+
+    def _group(self, path: Path) -> str | None:
+        """The longest beginning of a path that commands have in common with it."""
+        for words in range(len(path), 0, -1):
+            if any(known[:words] == path[:words] for known in self._commands):
+                return " ".join(path[:words])
+        return None
 
     async def _person(self, caller: Caller) -> Caller:
         """The same with the person in the account's place."""

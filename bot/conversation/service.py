@@ -108,7 +108,7 @@ class ConversationService:
         self._handling.add(message.id)
         self._metrics.messages.labels(platform=message.author.platform).inc()
         exchange: Exchange | None = None
-        came_with_files = bool(message.attachments)
+        came_with_files = bool(message.attachments or message.files_of)
         try:
             try:
                 _refuse_a_key(message)
@@ -135,7 +135,7 @@ class ConversationService:
             if exchange is not None and exchange.leave(message):
                 await self._cancel(exchange)
             if came_with_files and (exchange is None or message not in exchange.messages):
-                self._intake.discard([message.id])
+                self._discard([message], sent=False)
 
     def stop(self, conversation: ConversationId, member: Member) -> bool:
         exchanges = list(self._exchanges.get((conversation, self._people.of(member)), []))
@@ -267,7 +267,7 @@ class ConversationService:
     def _end(self, exchange: Exchange, ending: Ending | None) -> None:
         exchange.end(ending)
         if exchange.files:
-            self._intake.discard([message.id for message in exchange.messages])
+            self._discard(exchange.messages, sent=exchange.sent)
         key = (exchange.first.conversation, exchange.first.author)
         exchanges = self._exchanges[key]
         exchanges.remove(exchange)
@@ -275,6 +275,11 @@ class ConversationService:
             del self._exchanges[key]
         elif exchanges[0].task is None:
             self._begin(exchanges[0])
+
+    def _discard(self, messages: Sequence[IncomingMessage], *, sent: bool) -> None:
+        """Forget the files of what came to nothing. What ends unsent because Potluck does may be asked again."""
+        if sent or not self._closing:
+            self._intake.discard([message.id for message in messages])
 
     async def _cancel(self, exchange: Exchange) -> None:
         """Nobody listens any more: stop it, and see it settled."""

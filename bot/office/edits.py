@@ -22,12 +22,13 @@ Kind: TypeAlias = Literal[
     "caps",
     "paid_rule",
     "budget",
+    "pays",
     "admin",
     "models",
     "persona",
     "channel",
 ]
-"""What an address is of, see the modules of this package. `paid_rule` and `budget` have tables of their own."""
+"""What an address is of, see the modules of this package. `paid_rule`, `budget` and `pays` have tables of their own."""
 
 EVERYWHERE = CommunityId("")
 """In place of a community: what holds in all of them, and what is of the shared pool. For who runs Potluck alone."""

@@ -147,6 +147,30 @@ class RuleRegister:
             )
 
 
+class PayingRegister:
+    """`bot.storage.office.Register` of who goes on for money when the pool is spent: `account/member`."""
+
+    def read(self, connection: Connection, address: Address) -> Json:
+        found = select(paying_members.c.member).where(*_switch(address))
+        return None if connection.scalar(found) is None else True
+
+    def write(self, connection: Connection, address: Address, value: Json) -> Address:
+        account, _, member = address.key.partition("/")
+        connection.execute(delete(paying_members).where(*_switch(address)))
+        if value is not None:
+            connection.execute(insert(paying_members).values(account=account, member=Member.parse(member).key))
+        return address
+
+    def everything(self, connection: Connection) -> Iterator[tuple[Address, Json]]:
+        for row in connection.execute(select(paying_members)):
+            yield Address("pays", EVERYWHERE, f"{row.account}/{row.member}"), True
+
+
+def _switch(address: Address) -> tuple[Any, ...]:
+    account, _, member = address.key.partition("/")
+    return _of(PoolId(account)), paying_members.c.member == member
+
+
 def _place(address: Address) -> tuple[str, int | None]:
     account, _, number = address.key.rpartition("/")
     return account, int(number) if number else None

@@ -78,7 +78,7 @@ def community_keys(where: Where) -> Mapping[str, str]:
 def reading(where: Where) -> Iterator[Connection]:
     """A connection that changes nothing."""
     if isinstance(where, Path):
-        name, file = _read_only(where), where
+        name, file = read_only(where), where
         engine = create_engine(
             "sqlite://",
             creator=lambda: sqlite3.connect(name, uri=True, isolation_level=None, timeout=2),
@@ -96,7 +96,7 @@ def reading(where: Where) -> Iterator[Connection]:
         engine.dispose()
 
 
-def _read_only(file: Path) -> str:
+def read_only(file: Path) -> str:
     """The address by which SQLite opens a file to read only.
 
     Where no journal lies beside the file, it is opened as one that nobody changes: to read a database in WAL mode

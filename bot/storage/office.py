@@ -61,7 +61,11 @@ class SqlArchive:
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database, self._clock = database, clock
         self._laid_down: Register = _LaidDown()
-        self._own: Mapping[str, Register] = {"paid_rule": access.RuleRegister(), "budget": money.BudgetRegister()}
+        self._own: Mapping[str, Register] = {
+            "paid_rule": access.RuleRegister(),
+            "pays": access.PayingRegister(),
+            "budget": money.BudgetRegister(),
+        }
 
     async def change(self, wish: Wish, edits: Sequence[Edit]) -> Change | None:
         return await self._database.write(lambda connection: self._make(connection, wish, edits))

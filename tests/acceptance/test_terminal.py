@@ -188,13 +188,16 @@ async def test_lines_can_be_edited_recalled_and_completed_and_are_kept_in_no_fil
     async with chat(tmp_path, HOME=str(home)) as ann:
         await ann.prompted()
         ann.type("/quotX\x7fa\n")  # backspace
-        await ann.sees("0 of today's 50 used")
+        await ann.sees("Used 0, left 50")
         await ann.prompted()
         ann.type("\x1b[A\n")  # the arrow up
-        await ann.sees("0 of today's 50 used")
+        await ann.sees("Used 0, left 50")
         await ann.prompted()
         ann.type("/po\t\n")
-        await ann.sees("requests used")
+        await ann.sees("of today's pool are used")
+        await ann.prompted()
+        ann.type("/mo\tsh\tharb\n")
+        await ann.sees("sandbox/harbor-24b:free")
         await ann.prompted()
         ann.type(CTRL_D)
         assert await ann.ended() == 0

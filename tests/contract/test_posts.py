@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from bot.clock import Instant
-from bot.messages import CommunityId, ConversationId, IncomingMessage, Member, MessageId, ModelId, TicketId
+from bot.messages import Attachment, CommunityId, ConversationId, IncomingMessage, Member, MessageId, ModelId, TicketId
 from bot.posts import PostedAnswer
 from bot.storage.posts import SqlPosts
 from bot.storage.units import Where
@@ -31,6 +31,7 @@ MESSAGE = IncomingMessage(
     standing="full",
     roles=frozenset({"3", "4"}),
     groups=frozenset({"g"}),
+    channel="9",
 )
 ANSWER = PostedAnswer(
     question=MESSAGE.id,
@@ -92,3 +93,20 @@ async def test_notes_are_kept_for_each_platform(posts: SqlPosts) -> None:
     assert (await posts.note("discord", "mark"), await posts.note("slack", "mark")) == ("efgh", None)
     await posts.keep_note("discord", "mark", None)
     assert await posts.note("discord", "mark") is None
+
+
+async def test_of_files_it_is_kept_that_the_core_has_them(posts: SqlPosts) -> None:
+    file = Attachment(name="a.txt", media_type="text/plain", content=b"abc")
+    await posts.begin(replace(ANSWER, message=replace(MESSAGE, attachments=(file,))))
+    (waiting,) = await posts.unfinished("discord")
+    assert waiting.message == replace(MESSAGE, files_of=MESSAGE.id)
+    again = replace(MESSAGE, id=MessageId("discord:2"), files_of=MESSAGE.id)
+    await posts.begin(replace(ANSWER, question=again.id, message=again))
+    assert (await posts.unfinished("discord"))[1].message == again
+
+
+async def test_a_question_with_a_key_in_it_is_not_kept(posts: SqlPosts) -> None:
+    key = "sk-or-v1-" + "0123456789abcdef" * 4
+    await posts.begin(replace(ANSWER, message=replace(MESSAGE, text=f"use {key}")))
+    (waiting,) = await posts.unfinished("discord")
+    assert waiting.message is None

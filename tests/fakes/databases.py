@@ -95,8 +95,8 @@ class PostgresServer:
 
     def _sql(self, statement: str, database: str | None = None) -> list[tuple[object, ...]]:
         url = self._url.set(drivername="postgresql")
-        url = (url.set(database=database) if database else url).render_as_string(hide_password=False)
-        with psycopg.connect(url, autocommit=True) as connection:
+        there = url.set(database=database) if database else url
+        with psycopg.connect(there.render_as_string(hide_password=False), autocommit=True) as connection:
             cursor = connection.execute(statement)
             return cursor.fetchall() if cursor.description else []
 

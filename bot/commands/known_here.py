@@ -42,8 +42,8 @@ def _part(part: Part, here: Here) -> Part:
         case Meter(alt=alt) | DayPicture(alt=alt):
             return replace(part, alt=_say(alt, here))
         case UsePicture(rows=used, about=about, alt=alt):
-            rows = [(_value(who, here), count) for who, count in used]
-            return replace(part, rows=rows, about=_say(about, here), alt=_say(alt, here))
+            drawn = [(_value(who, here), count) for who, count in used]
+            return replace(part, rows=drawn, about=_say(about, here), alt=_say(alt, here))
         case Link(said=said) | Next(said=said):
             return replace(part, said=_say(said, here))
         case Document():

@@ -22,7 +22,7 @@ from tests.fakes.virtual import VirtualClock
 
 pytestmark = pytest.mark.virtual
 
-FAIR = {"fair_policy": "fair", "promise_units": "0", "pool_rpd": "20"}
+FAIR: dict[str, Any] = {"fair_policy": "fair", "promise_units": "0", "pool_rpd": "20"}
 
 
 class Both:

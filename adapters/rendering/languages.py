@@ -12,7 +12,7 @@ from gettext import GNUTranslations, NullTranslations
 from io import BytesIO
 from pathlib import Path
 
-from babel import Locale, UnknownLocaleError
+from babel import Locale, UnknownLocaleError, default_locale
 from babel.messages.catalog import Catalog
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
@@ -41,6 +41,15 @@ def preferred(wishes: str) -> str:
         if quality > liked and locale.partition("-")[0].lower() in languages():
             best, liked = locale, quality
     return best
+
+
+def locale_here() -> str:
+    """What this machine's user is spoken to in: LC_ALL, LC_MESSAGES or LANG, and before them LANGUAGE, say it."""
+    try:
+        found = default_locale("LC_MESSAGES") or DEFAULT
+    except ValueError:
+        return DEFAULT
+    return DEFAULT if found.endswith("POSIX") else found
 
 
 def _wishes(header: str) -> Iterator[tuple[str, float]]:

@@ -149,6 +149,11 @@ def budget(key: str, amount: str) -> Pairs:
     return pairs
 
 
+async def ben_pays(stage: Stage) -> Mapping[str, tuple[object, object]]:
+    key = f"default/{(await stage.someone('ben')).member.key}"
+    return {"pays": (stage.laid("pays", key, everywhere=True), True)}
+
+
 COMMUNITY_MAY_SPEND: Step = used("admin paid budget", by="owner", usd="5")
 BEN_MAY_SPEND: Step = used("admin paid allow", who=BEN, models=PAID)
 
@@ -249,6 +254,7 @@ OF_ADMINS: Sequence[Case] = (
     Case(words="admin paid budget", given={"usd": "0.10", "per": "day", "of": "each"}, first=[COMMUNITY_MAY_SPEND],
          does=budget("day/*", "0.1"), says="$0.10"),
     Case(words="admin paid budget", given={"usd": "2.50"}, by=OWNER, does=budget("month/", "2.5"), says="$2.50"),
+    Case(words="admin paid spent", given={"member": BEN, "then": "pay"}, by=OWNER, does=ben_pays, says="for money"),
     Case(words="admin models list", first=[used("admin models default", model=FREE)], facts=models_here),
     Case(words="admin models default", given={"model": FREE}, does=laid("models", MODELS, {"default": FREE}),
          says=FREE),

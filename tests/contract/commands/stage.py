@@ -22,6 +22,13 @@ from tests.contract.commands.bindings.binding import Binding, Everybody, Given, 
 from tests.fakes.deployment import Deployment
 
 Dump: TypeAlias = Mapping[str, Sequence[str]]
+"""The rows of each table."""
+
+
+def differing(before: Dump, after: Dump) -> dict[str, list[str]]:
+    """By table, the rows that are in one alone."""
+    found = {table: sorted({*before[table]} ^ {*after[table]}) for table in before}
+    return {table: rows for table, rows in found.items() if rows}
 
 
 @dataclass(frozen=True)

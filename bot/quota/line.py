@@ -189,7 +189,7 @@ class FairLine:
 
     def _insert(self, ticket: Ticket, stands: tuple[float, int]) -> None:
         self._tags[ticket] = stands
-        insort(self._order, (*stands, ticket))
+        insort(self._order, (*stands, ticket), key=_stands)
         self._counts[ticket.member] += 1
 
     def stands(self, ticket: Ticket) -> tuple[float, int]:
@@ -204,7 +204,10 @@ class FairLine:
         self._ends[member] = max(self._now, self._ends.get(member, 0.0)) + 1 / weight
 
     def leave(self, ticket: Ticket) -> None:
-        at = bisect_left(self._order, self._tags.get(ticket, (0.0, 0)), key=lambda one: one[:2])
+        stands = self._tags.get(ticket, (0.0, 0))
+        at = bisect_left(self._order, stands, key=_stands)
+        while at < len(self._order) and self._order[at][2] is not ticket and _stands(self._order[at]) == stands:
+            at += 1  # one of another process stands at the very same place
         if at == len(self._order) or self._order[at][2] is not ticket:
             self._tags.pop(ticket, None)
             return
@@ -239,7 +242,7 @@ class FairLine:
             number = self._tags[ticket][1]
             ticket.weight = weight
             self._tags[ticket] = (tag, number)
-            insort(self._order, (tag, number, ticket))
+            insort(self._order, (tag, number, ticket), key=_stands)
             tag += 1 / weight
         self._ends[member] = tag
 
@@ -255,3 +258,7 @@ class FairLine:
                 member: end for member, end in self._ends.items() if end > self._now or member in self._counts
             }
             self._forget_at = 2 * len(self._ends) + 64
+
+
+def _stands(entry: tuple[float, int, Ticket]) -> tuple[float, int]:
+    return entry[:2]

@@ -239,7 +239,7 @@ class SqlBoard:
             left = select(line_changes.c.pool).where(line_changes.c.process == process, _WAITS).distinct()
             for pool in await self._database.read(partial(_scalars, left)):
                 await self._database.write(partial(self._clear, PoolId(pool), process), of=pool)
-            cut = await self._ledger.recover()
+            cut = await self._ledger.give_up()
             await self._money.recover()
             gone = delete(processes).where(processes.c.id == process, processes.c.id.not_in(self._database.living()))
             await self._database.write(partial(_run, gone))

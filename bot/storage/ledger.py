@@ -52,8 +52,8 @@ from bot.storage.dialects import Prepared, upsert
 from bot.storage.tables import day_events, handled_messages, leases, member_days, pool_days, pools, turns
 
 MICROSECONDS = 1_000_000
-CRASHED = "crashed"
-"""The outcome of a lease that nobody settled."""
+_CRASHED, _GIVEN_UP = "crashed", "given_up"
+"""Outcomes of a lease that nobody settled: found at the start; or by other processes, which hear of its own no more."""
 _WINDOW = int(WINDOW * MICROSECONDS)
 
 
@@ -350,20 +350,27 @@ class SqlLedger:
         return await self._database.read(unit)
 
     async def recover(self) -> int:
+        return await self._close_open(_CRASHED)
+
+    async def give_up(self) -> int:
+        """As `recover`, at any time: of processes that are not heard of any more."""
+        return await self._close_open(_GIVEN_UP)
+
+    async def _close_open(self, outcome: str) -> int:
         left = select(leases.c.pool).where(leases.c.settled_at.is_(None), _of_nobody(self._database.living)).distinct()
         found = await self._database.read(lambda connection: connection.scalars(left).all())
         cut = 0
         for pool in found:
-            cut += await self._database.write(partial(self._recover, pool), of=pool)
+            cut += await self._database.write(partial(self._close_open_of, pool, outcome), of=pool)
         return cut
 
-    def _recover(self, pool: str, connection: Connection) -> int:
+    def _close_open_of(self, pool: str, outcome: str, connection: Connection) -> int:
         at = microseconds(self._database.now())
         columns = (leases.c.day, leases.c.member, leases.c.turn, leases.c.reserved_at, leases.c.lane)
         cut = connection.execute(
             update(leases)
             .where(leases.c.settled_at.is_(None), leases.c.pool == pool, _of_nobody(self._database.living))
-            .values(settled_at=at, outcome=CRASHED)
+            .values(settled_at=at, outcome=outcome)
             .returning(*columns)
         ).all()
         for row in cut:
@@ -535,7 +542,7 @@ def _given_up(connection: Connection, lease: Lease) -> None:
     Raises:
         LeaseNotOpenError: no, it was closed by whoever had it.
     """
-    if connection.scalar(select(leases.c.outcome).where(leases.c.id == lease.id)) != CRASHED:
+    if connection.scalar(select(leases.c.outcome).where(leases.c.id == lease.id)) != _GIVEN_UP:
         raise LeaseNotOpenError(f"lease {lease.id} is closed already")
 
 

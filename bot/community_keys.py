@@ -49,7 +49,7 @@ class CommunityKeys:
     """`bot.ports.CommunityLinks`.
 
     Args:
-        links: None: there is nobody to come back with a code.
+        links: None: there is nobody to come back with a code, so only keys are taken.
         client: any; its key is never sent for a community.
         office: makes the change, and has the pools take it up.
     """
@@ -115,7 +115,7 @@ class CommunityKeys:
 
     def _open_links(self) -> OpenLinks:
         if self._links is None:
-            raise LinkError("no_link")
+            raise LinkError("not_a_key")
         return self._links
 
 

@@ -28,13 +28,16 @@ def of_command(
     given: Mapping[str, str],
     models: Sequence[ModelId] = (),
 ) -> look.Block:
-    """The form of a command. `given` are values that were typed already."""
+    """The form of a command. `given` are values that were typed already; those without an input, such as which
+    community it is about, come back with the form."""
     inputs = [_input(one, speech, given.get(one.name, ""), models) for one in command.parameters]
+    names = {one.name for one in command.parameters}
+    kept = {name: value for name, value in given.items() if name not in names}
     about = look.context(speech.say(command.about))
     return {
         "type": "modal",
         "callback_id": COMMAND,
-        "private_metadata": look.carried(path=list(command.path), place=dict(place)),
+        "private_metadata": look.carried(path=list(command.path), place=dict(place), kept=kept),
         "title": look.plain(f"/{command.name}"[:_TITLE_MAX]),
         "submit": look.plain("Do it"),
         "close": look.plain("Cancel"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import assert_never
 
 from pydantic import SecretStr
@@ -32,8 +32,13 @@ def shown(path: Path) -> Code:
     return Code("/" + " ".join(path))
 
 
-def opened(link: LinkOpened, paste: Path) -> Sequence[Part]:
-    """Where to say yes, and what to do with the code. `paste`: the command that takes it."""
+def opened(link: LinkOpened, then: Say, paste: Path, values: Mapping[str, str]) -> Sequence[Part]:
+    """Where to say yes, and what to do with the code.
+
+    Args:
+        then: what holds once it is linked.
+        paste: the command that takes the code, with these values.
+    """
     return (
         Link(url=link.link, said=say("Open OpenRouter, say yes there, and copy the code it shows.")),
         Line(
@@ -43,7 +48,8 @@ def opened(link: LinkOpened, paste: Path) -> Sequence[Part]:
                 at=At(link.expires_at),
             )
         ),
-        Next(path=paste, values={}, said=say("Paste the code")),
+        Line(then),
+        Next(path=paste, values=values, said=say("Paste the code")),
     )
 
 

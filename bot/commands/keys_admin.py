@@ -15,7 +15,7 @@ from bot.ports import CommunityKey, WhoseAccount
 
 _ADD, _PASTE = ("admin", "key", "add"), ("admin", "key", "paste")
 _WHOSE: Mapping[WhoseAccount, Say] = {
-    "own": say("The community is a pool of its own, with its account's requests a day."),
+    "own": say("The community is a pool of its own: everyone here draws on the account it has linked."),
     "everybodys": say("It is a key of the account that everybody shares here, so the community stays in that pool."),
     "another_communitys": say("Another community has linked the same account, so both are one pool."),
     "untold": say(
@@ -34,8 +34,8 @@ async def add(call: Call) -> Answer:
         raise BadInput(
             say("Here a key is linked that you have made: {paste} asks for it.", paste=shown(_PASTE))
         ) from None
-    last = Line(say("From then on everyone here draws on that account, and on nothing else of this Potluck."))
-    return Answer([*opened(link, _PASTE), last])
+    then = say("From then on everyone here draws on that account, and on nothing else of this Potluck.")
+    return Answer(opened(link, then, _PASTE, _elsewhere(call, community)))
 
 
 async def paste(call: Call) -> Answer:
@@ -47,8 +47,7 @@ async def paste(call: Call) -> Answer:
             kept = await keys.finish_link(community, pasted.get_secret_value(), by=by)
     except LinkError as error:
         raise BadInput(why_not(error.fault, _ADD)) from None
-    said = say("The account is linked: everyone here draws on it from now on. Who waited goes on in its line.")
-    return Answer([Line(said), *_told(call, community, kept)])
+    return Answer([Line(say("The account is linked.")), *_told(call, community, kept)])
 
 
 async def show(call: Call) -> Answer:
@@ -75,9 +74,15 @@ def _told(call: Call, community: CommunityId, kept: CommunityKey) -> list[Facts 
         (say("Linked"), At(kept.linked_at)),
         (say("Works"), say("yes") if kept.works else say("no")),
     ]
-    elsewhere = {} if community == call.caller.community else {"community": community}
-    away = Next(path=("admin", "key", "remove"), values=elsewhere, said=say("Delete the key"), danger=True)
+    away = Next(
+        path=("admin", "key", "remove"), values=_elsewhere(call, community), said=say("Delete the key"), danger=True
+    )
     return [Facts(rows), Line(_WHOSE[kept.account] if kept.works else _NO_MORE), away]
+
+
+def _elsewhere(call: Call, community: CommunityId) -> Mapping[str, str]:
+    """Names the community, where who runs Potluck is in another."""
+    return {} if community == call.caller.community else {"community": community}
 
 
 COMMANDS = (

@@ -14,8 +14,8 @@ _ADD, _PASTE = ("key", "add"), ("key", "paste")
 
 async def add(call: Call) -> Answer:
     link = await call.desk.keys.start(call.caller.member)
-    last = Line(say("From then on your questions go by your own account and take nothing of the pool."))
-    return Answer([*opened(link, _PASTE), last])
+    then = say("From then on your questions go by your own account and take nothing of the pool.")
+    return Answer(opened(link, then, _PASTE, {}))
 
 
 async def paste(call: Call) -> Answer:

@@ -138,6 +138,7 @@ def _run(command: Command, values: dict[str, Any]) -> None:
     """Do it and print the answer. Exit code 2 where it was not done."""
     from rich.console import Console
 
+    from adapters.rendering.languages import locale_here
     from adapters.rendering.saying import Speech
     from adapters.terminal.answers import shown, write_files
     from adapters.terminal.answers_json import as_json
@@ -145,7 +146,8 @@ def _run(command: Command, values: dict[str, Any]) -> None:
     from bot.clock import SystemClock
     from bot.shell import caller, shell
 
-    settings, clock = settings_and_logs(), SystemClock()
+    # Who runs this inside a program of theirs may bring a clock; the shell has the machine's.
+    settings, clock = settings_and_logs(), click.get_current_context().obj or SystemClock()
     as_text = not values.pop("as_json")
     given = {name: value for name, value in values.items() if value is not None and value is not False}
     given |= {one.name: _typed_unseen() for one in command.parameters if one.kind == "secret"}
@@ -158,12 +160,14 @@ def _run(command: Command, values: dict[str, Any]) -> None:
             answers.append(await registry.run(command.path, given, who))
 
     run_async(run())
-    answer, speech = answers[0], Speech(clock=clock, zone=local_zone(clock.now()))
+    # Programs read names in it: JSON is the same wherever it is asked for.
+    locale = locale_here() if as_text else "en"
+    answer, speech = answers[0], Speech(locale=locale, clock=clock, zone=local_zone(clock.now()))
     if as_text:
         Console(stderr=not answer.ok, highlight=False).print(shown(answer, speech))
     else:
         click.echo(as_json(answer, speech))
-    if faults := write_files(answer, Path.cwd()):
+    if faults := write_files(answer, Path.cwd(), speech):
         raise click.ClickException("\n".join(faults))
     if not answer.ok:
         sys.exit(2)

@@ -187,7 +187,12 @@ class _Pools:
             scheduler=scheduler,
             roster=branch.roster,
             rules=branch.rules,
-            shelf=Shelf(models=kept, chain=Chain.of(settings.free_models), clock=self._clock),
+            shelf=Shelf(
+                models=kept,
+                chain=Chain.of(settings.free_models),
+                clock=self._clock,
+                chain_of=self._front.rules.chain,
+            ),
             byok=partial(SqlByok(self._database, self._clock, id).so_far, settings.byok_rule),
         )
 

@@ -134,7 +134,7 @@ class Answers:
 
     async def _answer(self, kept: PostedAnswer, message: IncomingMessage, board: Board) -> None:
         await self._store.begin(kept)
-        scene = Scene(may_attach=board.may_attach)
+        scene = Scene(may_attach=board.may_attach, most=board.most)
         ending = await self._show(kept, self._conversations.reply(message), scene, board)
         if isinstance(ending, Held) and not self._stopping:
             held = await self._again(kept)
@@ -185,16 +185,11 @@ class Answers:
             return
         with suppress(discord.HTTPException, aiohttp.ClientError, OSError):
             await self._pacing.turn(board.pace)
-            if kept.posts:
-                last = int(kept.posts[-1])
-                text = await board.read(last)
-                said = f"{text}\n-# {chatting.CUT_OFF_BY_RESTART}"
-                if text == chatting.THINKING or len(said) > look.LONGEST:
-                    said = chatting.LOST_IN_RESTART
-                await board.edit(last, Post(content=said, buttons=("again",)))
-            else:
+            if not kept.posts:
                 new = await board.post(0, Post(content=chatting.LOST_IN_RESTART, buttons=("again",)))
                 await self._store.posted(kept.question, 0, str(new))
+            elif (text := await board.read(last := int(kept.posts[-1]))) is not None:
+                await board.edit(last, _cut_off(text))
         await self._store.move(kept.question, "over")
 
     async def _recalled(self, kept: PostedAnswer, turn: Turn) -> AsyncGenerator[ReplyEvent]:
@@ -238,6 +233,13 @@ class Answers:
         if error is not None:
             log.error("an answer failed inside", extra={"action": "show", "error": type(error).__name__})
             log.debug("the failure", exc_info=error)
+
+
+def _cut_off(text: str) -> Post:
+    """What a message of an answer becomes that a restart has cut off."""
+    if text in ("", chatting.THINKING):
+        return Post(content=chatting.LOST_IN_RESTART, buttons=("again",))
+    return Post(content=text, footer=(chatting.CUT_OFF_BY_RESTART,), buttons=("again",))
 
 
 def when(moment: Instant) -> str:

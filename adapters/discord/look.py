@@ -1,10 +1,18 @@
-"""What an answer looks like at a moment: its messages, each with its text and its buttons. Pure."""
+"""What an answer looks like at a moment: its messages, each with its text and its buttons. Pure.
+
+While an answer is under way its messages are plain content: that is copied, searched, quoted and shown in notifications
+everywhere, and can still become the middle of a longer answer. When it has ended, its last message turns into
+Components V2, in the same edit that would be due anyway: the same text, a thin line, and below it what Potluck says of
+it, with its buttons. Nothing a model writes can stand below that line. A message of its own for the footer would be one
+more write for each answer, and would drift away from it in a busy channel. V2 cannot be taken back, so no message turns
+before its text is final.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import assert_never
 
 from adapters.rendering import chatting, words
@@ -24,12 +32,13 @@ from bot.messages import (
     TextDelta,
 )
 
-LONGEST = 2000
-"""Of one message, in code points: Discord counts as Python does."""
-FOOTER = 300
-"""What is kept free in each piece of text for the lines below the last."""
+LONGEST, LONGEST_ENDED = 2000, 4000
+"""Of one message, in code points: Discord counts as Python does. One that has ended may have more, its footer included.
+"""
 MOST_PIECES = 6
-LIMITS = Limits(length=LONGEST - FOOTER, most=MOST_PIECES)
+_FOOTER = 500
+"""What is kept free for the footer where a message is as long as can be."""
+_LONGEST_NOTICE = 100
 FILE = "answer.md"
 _LONGEST_NAME = 60
 _MARKUP = re.compile(r"([\\`*_~|<>@#\[\]():-])")
@@ -40,9 +49,16 @@ class Post:
     """One message as it should stand there."""
 
     content: str
+    footer: tuple[str, ...] = ()
+    """What Potluck says below it, in lines."""
     buttons: tuple[Action, ...] = ()
     file: str | None = None
     """What is attached."""
+
+    @property
+    def ended(self) -> bool:
+        """Its text is final: it is shown as Components V2."""
+        return bool(self.footer) or any(action in ("again", "continue") for action in self.buttons)
 
 
 @dataclass(kw_only=True)
@@ -52,6 +68,8 @@ class Scene:
     later: bool = False
     """It was held: nothing is shown before the answer itself."""
     may_attach: bool = True
+    most: int = MOST_PIECES
+    """Messages there may be."""
     queued: Queued | None = None
     started: Started | None = None
     notices: list[Notice] = field(default_factory=list)
@@ -108,9 +126,9 @@ def posts(scene: Scene, *, at: Callable[[Instant], str]) -> list[Post]:
         return [Post(content=chatting.RESTARTING_IN_LINE)]
     shown = _text(scene)
     if scene.out_of_time:
-        return [*shown, Post(content=chatting.CANNOT_WRITE_LATER)]
+        return _closed(shown, chatting.CANNOT_WRITE_LATER)
     if scene.broken:
-        return [*shown, Post(content=str(words.explain("internal")), buttons=("again",))]
+        return _closed(shown, str(words.explain("internal")), buttons=("again",))
     match scene.ending:
         case None:
             return _under_way(scene, shown)
@@ -125,15 +143,27 @@ def posts(scene: Scene, *, at: Callable[[Instant], str]) -> list[Post]:
 
 
 def _text(scene: Scene) -> list[Post]:
-    pieces = split(scene.text, LIMITS)
+    pieces = split(scene.text, _limits(scene))
     shown = [Post(content=piece) for piece in pieces.texts]
     if pieces.rest_as_file and scene.over:
-        last = shown[-1].content
-        if scene.may_attach:
-            shown[-1] = Post(content=f"{last}\n-# {chatting.WHOLE_IN_FILE}", file=scene.text)
-        else:
-            shown[-1] = Post(content=f"{last}\n-# {chatting.NO_FILE_HERE}")
+        said, file = (chatting.WHOLE_IN_FILE, scene.text) if scene.may_attach else (chatting.NO_FILE_HERE, None)
+        shown[-1] = replace(shown[-1], footer=(f"-# {said}",), file=file)
     return shown
+
+
+def _limits(scene: Scene) -> Limits:
+    """Where there is one message for all, its text may grow into what only an ended one can hold."""
+    length = LONGEST_ENDED - _FOOTER if scene.most == 1 and scene.over else LONGEST
+    return Limits(length=length, most=scene.most)
+
+
+def _closed(shown: list[Post], said: str, *, buttons: tuple[Action, ...] = ()) -> list[Post]:
+    """The text with a last word below it, or that alone."""
+    if not shown:
+        return [Post(content=said[:LONGEST], buttons=buttons)]
+    last = shown[-1]
+    room = LONGEST_ENDED - len(last.content) - sum(map(len, last.footer)) - _LONGEST_NOTICE
+    return [*shown[:-1], replace(last, footer=(*last.footer, said[:room]), buttons=buttons)]
 
 
 def escape(text: str) -> str:
@@ -143,7 +173,7 @@ def escape(text: str) -> str:
 
 def _under_way(scene: Scene, shown: list[Post]) -> list[Post]:
     if shown:
-        return [*shown[:-1], Post(content=shown[-1].content, buttons=("stop",))]
+        return [*shown[:-1], replace(shown[-1], buttons=("stop",))]
     if scene.later:
         return []
     if scene.started is not None:
@@ -163,15 +193,15 @@ def _finished(scene: Scene, ending: Finished, shown: list[Post]) -> list[Post]:
     else:
         parts.append(words.dollars(ending.usage.cost_usd))
     last = shown[-1]
-    lines = [last.content, *_notices(scene), f"-# {' · '.join(parts)}"]
-    return [*shown[:-1], Post(content="\n".join(lines), buttons=("again",), file=last.file)]
+    footer = (*last.footer, *_notices(scene), f"-# {' · '.join(parts)}")
+    return [*shown[:-1], replace(last, footer=footer, buttons=("again",))]
 
 
 def _notices(scene: Scene) -> list[str]:
     said = dict.fromkeys(
         words.notice(notice.kind, notice.count) for notice in scene.notices if notice.kind != "free_models_may_train"
     )
-    return [f"-# {line}" for line in said if len(line) < FOOTER // 3][:1]
+    return [f"-# {line}" for line in said if len(line) < _LONGEST_NOTICE][:1]
 
 
 def _failed(scene: Scene, ending: Failed, shown: list[Post], at: Callable[[Instant], str]) -> list[Post]:
@@ -196,4 +226,4 @@ def _failed(scene: Scene, ending: Failed, shown: list[Post], at: Callable[[Insta
         buttons = ("continue", "again")
     if error.code in ("bad_key", "member_blocked", "attachment_refused"):
         buttons = ()  # the same would come of it
-    return [*shown, Post(content=text[:LONGEST], buttons=buttons)]
+    return _closed(shown, text, buttons=buttons)

@@ -86,7 +86,7 @@ class SqlBelongings:
 
         def unit(connection: Connection) -> None:
             _erase_texts(connection, keys)
-            _erase_choices(connection, keys, nameless.key)
+            _erase_choices(connection, keys)
             for key in keys:
                 if key != nameless.key:
                     self._erase_counts(connection, key, nameless.key, today)
@@ -143,13 +143,11 @@ def _erase_texts(connection: Connection, keys: Sequence[str]) -> None:
     connection.execute(delete(conversations).where(conversations.c.id.not_in(select(turns.c.conversation))))
 
 
-def _erase_choices(connection: Connection, keys: Sequence[str], nameless: str) -> None:
+def _erase_choices(connection: Connection, keys: Sequence[str]) -> None:
     connection.execute(delete(own_keys).where(own_keys.c.owner.in_([f"member {key}" for key in keys])))
     connection.execute(delete(paying_members).where(paying_members.c.member.in_(keys)))
     connection.execute(delete(link_codes).where(link_codes.c.member.in_(keys)))
-    mine = model_choices.c.chosen_by.in_(keys)
-    connection.execute(delete(model_choices).where(mine, model_choices.c.kind != "community"))
-    connection.execute(update(model_choices).where(mine).values(chosen_by=nameless))
+    connection.execute(delete(model_choices).where(model_choices.c.chosen_by.in_(keys)))
 
 
 # --- finding -------------------------------------------------------------------------------------------------

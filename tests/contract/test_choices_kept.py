@@ -10,7 +10,7 @@ import pytest
 
 from bot.choices import Choice
 from bot.clock import DAY, Instant
-from bot.messages import ChosenFor, CommunityId, ConversationId, InCommunity, InConversation, Member, ModelId
+from bot.messages import ChosenFor, ConversationId, InConversation, Member, ModelId
 from bot.storage.choices import SqlChoices
 from bot.storage.database import Database
 from bot.storage.migration import migrate
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.virtual
 
 ANN, BEN = Member("slack", "U1", "T1"), Member("web", "ben")
 ONE, OTHER = ModelId("acme/one"), ModelId("acme/other:free")
-EVERYWHERE: list[ChosenFor] = [ANN, InConversation(ConversationId("slack:T1/C1/1.2")), InCommunity(CommunityId("web"))]
+EVERYWHERE: list[ChosenFor] = [ANN, InConversation(ConversationId("slack:T1/C1/1.2"))]
 
 
 @asynccontextmanager
@@ -51,18 +51,13 @@ async def test_what_was_chosen_last_outlives_a_restart(
 
 async def test_each_has_its_own(tmp_path: Path, clock: VirtualClock, loop: VirtualLoop) -> None:
     same = "web:x"
-    mine: list[ChosenFor] = [
-        Member.parse(same),
-        InConversation(ConversationId(same)),
-        InCommunity(CommunityId(same)),
-    ]
+    mine: list[ChosenFor] = [Member.parse(same), InConversation(ConversationId(same))]
     async with kept(tmp_path / "a.db", clock, loop) as choices:
         for number, whom in enumerate(mine):
             await choices.put(whom, Choice(model=ModelId(f"acme/{number}"), by=ANN))
         await choices.put(mine[1], None)
         assert {whom: choice.model for whom, choice in (await choices.load()).items()} == {
             mine[0]: "acme/0",
-            mine[2]: "acme/2",
         }
 
 
@@ -74,4 +69,4 @@ async def test_only_what_was_chosen_for_a_conversation_ages(
             await choices.put(whom, Choice(model=ONE, by=ANN))
         assert await choices.prune(before=Instant(clock.now() - DAY)) == 0
         assert await choices.prune(before=Instant(clock.now() + DAY)) == 1
-        assert set(await choices.load()) == {EVERYWHERE[0], EVERYWHERE[2]}
+        assert set(await choices.load()) == {EVERYWHERE[0]}

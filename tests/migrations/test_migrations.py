@@ -159,6 +159,22 @@ def test_a_migration_that_fails_leaves_everything_as_it_was(tmp_path: Path) -> N
     assert file.read_bytes() == before
 
 
+def test_a_model_chosen_for_a_community_becomes_what_admins_laid_down(tmp_path: Path) -> None:
+    file = tmp_path / "potluck.db"
+    migrate(file, to="0014")
+    with closing(sqlite3.connect(file)) as db, db:
+        for kind, key in (("community", "web"), ("community", "slack:T1"), ("member", "web:ann")):
+            db.execute("INSERT INTO model_choices VALUES (?, ?, 'm/x:free', 'web:ann', 0)", [kind, key])
+        db.execute("""INSERT INTO laid_down VALUES ('models', 'slack:T1', 'models', '{"hidden":["m/y:free"]}')""")
+    migrate(file)
+    after = rows(file)
+    assert [row[:2] for row in after["model_choices"]] == [("member", "web:ann")]
+    assert sorted(after["laid_down"]) == [
+        ("models", "slack:T1", "models", '{"hidden":["m/y:free"]}'),
+        ("models", "web", "models", '{"default":"m/x:free"}'),
+    ]
+
+
 @pytest.mark.parametrize("statements", [1, 8, 16])
 def test_a_migration_that_is_killed_leaves_everything_as_it_was(tmp_path: Path, statements: int) -> None:
     file = tmp_path / "potluck.db"

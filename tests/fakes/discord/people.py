@@ -6,8 +6,9 @@ import asyncio
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from tests.fakes.discord import components
 from tests.fakes.discord.interactions import AUTOCOMPLETE, COMMAND, COMPONENT, MODAL, Interaction
-from tests.fakes.discord.world import Channel, Payload
+from tests.fakes.discord.places import Channel, Payload
 
 if TYPE_CHECKING:
     from tests.fakes.discord.server import FakeDiscord
@@ -159,6 +160,8 @@ class Person:
             resolved.setdefault("users", {})[value["id"]] = shown
             member = {**self._world.member(), "permissions": "0"}
             resolved.setdefault("members", {})[value["id"]] = member
+        elif "guild_id" in value:
+            resolved.setdefault("channels", {})[value["id"]] = {**value, "permissions": "0"}
         else:
             resolved.setdefault("roles", {})[value["id"]] = value
 
@@ -169,4 +172,5 @@ class Person:
         return self._world.shown(channel, to=self.user)
 
     def reads(self, channel: Channel) -> list[str]:
-        return [str(message["content"]) for message in self.sees(channel)]
+        """All the text of each, as it stands there."""
+        return ["\n".join(components.texts(message)) for message in self.sees(channel)]

@@ -11,7 +11,7 @@ from bot.clock import Clock
 from tests.fakes.discord import composing, intents
 from tests.fakes.discord.buckets import Buckets
 from tests.fakes.discord.gateway import Gateway
-from tests.fakes.discord.world import (
+from tests.fakes.discord.places import (
     DM,
     MANAGE_MESSAGES,
     PUBLIC_THREAD,
@@ -22,9 +22,8 @@ from tests.fakes.discord.world import (
     Channel,
     Payload,
     Refused,
-    Sent,
-    World,
 )
+from tests.fakes.discord.world import Sent, World
 
 HOUR = 3600.0
 

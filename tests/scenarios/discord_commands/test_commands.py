@@ -13,8 +13,9 @@ from bot.commands.command import Everyone
 from bot.messages import Member
 from tests.fakes.conversations import ScriptedConversations
 from tests.fakes.discord.house import House
+from tests.fakes.discord.places import Payload
 from tests.fakes.discord.scripts import streaming
-from tests.fakes.discord.world import EPHEMERAL, Payload
+from tests.fakes.discord.world import EPHEMERAL
 from tests.scenarios.discord_commands.conftest import Commands
 
 pytestmark = pytest.mark.virtual

@@ -15,6 +15,7 @@ from bot.errors import Stopped
 from bot.messages import Failed, Held, IncomingMessage, ModelId, Queued, ReplyEvent, TextDelta, TicketId
 from bot.ports import Turn
 from tests.fakes.conversations import ScriptedConversations
+from tests.fakes.discord import components
 from tests.fakes.discord.house import House, house
 from tests.fakes.discord.scripts import streaming, text_of
 from tests.fakes.virtual import VirtualClock, VirtualLoop
@@ -71,8 +72,10 @@ async def test_a_kill_in_mid_answer_says_that_it_was_cut_off(
     await home.kill()
     await home.start(ScriptedConversations(clock))
     await home.until(lambda: chatting.CUT_OFF_BY_RESTART in home.reads()[0])
-    assert home.reads() == [f"{home.reads()[0].split(chr(10) + '-#')[0]}\n-# {chatting.CUT_OFF_BY_RESTART}"]
     assert home.reads()[0].startswith(shown)
+    text, footer = components.texts(home.last())
+    assert text_of(1500).startswith(text)
+    assert footer == chatting.CUT_OFF_BY_RESTART
     assert home.labels(home.last()) == ["Again"]
 
 
@@ -119,7 +122,8 @@ async def test_a_stop_in_mid_answer_shows_what_came_and_why_it_ends(
     began = clock.monotonic()
     await home.stop()
     assert clock.monotonic() - began < 10
-    assert home.reads()[-1] == chatting.CUT_OFF_BY_RESTART
+    (message,) = home.ann.sees(home.channel)
+    assert components.texts(message)[-1] == chatting.CUT_OFF_BY_RESTART
     assert await home.store.unfinished("discord") == []
 
 

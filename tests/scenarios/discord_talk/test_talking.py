@@ -9,7 +9,7 @@ import pytest
 from bot.ports import Turn
 from tests.fakes.conversations import ScriptedConversations
 from tests.fakes.discord.house import House, house
-from tests.fakes.discord.world import SEND_MESSAGES
+from tests.fakes.discord.places import SEND_MESSAGES
 from tests.fakes.virtual import VirtualClock, VirtualLoop
 
 pytestmark = pytest.mark.virtual

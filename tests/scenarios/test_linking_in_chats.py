@@ -67,7 +67,7 @@ async def test_in_slack_a_member_and_a_community_paste_into_a_form(tmp_path: Pat
             before = len(slack.views.modals)
             await boss.commands(f"{words} paste")
             await slack.until(lambda before=before: len(slack.views.modals) > before)  # type: ignore[misc]
-            assert slack.views.modal["title"]["text"] == f"/{words} paste"
+            assert slack.views.modal["title"]["text"] == f"{words} paste"
             whispers = len(slack.whispers(boss.id))
             filled = {"pasted": {"value": {"type": "plain_text_input", "value": key}}}
             await boss.submits(slack.views.modal, filled)

@@ -148,12 +148,15 @@ async def service(
         PotluckError: it cannot start; one line says why.
     """
     async with AsyncExitStack() as stack:
-        stack.callback(alone_with(settings).release)
-        migrate(settings.database_file)
+        if not settings.server:
+            stack.callback(alone_with(settings).release)
+        migrate(settings.database)
         secret = load_secret(settings)
-        database = database or Database(settings.database_file, clock)
+        database = database or Database(settings.database, clock)
         await database.open()
         stack.push_async_callback(database.close)
+        if not await database.alone():
+            raise StartError(f"Another Potluck is using {settings.database_name}. Stop it first.")
         upstream = settings.openrouter_base_url
         if settings.sandbox:
             upstream = await _start_sandbox(stack, settings, clock, sandbox)

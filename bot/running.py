@@ -195,7 +195,7 @@ def started(running: Service, url: str) -> list[str]:
         lines.append(("OpenRouter", running.upstream + (f" (says nothing yet: {trouble})" if trouble else "")))
     lines += [
         ("Pool", f"{caps.rpd:,} requests a day, {caps.rpm:,} a minute; {running.scheduler.used:,} used today"),
-        ("Database", str(settings.database_file)),
+        ("Database", settings.database_name),
     ]
     if running.recovered:
         lines.append(("Recovered", f"{running.recovered} cut off when it last ended; they count as spent"))

@@ -8,7 +8,6 @@ from typing import Any
 
 from pydantic import SecretStr
 from sqlalchemy import Connection, delete, insert, select, update
-from sqlalchemy.dialects.sqlite import insert as upsert
 
 from bot.clock import Clock, Instant
 from bot.messages import CommunityId, Member
@@ -16,6 +15,7 @@ from bot.office.edits import Address, Json, KeptNowhereError
 from bot.ports import KeyShown
 from bot.quota.ledger import PoolId
 from bot.storage.database import Database
+from bot.storage.dialects import upsert
 from bot.storage.ledger import instant, microseconds
 from bot.storage.tables import own_keys
 from bot.vault import Vault, VaultError, last_four

@@ -7,8 +7,6 @@ import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Collection
-from contextlib import asynccontextmanager
-from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -25,9 +23,10 @@ from bot.office.roster import Roster
 from bot.quota.ledger import PoolId
 from bot.quota.terms import UNITS_MAX, WEIGHT_MAX, Block, MemberTerms
 from bot.storage.database import Database
-from bot.storage.migration import migrate
 from bot.storage.office import SqlArchive
 from bot.storage.tables import access_rules, budgets, changes, laid_down
+from bot.storage.units import Where
+from tests.fakes.databases import opened
 from tests.fakes.virtual import VirtualClock, VirtualLoop
 
 pytestmark = pytest.mark.virtual
@@ -53,19 +52,9 @@ def wish(
 
 
 @pytest.fixture
-async def database(tmp_path: Path, clock: VirtualClock, loop: VirtualLoop) -> AsyncIterator[Database]:
-    migrate(tmp_path / "potluck.db")
-    async with opened(tmp_path, clock, loop) as database:
+async def database(where: Where, clock: VirtualClock, loop: VirtualLoop) -> AsyncIterator[Database]:
+    async with opened(where, clock, loop) as database:
         yield database
-
-
-@asynccontextmanager
-async def opened(folder: Path, clock: VirtualClock, loop: VirtualLoop) -> AsyncIterator[Database]:
-    database = Database(folder / "potluck.db", clock)
-    loop.busy.append(lambda: database.busy)
-    await database.open()
-    yield database
-    await database.close()
 
 
 class Unlinked:
@@ -136,6 +125,8 @@ from bot.messages import CommunityId, Member
 from bot.office.edits import Address, Edit, Wish, to
 from bot.office.office import Office
 from bot.storage.database import Database
+from bot.storage.units import Where
+from tests.fakes.databases import opened
 from bot.storage.office import SqlArchive
 
 left = int(sys.argv[2])
@@ -148,7 +139,8 @@ def strike(connection, cursor, statement, *rest):
         os.kill(os.getpid(), signal.SIGKILL)
 
 async def main():
-    database = Database(Path(sys.argv[1]), SystemClock())
+    where = sys.argv[1]
+    database = Database(where if "://" in where else Path(where), SystemClock())
     await database.open()
     office = Office(SqlArchive(database, SystemClock()))
     await office.open()
@@ -164,10 +156,10 @@ asyncio.run(main())
 
 @pytest.mark.parametrize(("statements", "made"), [(1, False), (6, False), (7, False), (99, True)])
 async def test_a_crash_leaves_a_change_whole_or_not_at_all(
-    tmp_path: Path, database: Database, clock: VirtualClock, statements: int, made: bool
+    where: Where, database: Database, clock: VirtualClock, statements: int, made: bool
 ) -> None:
     """The seventh writes the line of the audit, the last before the end of the transaction."""
-    script = [sys.executable, "-c", KILLED, str(tmp_path / "potluck.db"), str(statements)]
+    script = [sys.executable, "-c", KILLED, str(where), str(statements)]
     ended = await asyncio.to_thread(subprocess.run, script, timeout=60, check=False, capture_output=True)
     assert ended.returncode == -signal.SIGKILL, ended.stderr
     office = await office_over(database, clock)
@@ -234,7 +226,7 @@ async def test_memory_database_and_audit_tell_the_same(
 
 
 async def test_what_one_process_changes_another_sees_when_it_looks(
-    tmp_path: Path, database: Database, clock: VirtualClock, loop: VirtualLoop
+    where: Where, database: Database, clock: VirtualClock, loop: VirtualLoop
 ) -> None:
     here = await office_over(database, clock)
     heard: list[str] = []
@@ -247,7 +239,7 @@ async def test_what_one_process_changes_another_sees_when_it_looks(
 
     here.enforce(hears("members"), "member")  # type: ignore[arg-type]
     here.enforce(hears("pauses"), "pause")  # type: ignore[arg-type]
-    async with opened(tmp_path, clock, loop) as beside:
+    async with opened(where, clock, loop) as beside:
         there = await office_over(beside, clock)
         await there.change(wish(), [Edit(ANN, to({"weight": 2}))])
         assert not here.laid_down

@@ -53,6 +53,7 @@ from bot.storage.keys import SqlKeys
 from bot.storage.ledger import SqlLedger
 from bot.storage.migration import migrate
 from bot.storage.money import SqlMoney
+from bot.storage.office import SqlArchive
 from bot.storage.people import SqlPeople
 from bot.storage.posts import SqlPosts
 from bot.storage.transcripts import SqlTranscripts
@@ -263,7 +264,11 @@ async def service(
             people=people,
             store=SqlBelongings(database, lambda: secrets.token_hex(16)),
             clock=clock,
-            retention=Retention(messages=settings.retain_messages_days, counts=settings.retain_counts_days),
+            retention=Retention(
+                messages=settings.retain_messages_days,
+                counts=settings.retain_counts_days,
+                audit=settings.retain_audit_days,
+            ),
             idle=conversations.idle,
             held_back=kept_back,
             schedulers=pools.lines,
@@ -281,7 +286,8 @@ async def service(
             digest=secret.pseudonym(),
         )
         metrics.watch_pools(lambda: [pool.measured() for pool in pools.at_hand])
-        pruning = _prune(transcripts, SqlPosts(database, clock), ledger, money, chosen, clock, settings)
+        archive = SqlArchive(database, clock)
+        pruning = _prune(transcripts, SqlPosts(database, clock), ledger, money, chosen, archive, clock, settings)
         for chore in (pools.watch(), costs.watch(), fairness.watch(), joining.watch(), pruning):
             stack.push_async_callback(_end, asyncio.create_task(chore))
         day = LedgerDayBook(scheduler=pools.line_at_hand, ledger=ledger, clock=clock)
@@ -380,6 +386,7 @@ async def _prune(
     ledger: SqlLedger,
     money: SqlMoney,
     choices: SqlChoices,
+    archive: SqlArchive,
     clock: Clock,
     settings: Settings,
 ) -> None:
@@ -393,6 +400,7 @@ async def _prune(
         await ledger.prune(before_day=oldest)
         await money.prune(before=day_start(oldest))
         await choices.prune(before=day_start(oldest))
+        await archive.prune(before=Instant(clock.now() - settings.retain_audit_days * DAY))
         await asyncio.sleep(_PRUNE_EVERY)
 
 

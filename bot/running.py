@@ -68,6 +68,7 @@ async def run(settings: Settings, *, say: Callable[[str], None], only: Collectio
             metrics=running.metrics.page,
             retain_messages_days=settings.retain_messages_days,
             retain_counts_days=settings.retain_counts_days,
+            retain_audit_days=settings.retain_audit_days,
             own_keys=running.keys,
             models=running.choices,
             signed=slack.routes() if slack is not None else (),

@@ -164,6 +164,9 @@ class Settings(BaseSettings):
     retain_counts_days: int = Field(
         default=60, ge=28, le=3650, description="Days it is kept who asked and was sent when; the level learns from 28."
     )
+    retain_audit_days: int = Field(
+        default=365, ge=1, le=3650, description="Days it is kept who changed what, and how long it can be taken back."
+    )
     owner_ids: Annotated[tuple[Member, ...], NoDecode, BeforeValidator(_owner_ids)] = Field(
         default=(), description="Who runs this Potluck: discord:123,slack:T1/U2,web:ann."
     )

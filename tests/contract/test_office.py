@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection, delete, func, select, update
 
-from bot.clock import Instant
+from bot.clock import DAY, Instant
 from bot.errors import StorageError
 from bot.messages import CommunityId, Member
 from bot.office.edits import EVERYWHERE, Address, Edit, Json, MovedOnError, Wish, to
@@ -114,6 +114,26 @@ async def test_what_fails_in_the_middle_changes_nothing(database: Database, cloc
     with pytest.raises(StorageError):
         await office.change(wish(), [Edit(BEN, to({"weight": 3})), Edit(RULE, to({"allows": "maybe"}))])
     assert (await everything(database), dict(office.laid_down)) == (before, stood)
+
+
+async def test_the_record_is_forgotten_in_time_and_no_number_is_given_twice(
+    database: Database, clock: VirtualClock
+) -> None:
+    office, archive = await office_over(database, clock), SqlArchive(database, clock)
+    for weight in (2, 3):
+        await office.change(wish(), [Edit(ANN, to({"weight": weight}))])
+    await asyncio.sleep(10 * DAY)
+    await office.change(wish(), [Edit(BEN, to({"weight": 2}))])
+    assert await archive.prune(before=Instant(clock.now() - 11 * DAY)) == 0
+    assert await archive.prune(before=Instant(clock.now() - 9 * DAY)) == 2
+    assert [change.number for change in await office.history(None, limit=10)] == [3]
+    await asyncio.sleep(20 * DAY)
+    assert await archive.prune(before=clock.now()) == 0, "the newest tells which number is the next"
+    again = await office.change(wish(), [Edit(ANN, to({"weight": 4}))])
+    assert again is not None
+    assert (again.number, again.edits[0].before) == (4, {"weight": 3}), "what was laid down stands"
+    with pytest.raises(KeyError):
+        await office.undo(1, wish(undoes=1))
 
 
 KILLED = """

@@ -144,7 +144,7 @@ async def it_leads_to_openrouter(stage: Stage, reply: Reply) -> None:
 async def code_offered(stage: Stage) -> None:
     """Ben has asked for a code, and the caller has it."""
     reply = await stage.use("link", by=BEN)
-    (stage.notes["code"],) = re.findall(r"/link ([A-Z0-9-]{4,})", reply.text)
+    (stage.notes["code"],) = re.findall(r"the code \W*([A-Z0-9-]{4,})", reply.text)
 
 
 async def joined(stage: Stage) -> None:
@@ -220,7 +220,7 @@ OF_MEMBERS: Sequence[Case] = (
     Case(words="key show", first=[linked], facts=my_key),
     Case(words="key show", says="no OpenRouter account"),
     Case(words="key remove", first=[linked], does=there_is_no_key, says="deleted"),
-    Case(words="link", does=a_code_is_kept, says="/link"),
+    Case(words="link", does=a_code_is_kept, says="With your other account"),
     Case(words="link", given={"code": Noted("code")}, first=[code_offered], says="Go on only if that is you"),
     Case(words="link", given={"code": Noted("code"), "sure": True}, first=[code_offered], does=they_are_one,
          says="one person"),

@@ -70,28 +70,16 @@ class Calls:
         await self.run(interaction, command, values)
 
     async def run(self, interaction: discord.Interaction[Any], command: Command, values: Mapping[str, Given]) -> None:
-        await self._client.acknowledge(interaction, thinking=True, ephemeral=command.private)
+        if not await self._client.interactions.acknowledge(interaction, thinking=True, ephemeral=command.private):
+            return
         answer = await self.registry.run(command.path, values, self.caller(interaction))
         if answer.ask is not None:
-            await self._client.ask(interaction, answer.ask, acknowledged=True)
+            await self._client.interactions.ask(interaction, answer.ask, acknowledged=True)
             return
         made = await shown(answer, self._speech(interaction))
-        *before, last = made.texts
-        for number, text in enumerate(before):
-            if number == 0:
-                await interaction.edit_original_response(content=text, allowed_mentions=NOBODY)
-            else:
-                await interaction.followup.send(text, ephemeral=command.private, allowed_mentions=NOBODY)
-        view = self._buttons(made, interaction)
-        if not before:
-            await interaction.edit_original_response(
-                content=last, attachments=made.files, embeds=made.embeds, view=view, allowed_mentions=NOBODY
-            )
-        else:
-            more: dict[str, Any] = {} if view is None else {"view": view}
-            await interaction.followup.send(
-                last, files=made.files, embeds=made.embeds, ephemeral=command.private, allowed_mentions=NOBODY, **more
-            )
+        await self._client.interactions.write(
+            interaction, made.text, embeds=made.embeds, view=self._buttons(made, interaction), files=made.files
+        )
 
     async def suggest(
         self, interaction: discord.Interaction[Any], command: Command, name: str, typed: str

@@ -186,8 +186,8 @@ class Answers:
     async def _tell_privately(self, member: Member) -> None:
         """Potluck may not write any more where the member is being answered: that is said where it can be, once."""
         with suppress(*FAULTS):
-            who = await self._client.fetch_user(int(member.user))
-            await who.send(chatting.CANNOT_WRITE_HERE, allowed_mentions=NOBODY)
+            private = await self._client.create_dm(discord.Object(int(member.user)))
+            await private.send(chatting.CANNOT_WRITE_HERE, allowed_mentions=NOBODY)
 
     def _looks(self, scene: Scene) -> Sequence[Post]:
         return look.posts(scene, at=when)

@@ -81,6 +81,12 @@ class Calls:
             interaction, made.text, embeds=made.embeds, view=self._buttons(made, interaction), files=made.files
         )
 
+    async def run_guarded(
+        self, interaction: discord.Interaction[Any], command: Command, values: Mapping[str, Given]
+    ) -> None:
+        """For what discord.py would only log the failures of."""
+        await self._client.interactions.guarded(interaction, self.run(interaction, command, values))
+
     async def suggest(
         self, interaction: discord.Interaction[Any], command: Command, name: str, typed: str
     ) -> list[discord.app_commands.Choice[str]]:
@@ -139,14 +145,7 @@ class Form(discord.ui.Modal):
 
     async def on_submit(self, interaction: discord.Interaction[Any], /) -> None:
         typed = {name: box.value for name, box in self._inputs.items() if box.value}
-        await self._calls.run(interaction, self._command, {**self._values, **typed})
-
-    async def on_error(  # type: ignore[override]  # discord.py gives a modal no item
-        self, interaction: discord.Interaction[Any], error: Exception, /
-    ) -> None:
-        # It may hold what a person wrote: only the type is logged, the rest at DEBUG.
-        log.error("a form failed inside", extra={"action": "form", "error": type(error).__name__})
-        log.debug("the failure", exc_info=error)
+        await self._calls.run_guarded(interaction, self._command, {**self._values, **typed})
 
 
 class NextButton(
@@ -189,7 +188,7 @@ class NextButton(
         if client.calls is None or command is None:
             await interaction.response.send_message(chatting.NO_LONGER_KNOWN, ephemeral=True, allowed_mentions=NOBODY)
             return
-        await client.calls.used(interaction, command, self.values)
+        await client.interactions.guarded(interaction, client.calls.used(interaction, command, self.values))
 
 
 def _id(owner: int, path: tuple[str, ...], values: Mapping[str, str], danger: bool) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import discord
@@ -96,6 +97,7 @@ class PotluckClient(discord.AutoShardedClient):
         self.trouble: str | None = None
         """What is wrong with the connection, for whoever runs Potluck."""
         self.on_first_ready: Callable[[], None] = lambda: None
+        self.on_new_session: Callable[[], None] = lambda: None
         self._taken_up = False
         self._hinted: dict[tuple[int, int, str], float] = {}
         add_own(self.tree, self)
@@ -115,6 +117,9 @@ class PotluckClient(discord.AutoShardedClient):
     async def launch_shard(self, gateway: yarl.URL, shard_id: int, *, initial: bool = False) -> None:
         """To the gateway of the settings rather than the one the API names."""
         await super().launch_shard(yarl.URL(self._gateway) if self._gateway else gateway, shard_id, initial=initial)
+
+    async def on_shard_ready(self, _: int) -> None:
+        self.on_new_session()
 
     async def on_ready(self) -> None:
         # It comes again after every session that could not be resumed.
@@ -136,6 +141,7 @@ class PotluckClient(discord.AutoShardedClient):
         if message.author.id == self.user.id:
             self._is_it_ours(message)
             return
+        await self._find_channel(message)
         match await self.talk.hear(message, self.user.id):
             case Question(message=question):
                 await self._asked(message, question)
@@ -143,6 +149,17 @@ class PotluckClient(discord.AutoShardedClient):
                 await self._hint(message, text, stands=HINT_STANDS)
             case None:
                 pass
+
+    async def _find_channel(self, message: discord.Message) -> None:
+        """discord.py forgets a thread that falls asleep, and what wakes it may come before the word that it did."""
+        assert self.user is not None
+        if message.guild is None or not isinstance(message.channel, discord.PartialMessageable):
+            return
+        if self.user in message.mentions or await self.talk.is_on(message.channel.id):
+            with suppress(*FAULTS):
+                found = await self.fetch_channel(message.channel.id)
+                if isinstance(found, discord.Thread):
+                    message.channel = found
 
     async def on_raw_message_delete(self, payload: discord.RawMessageDeleteEvent) -> None:
         await self.answers.withdraw(MessageId(f"{talk.PLATFORM}:{payload.message_id}"))
@@ -222,7 +239,7 @@ class PotluckClient(discord.AutoShardedClient):
 
     async def pressed(self, action: Action, interaction: discord.Interaction[Any]) -> None:
         """`adapters.discord.buttons.Presses`."""
-        await self.interactions.pressed(action, interaction)
+        await self.interactions.guarded(interaction, self.interactions.pressed(action, interaction))
 
 
 async def close_quietly(client: PotluckClient) -> None:

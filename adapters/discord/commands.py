@@ -27,6 +27,7 @@ class Tree(app_commands.CommandTree[Any]):
     """Usable in servers and in DMs, installed for either."""
 
     def __init__(self, client: PotluckClient) -> None:
+        self._potluck = client
         super().__init__(
             client,
             allowed_contexts=app_commands.AppCommandContext(guild=True, dm_channel=True, private_channel=True),
@@ -38,6 +39,7 @@ class Tree(app_commands.CommandTree[Any]):
         cause = error.__cause__ or error
         log.error("a command failed inside", extra={"action": "command", "error": type(cause).__name__})
         log.debug("the failure", exc_info=error)
+        await self._potluck.interactions.apologise(interaction)
 
 
 async def sync_if_changed(tree: Tree, store: Posts) -> bool:

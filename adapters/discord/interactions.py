@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,7 +15,7 @@ from adapters.discord.intake import Intake, NotFetched
 from adapters.discord.safe import NOBODY, Callbacks
 from adapters.discord.trying import FAULTS, SOON, Lost, attempt
 from adapters.discord.where import Where
-from adapters.rendering import chatting
+from adapters.rendering import chatting, words
 from adapters.rendering.chatting import Action
 from bot.clock import Clock
 from bot.messages import ConversationId, IncomingMessage, MessageId
@@ -115,6 +115,26 @@ class Interactions:
             )
         except Lost as lost:
             log.warning("a command's answer could not be shown", extra={"action": "show", "why": str(lost)})
+
+    async def apologise(self, interaction: discord.Interaction[Any]) -> None:
+        """Something failed inside: who waits is told, however far it had come."""
+        said = str(words.explain("internal"))
+        if interaction.type is discord.InteractionType.autocomplete:
+            return
+        if interaction.response.is_done():
+            await self.write(interaction, said, embeds=[], view=None)
+        else:
+            await self.whisper(interaction, said)
+
+    async def guarded(self, interaction: discord.Interaction[Any], work: Awaitable[None]) -> None:
+        """Do it; if it fails, that is said. discord.py would only log it."""
+        try:
+            await work
+        except Exception as error:
+            # It may hold what a person wrote: only the type is logged, the rest at DEBUG.
+            log.error("an interaction failed inside", extra={"action": "interaction", "error": type(error).__name__})
+            log.debug("the failure", exc_info=error)
+            await self.apologise(interaction)
 
     async def whisper(self, interaction: discord.Interaction[Any], text: str) -> None:
         """Answer the one who did it, and nobody else."""

@@ -23,6 +23,7 @@ PLATFORM = "discord"
 ON, MUTED = "on", "muted"
 _NAME = 40
 _THREADS = 10_000
+_UNSEEN = ("Cc", "Cf", "Zs", "Zl", "Zp")
 _MENTION = re.compile(r"<@!?(\d+)>")
 
 
@@ -164,8 +165,8 @@ def _by_a_person(message: discord.Message) -> bool:
 
 
 def _visible(text: str) -> bool:
-    """There is something to be read: neither spaces alone nor signs of no width, which none of the two knows as such."""
-    return any(unicodedata.category(sign)[0] not in "CZ" for sign in text)
+    """There is something to be read: more than spaces and signs of no width, as stand around right-to-left text."""
+    return any(unicodedata.category(sign) not in _UNSEEN for sign in text)
 
 
 def _plain(message: discord.Message, me: int) -> str:

@@ -31,6 +31,8 @@ class Where:
         if guild is None or guild.me is None:
             return None
         known = guild.get_channel_or_thread(channel.id)
+        if known is None and isinstance(channel, discord.Thread) and channel.parent is not None:
+            known = channel  # asleep until now
         return None if known is None else known.permissions_for(guild.me)
 
     def below(self, message: discord.Message, question: MessageId) -> ChannelBoard:

@@ -61,11 +61,11 @@ def rotate_secrets() -> None:
     from bot.storage.migration import migrate as to_head
 
     settings = settings_and_logs()
-    to_head(settings.database_file)
+    to_head(settings.database)
     clock = SystemClock()
 
     async def rotate() -> None:
-        database = Database(settings.database_file, clock)
+        database = Database(settings.database, clock)
         await database.open()
         try:
             count = await SqlKeys(database, clock, load_secret(settings).vault()).rotate()
@@ -130,6 +130,7 @@ def _run(command: Command, values: dict[str, Any]) -> None:
     """Do it and print the answer. Exit code 2 where it was not done."""
     from rich.console import Console
 
+    from adapters.rendering.languages import locale_here
     from adapters.rendering.saying import Speech
     from adapters.terminal.answers import shown, write_files
     from adapters.terminal.answers_json import as_json
@@ -150,12 +151,14 @@ def _run(command: Command, values: dict[str, Any]) -> None:
             answers.append(await registry.run(command.path, given, who))
 
     run_async(run())
-    answer, speech = answers[0], Speech(clock=clock, zone=local_zone(clock.now()))
+    # Programs read names in it: JSON is the same wherever it is asked for.
+    locale = locale_here() if as_text else "en"
+    answer, speech = answers[0], Speech(locale=locale, clock=clock, zone=local_zone(clock.now()))
     if as_text:
         Console(stderr=not answer.ok, highlight=False).print(shown(answer, speech))
     else:
         click.echo(as_json(answer, speech))
-    if faults := write_files(answer, Path.cwd()):
+    if faults := write_files(answer, Path.cwd(), speech):
         raise click.ClickException("\n".join(faults))
     if not answer.ok:
         sys.exit(2)

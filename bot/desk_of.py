@@ -108,7 +108,7 @@ def models_of(
     """The free models a caller may use where they are."""
 
     async def models(call: Call, typed: str) -> Sequence[str]:
-        offer, hidden = (await pool_of(call.community)).shelf.offer(), front.rules.models(call.community).hidden
+        offer, hidden = (await pool_of(call.community)).shelf.offer(call.community), front.rules.hidden(call.community)
         listed = [one.id for one in offer.catalogue.free_models(offer.now)] if offer.catalogue is not None else []
         return [one for one in listed or offer.chain.models if one not in hidden and typed.lower() in one.lower()]
 

@@ -95,15 +95,8 @@ class InConversation:
     conversation: ConversationId
 
 
-@dataclass(frozen=True, slots=True)
-class InCommunity:
-    """One community, as the place a model is chosen for."""
-
-    community: CommunityId
-
-
-ChosenFor: TypeAlias = Member | InConversation | InCommunity
-"""What a model is chosen for."""
+ChosenFor: TypeAlias = Member | InConversation
+"""What a model is chosen for. What admins choose for a community is laid down as all that is theirs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

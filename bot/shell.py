@@ -68,8 +68,8 @@ async def shell(settings: Settings, clock: Clock) -> AsyncIterator[Registry]:
         PotluckError: the database cannot be used; one line says why.
     """
     async with AsyncExitStack() as stack:
-        migrate(settings.database_file)
-        database = Database(settings.database_file, clock)
+        migrate(settings.database)
+        database = Database(settings.database, clock)
         await database.open()
         stack.push_async_callback(database.close)
         secret = load_secret(settings)
@@ -147,7 +147,12 @@ class _Pools:
             scheduler=scheduler,
             roster=branch.roster,
             rules=branch.rules,
-            shelf=Shelf(models=kept, chain=Chain.of(settings.free_models), clock=self._clock),
+            shelf=Shelf(
+                models=kept,
+                chain=Chain.of(settings.free_models),
+                clock=self._clock,
+                chain_of=self._front.rules.chain,
+            ),
             byok=partial(SqlByok(self._database, self._clock, id).so_far, settings.byok_rule),
         )
 

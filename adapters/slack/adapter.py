@@ -17,7 +17,7 @@ from adapters.slack.calls import Refused, Unsure
 from adapters.slack.commands import Commands
 from adapters.slack.files import Files, files_origin
 from adapters.slack.forms import ABOUT, ASK_ABOUT, COMMAND
-from adapters.slack.home import CHOOSE, MANAGE, MODEL, Home
+from adapters.slack.home import Home
 from adapters.slack.http import PATH, Http
 from adapters.slack.inbound import Spot
 from adapters.slack.install import Install
@@ -28,6 +28,7 @@ from adapters.slack.once import Once
 from adapters.slack.people import People
 from adapters.slack.presses import Presses
 from adapters.slack.replies import Replies
+from adapters.slack.showing import PICTURE, Showing
 from adapters.slack.socket import Socket, Transport
 from adapters.slack.talk import Talk
 from adapters.slack.unfinished import Unfinished
@@ -140,7 +141,8 @@ class SlackAdapter:
         self._presses = Presses(
             talk=self._talk, unfinished=self._unfinished, people=self._people, memory=self._memory, session=session
         )
-        asking = Asking(talk=self._talk, people=self._people, memory=self._memory)
+        asking = Asking(talk=self._talk, people=self._people, memory=self._memory, clock=self._clock)
+        showing = Showing(session=session, clock=self._clock)
         self._commands = None
         if self._registry is not None:
             self._commands = Commands(
@@ -148,11 +150,15 @@ class SlackAdapter:
                 people=self._people,
                 replies=self._replies,
                 asking=asking,
-                session=session,
+                showing=showing,
                 clock=self._clock,
             )
         home = Home(
-            registry=self._registry, commands=self._commands, conversations=self._conversations, people=self._people
+            registry=self._registry,
+            commands=self._commands,
+            showing=showing,
+            conversations=self._conversations,
+            people=self._people,
         )
         self.listening = self._listening(home, asking)
         app = listen(self.listening, workspaces=self._workspaces, client_for=client_for, begin=self._begin)
@@ -254,11 +260,12 @@ class SlackAdapter:
             "app_home_opened": home.open,
         }
         actions: dict[str | re.Pattern[str], Work] = dict(self._presses.actions.items())
-        actions |= {CHOOSE: home.choose, MANAGE: home.choose, MODEL: home.choose}
+        actions |= home.actions
         views: dict[str, Work] = {ABOUT: asking.about}
         if self._commands is not None:
-            actions[re.compile(rf"^{NEXT}\d+$")] = self._commands.press
-            views[COMMAND] = self._commands.send_in
+            actions[re.compile(rf"^{NEXT}\d+$")] = _then(self._commands.press, home.afterwards)
+            actions[PICTURE] = self._commands.picture
+            views[COMMAND] = _then(self._commands.send_in, home.afterwards)
         return Listening(
             events=events,
             commands={} if self._commands is None else self._commands.listened,
@@ -284,3 +291,11 @@ class SlackAdapter:
         team = body.get("team_id") or authorized.get("team_id")
         await self._workspaces.forget(team=team, enterprise=body.get("enterprise_id"))
         log.info("a workspace left", extra={"action": "slack", "team": team})
+
+
+def _then(first: Work, second: Work) -> Work:
+    async def both(workspace: Workspace, body: Json) -> None:
+        await first(workspace, body)
+        await second(workspace, body)
+
+    return both

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from adapters.rendering.saying import Speech
 from adapters.slack import forms, look, plain_text
 from adapters.slack.calls import Refused, Unsure, call
 from adapters.slack.inbound import Spot
@@ -12,6 +13,7 @@ from adapters.slack.memory import Memory
 from adapters.slack.people import People, Person
 from adapters.slack.talk import Talk
 from adapters.slack.workspace import Workspace
+from bot.clock import Clock
 from bot.messages import MessageId
 from bot.telemetry.logs import logger
 
@@ -23,8 +25,8 @@ _SHOWN_MAX = 2_500
 class Asking:
     """See the module."""
 
-    def __init__(self, *, talk: Talk, people: People, memory: Memory) -> None:
-        self._talk, self._people, self._memory = talk, people, memory
+    def __init__(self, *, talk: Talk, people: People, memory: Memory, clock: Clock) -> None:
+        self._talk, self._people, self._memory, self._clock = talk, people, memory, clock
 
     async def openly(self, workspace: Workspace, person: Person, channel: str, question: str) -> bool:
         """Ask in a thread of its own below the question, in a channel. False: Potluck may not write there."""
@@ -54,7 +56,9 @@ class Asking:
         """The shortcut on a message: ask what to ask."""
         message = body["message"]
         ts = str(body.get("message_ts") or message["ts"])
+        person = await self._people.find(workspace, str(body["user"]["id"]))
         view = forms.about_message(
+            Speech(locale=person.locale, clock=self._clock),
             channel=str(body["channel"]["id"]),
             ts=ts,
             root=str(message.get("thread_ts") or ts),

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Protocol, TypeAlias
 
 import aiohttp
-from slack_sdk.errors import SlackApiError
+from slack_sdk.errors import SlackApiError, SlackRequestError
 from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
 from bot.telemetry.logs import logger
@@ -22,7 +22,7 @@ Method: TypeAlias = Callable[..., Awaitable[AsyncSlackResponse]]
 
 _TRIES = 6
 _RETRY_AFTER = 30.0
-_NETWORK = (aiohttp.ClientError, asyncio.TimeoutError, ConnectionError)
+_NETWORK = (aiohttp.ClientError, asyncio.TimeoutError, ConnectionError, SlackRequestError)
 _AGAIN_AFTER = 1.0
 
 

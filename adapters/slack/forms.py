@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any, assert_never
 
 from adapters.rendering.saying import Speech
-from adapters.slack import look
-from bot.commands.command import Command, Parameter
+from adapters.slack import look, plain_text
+from bot.commands.command import Command, Parameter, Path
+from bot.commands.saying import Say, say
 from bot.messages import ModelId
 
-COMMAND, ABOUT = "command", "about"
+COMMAND, ABOUT, READ = "command", "about", "read"
 """Callback ids of the modals."""
 ASK_ABOUT = "ask_about"
 """Callback id of the shortcut on a message."""
@@ -22,42 +23,68 @@ _MULTILINE = frozenset({"long_text"})
 
 def of_command(
     command: Command,
-    speech: Speech,
+    plainly: Speech,
     *,
     place: Mapping[str, str],
     given: Mapping[str, str],
     models: Sequence[ModelId] = (),
 ) -> look.Block:
     """The form of a command. `given` are values that were typed already."""
-    inputs = [_input(one, speech, given.get(one.name, ""), models) for one in command.parameters]
-    about = look.context(speech.say(command.about))
+    inputs = [_input(one, plainly, given.get(one.name, ""), models) for one in command.parameters]
+    about = look.context(plain_text.escape(plainly.say(command.about)))
     return {
         "type": "modal",
         "callback_id": COMMAND,
         "private_metadata": look.carried(path=list(command.path), place=dict(place)),
-        "title": look.plain(f"/{command.name}"[:_TITLE_MAX]),
-        "submit": look.plain("Do it"),
-        "close": look.plain("Cancel"),
+        "title": look.plain(command.name[:_TITLE_MAX]),
+        "submit": look.plain(plainly.say(say("Do it"))),
+        "close": look.plain(plainly.say(say("Cancel"))),
         "blocks": [about, *inputs],
     }
 
 
-def about_message(*, channel: str, ts: str, root: str, text: str) -> look.Block:
+def of_answer(path: Path, blocks: Sequence[look.Block], plainly: Speech) -> look.Block:
+    """What a command answered, to read."""
+    return {
+        "type": "modal",
+        "callback_id": READ,
+        "title": look.plain(" ".join(path)[:_TITLE_MAX]),
+        "close": look.plain(plainly.say(say("Close"))),
+        "blocks": list(blocks),
+    }
+
+
+def of_key(command: Command, answer: Sequence[look.Block], plainly: Speech) -> look.Block:
+    """How to link an own account: the link, and a place for the code that is shown behind it."""
+    code = next(one for one in command.parameters if one.name == "code")
+    return {
+        "type": "modal",
+        "callback_id": COMMAND,
+        "private_metadata": look.carried(path=list(command.path), place={"channel": ""}),
+        "title": look.plain(plainly.say(say("Your own account"))[:_TITLE_MAX]),
+        "submit": look.plain(plainly.say(say("Link it"))),
+        "close": look.plain(plainly.say(say("Cancel"))),
+        "blocks": [*answer, _input(code, plainly, "", ())],
+    }
+
+
+def about_message(plainly: Speech, *, channel: str, ts: str, root: str, text: str) -> look.Block:
     """What to ask about a message."""
+    where = say("The answer comes in the message's thread, for all to read there.")
     question = {
         "type": "input",
         "block_id": "question",
-        "label": look.plain("Your question about this message"),
+        "label": look.plain(plainly.say(say("Your question about this message"))),
         "element": {"type": "plain_text_input", "action_id": _VALUE, "multiline": True, "max_length": _LONG},
     }
     return {
         "type": "modal",
         "callback_id": ABOUT,
         "private_metadata": look.carried(channel=channel, ts=ts, root=root, text=text[:_QUOTE_MAX]),
-        "title": look.plain("Ask about this"),
-        "submit": look.plain("Ask"),
-        "close": look.plain("Cancel"),
-        "blocks": [question, look.context("The answer comes in the message's thread, for all to read there.")],
+        "title": look.plain(plainly.say(say("Ask about this"))),
+        "submit": look.plain(plainly.say(say("Ask"))),
+        "close": look.plain(plainly.say(say("Cancel"))),
+        "blocks": [question, look.context(plainly.say(where))],
     }
 
 
@@ -78,16 +105,16 @@ def filled(view: Mapping[str, Any]) -> dict[str, str]:
     return values
 
 
-def _input(parameter: Parameter, speech: Speech, given: str, models: Sequence[ModelId]) -> look.Block:
+def _input(parameter: Parameter, plainly: Speech, given: str, models: Sequence[ModelId]) -> look.Block:
     made: look.Block = {
         "type": "input",
         "block_id": parameter.name,
-        "label": look.plain(speech.say(parameter.about)[:_LABEL_MAX]),
+        "label": look.plain(plainly.say(parameter.about)[:_LABEL_MAX]),
         "optional": not parameter.required,
         "element": {**_element(parameter, given, models), "action_id": _VALUE},
     }
     if hint := _hint(parameter):
-        made["hint"] = look.plain(hint[:_HINT_MAX])
+        made["hint"] = look.plain(plainly.say(hint)[:_HINT_MAX])
     return made
 
 
@@ -119,13 +146,13 @@ def _select(choices: Sequence[str], given: str) -> look.Block:
     return {"type": "static_select", "options": options} | ({"initial_option": chosen} if chosen else {})
 
 
-def _hint(parameter: Parameter) -> str:
+def _hint(parameter: Parameter) -> Say | None:
     match parameter.kind:
         case "moment":
-            return "Such as 6h, 3d, 18:00 or 2026-12-24 18:00 (UTC)"
+            return say("Such as 6h, 3d, 18:00 or 2026-12-24 18:00 (UTC)")
         case "usd":
-            return "US dollars, such as 2.50"
+            return say("US dollars, such as 2.50")
         case "grantee":
-            return "A member's id such as slack:T1/U2, group:ID of a user group, or everyone"
+            return say("A member's id such as slack:T1/U2, group:ID of a user group, or everyone")
         case _:
-            return ""
+            return None

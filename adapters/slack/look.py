@@ -14,13 +14,14 @@ from bot.messages import Failed, Finished, Held, Notice, Queued, Share, Started,
 
 Block: TypeAlias = dict[str, Any]
 
-FEEDBACK, HOLD, DROP, MUTE, NEXT = "feedback", "hold", "drop", "mute", "next"
+FEEDBACK, HOLD, DROP, MUTE = "feedback", "hold", "drop", "mute"
 """Action ids of what can be pressed."""
 CONTEXT_MOST = 10
 SECTION_MAX = 3000
 LINE = "line"
 """The id of the task that shows the place in line."""
 TITLE_MAX = 250
+BUTTON_MAX = 75
 
 
 def markdown(text: str) -> Block:
@@ -44,7 +45,7 @@ def context(*texts: str) -> Block:
 
 
 def button(text: str, action: str, value: str, *, style: str = "") -> Block:
-    made: Block = {"type": "button", "action_id": action, "text": plain(text[:75]), "value": value}
+    made: Block = {"type": "button", "action_id": action, "text": plain(text[:BUTTON_MAX]), "value": value}
     return made | ({"style": style} if style else {})
 
 

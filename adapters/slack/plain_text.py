@@ -11,6 +11,7 @@ from bot.messages import Member
 
 _ENTITY = re.compile(r"<([@#!]?)([^<>|]*)(?:\|([^<>]*))?>")
 _ALIVE = re.compile(r"<(?=[!@#])")
+_COMMAND = re.compile(r"^/(?=[a-z])(?!ask\b|potluck\b|invite\b)")
 _BREAK = "\u200b"
 """A space of no width: what stands behind it is no mention any more, and looks the same."""
 
@@ -72,7 +73,9 @@ class Mrkdwn:
         return f"`{escape(group.id)}`"
 
     def code(self, text: str) -> str:
-        return f"`{escape(text.replace('`', chr(39)))}`"
+        # All commands but one stand behind Potluck's own: another that began with their name would be another app's.
+        shown = _COMMAND.sub("/potluck ", text, count=1)
+        return f"`{escape(shown.replace('`', chr(39)))}`"
 
     def at(self, moment: Instant) -> str | None:
         return at(moment)

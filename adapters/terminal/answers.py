@@ -13,6 +13,7 @@ from rich.text import Text
 from adapters.rendering.saying import Speech
 from adapters.terminal.inert import inert
 from bot.commands.answer import Answer, DayPicture, Document, Facts, Line, Link, Meter, Next, Part, Table, UsePicture
+from bot.commands.saying import say
 
 _BAR = 30
 
@@ -27,7 +28,7 @@ def shown(answer: Answer, speech: Speech) -> RenderableType:
     return Group(*pieces)
 
 
-def write_files(answer: Answer, folder: Path) -> list[str]:
+def write_files(answer: Answer, folder: Path, speech: Speech) -> list[str]:
     """What is to be handed over is put in a folder, in place of nothing. What could not be, in a sentence each."""
     faults = []
     for part in answer.parts:
@@ -36,7 +37,8 @@ def write_files(answer: Answer, folder: Path) -> list[str]:
                 with (folder / part.name).open("xb") as file:
                     file.write(part.content)
             except OSError as error:
-                faults.append(f"{part.name} cannot be written: {error.strerror}.")
+                why = error.strerror or str(error)
+                faults.append(speech.say(say("{file} cannot be written: {why}.", file=part.name, why=why)))
     return faults
 
 

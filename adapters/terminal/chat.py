@@ -25,10 +25,11 @@ from adapters.terminal.answers import shown, write_files
 from adapters.terminal.attaching import Attaching
 from adapters.terminal.completion import candidates
 from adapters.terminal.inert import inert
+from adapters.terminal.screen import local_zone
 from bot.clock import Clock, Instant
 from bot.commands.command import Caller
 from bot.commands.registry import Registry
-from bot.commands.saying import At
+from bot.commands.saying import Say, say
 from bot.commands.typed import typed
 from bot.errors import AttachmentRefused
 from bot.messages import CommunityId, ConversationId, IncomingMessage, Member, MessageId, ReplyEvent
@@ -36,11 +37,11 @@ from bot.ports import Conversations
 
 PLATFORM = "terminal"
 HERE = CommunityId(PLATFORM)
-LOCAL: Mapping[str, str] = {
-    "why": "why your share is what it is: what you took, what is kept for others, which days were looked at",
-    "attach": "send a file along with your next question: /attach PATH; without a path, what is attached",
-    "detach": "send no file along after all",
-    "quit": "leave, as Ctrl-D does",
+LOCAL: Mapping[str, Say] = {
+    "why": say("why your share is what it is: what you took, what is kept for others, which days were looked at"),
+    "attach": say("send a file along with your next question: /attach PATH; without a path, what is attached"),
+    "detach": say("send no file along after all"),
+    "quit": say("leave, as Ctrl-D does"),
 }
 """What is the terminal's own."""
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -107,6 +108,7 @@ class Chat:
             standing="full",
             manages=True,
             conversation=self._conversation,
+            locale=self._speech.tag,
         )
 
     def ask(self, text: str) -> AsyncGenerator[ReplyEvent]:
@@ -134,12 +136,14 @@ class Chat:
         """What is said first."""
         share = await self._conversations.share(self.member, HERE)
         sandbox = (await self._conversations.pool()).sandbox
-        lines = [
-            f"Potluck · {self.member.user} · {words.share(share.used, share.level, share.left_now, share.left_sure)}",
-            "The sandbox stands in for OpenRouter: set OPENROUTER_API_KEY for real models." if sandbox else "",
-            "/help for commands · Ctrl-C stops an answer · Ctrl-D leaves",
-        ]
-        return Text("\n".join(line for line in lines if line), style="dim")
+        mine = words.share(share.used, share.level, share.left_now, share.left_sure, tongue=self._speech)
+        lines = [f"Potluck · {self.member.user} · {mine}"]
+        if sandbox:
+            lines.append(
+                self._speech.say(say("The sandbox stands in for OpenRouter: set OPENROUTER_API_KEY for real models."))
+            )
+        lines.append(self._speech.say(say("/help for commands · Ctrl-C stops an answer · Ctrl-D leaves")))
+        return Text("\n".join(lines), style="dim")
 
     async def do(self, line: str) -> Done | None:
         """Carry out a line that is a command. None: it is a question, as `/usr/bin/env does what?` is."""
@@ -154,7 +158,7 @@ class Chat:
         said = [shown(answer, self._speech)]
         if order.path == ("help",) and not order.given:
             said.append(self._own_help())
-        said += [Text(inert(why)) for why in await asyncio.to_thread(write_files, answer, self._folder)]
+        said += [Text(inert(why)) for why in await asyncio.to_thread(write_files, answer, self._folder, self._speech)]
         return Done(shown=Group(*said) if answer.parts else None, ask=answer.ask)
 
     async def complete(self, line: str) -> Sequence[str]:
@@ -167,42 +171,62 @@ class Chat:
         if name == "why":
             return Done(shown=await self._why())
         if name == "detach":
-            return Done(shown="Nothing is attached any more." if self._attaching.take() else "Nothing was attached.")
+            taken = self._attaching.take()
+            said = say("Nothing is attached any more.") if taken else say("Nothing was attached.")
+            return Done(shown=self._speech.say(said))
         if argument:
             try:
                 await asyncio.to_thread(self._attaching.add, argument)
             except AttachmentRefused as refused:
                 explained = words.explain(
-                    refused.code, limit=refused.limit, file_fault=refused.fault, file_name=inert(refused.name)
+                    refused.code,
+                    limit=refused.limit,
+                    file_fault=refused.fault,
+                    file_name=inert(refused.name),
+                    tongue=self._speech,
                 )
                 return Done(shown=str(explained))
             except OSError as error:
-                return Done(shown=f"{inert(argument)} cannot be read: {error.strerror or error}.")
+                why = error.strerror or str(error)
+                return Done(shown=self._speech.say(say("{file} cannot be read: {why}.", file=inert(argument), why=why)))
         names = ", ".join(self._attaching.names)
         if not names:
-            return Done(shown="Nothing is attached. /attach PATH sends a file along with your next question.")
-        return Done(shown=inert(f"Goes with your next question: {names}. /detach if it is not to."))
+            return Done(
+                shown=self._speech.say(
+                    say("Nothing is attached. /attach PATH sends a file along with your next question.")
+                )
+            )
+        return Done(
+            shown=self._speech.say(
+                say("Goes with your next question: {names}. /detach if it is not to.", names=inert(names))
+            )
+        )
 
     async def _why(self) -> str:
         share = await self._conversations.share(self.member, HERE)
         explanation = await self._conversations.explain(self.member, HERE)
-        shut = words.pool_state((await self._conversations.pool(HERE)).shut_for, None)
-        reasons = why(explanation, resets_at=share.resets_at, at=self._at, shut=shut)
+        shut = words.pool_state((await self._conversations.pool(HERE)).shut_for, None, tongue=self._speech)
+        reasons = why(explanation, resets_at=share.resets_at, at=self._at, shut=shut, tongue=self._speech)
         return "\n".join([reasons.headline, *(point.said for point in reasons.points)])
 
-    def _at(self, moment: float) -> str:
-        return self._speech.value(At(Instant(moment)))
+    def _at(self, moment: Instant) -> str:
+        now = self._clock.now()
+        return words.at(moment, now, local_zone(now), tongue=self._speech)
 
     def _own_help(self) -> RenderableType:
         table = Table.grid(padding=(0, 3))
         for name, what in LOCAL.items():
-            table.add_row(f"/{name}", Text(what, style="dim"))
-        table.add_row("Tab", Text("ends what you have begun to write", style="dim"))
-        table.add_row("↑ ↓", Text("what you wrote before, kept in memory only and gone when you leave", style="dim"))
-        kept = f"Questions and answers are in the database for {words.plural(self._days, 'day')}."
-        if not self._days:
-            kept = "Questions and answers are not kept."
-        return Group("", "In this terminal", table, Text(kept, style="dim"))
+            table.add_row(f"/{name}", Text(self._speech.say(what), style="dim"))
+        begun = say("ends what you have begun to write")
+        before = say("what you wrote before, kept in memory only and gone when you leave")
+        table.add_row(self._speech.say(say("Tab")), Text(self._speech.say(begun), style="dim"))
+        table.add_row("↑ ↓", Text(self._speech.say(before), style="dim"))
+        kept = say("Questions and answers are not kept.")
+        if self._days:
+            days = words.DAYS.counting(self._days)
+            kept = say("Questions and answers are in the database for {days}.", days=days)
+        heading, last = self._speech.say(say("In this terminal")), Text(self._speech.say(kept), style="dim")
+        return Group("", heading, table, last)
 
 
 def _storable(text: str) -> str:

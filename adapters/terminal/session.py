@@ -17,12 +17,13 @@ from typing import TYPE_CHECKING
 import click
 from rich.console import Console
 
-from adapters.rendering import words
-from adapters.rendering.saying import Speech
+from adapters.rendering.languages import locale_here
+from adapters.rendering.saying import Speech, Tongue
 from adapters.terminal.background import Background, background
 from adapters.terminal.chat import Chat
 from adapters.terminal.screen import Screen, local_zone
 from bot.clock import Clock
+from bot.commands.saying import say
 from bot.messages import Member, ReplyEvent
 
 if TYPE_CHECKING:
@@ -51,17 +52,20 @@ def talk(opening: AbstractAsyncContextManager[Service], *, member: Member, clock
     for stream in (sys.stdin, sys.stdout, sys.stderr):  # a letter that cannot be read or shown is no reason to fail
         stream.reconfigure(errors="replace")  # type: ignore[union-attr]  # typed as any TextIO, always a TextIOWrapper
     interactive = sys.stdin.isatty() and sys.stdout.isatty()
-    question = "" if interactive else _piped()
-    with _ended_in_order(), background(_chat(opening, member=member, clock=clock)) as chat:
+    speech = Speech(locale=locale_here(), clock=clock, zone=local_zone(clock.now()))
+    question = "" if interactive else _piped(speech)
+    with _ended_in_order(), background(_chat(opening, member=member, clock=clock, speech=speech)) as chat:
         if interactive:
             terminal = Console(highlight=False, markup=False, emoji=False)
-            return Conversation(chat, Screen(answers=terminal, notes=terminal, clock=clock)).run()
+            return Conversation(chat, Screen(answers=terminal, notes=terminal, clock=clock, tongue=speech)).run()
         answers, notes = Console(), Console(stderr=True, highlight=False, markup=False, emoji=False)
-        return Conversation(chat, Screen(answers=answers, notes=notes, clock=clock)).answer(question)
+        return Conversation(chat, Screen(answers=answers, notes=notes, clock=clock, tongue=speech)).answer(question)
 
 
 @asynccontextmanager
-async def _chat(opening: AbstractAsyncContextManager[Service], *, member: Member, clock: Clock) -> AsyncIterator[Chat]:
+async def _chat(
+    opening: AbstractAsyncContextManager[Service], *, member: Member, clock: Clock, speech: Speech
+) -> AsyncIterator[Chat]:
     async with opening as service:
         following = asyncio.create_task(service.office.follow())
         try:
@@ -70,7 +74,7 @@ async def _chat(opening: AbstractAsyncContextManager[Service], *, member: Member
                 registry=service.registry,
                 clock=clock,
                 member=member,
-                speech=Speech(clock=clock, zone=local_zone(clock.now())),
+                speech=speech,
                 days=service.settings.retain_messages_days,
                 folder=Path.cwd(),
             )
@@ -80,7 +84,7 @@ async def _chat(opening: AbstractAsyncContextManager[Service], *, member: Member
                 await following
 
 
-def _piped() -> str:
+def _piped(tongue: Tongue) -> str:
     """The question on stdin.
 
     Raises:
@@ -88,9 +92,9 @@ def _piped() -> str:
     """
     data = sys.stdin.buffer.read(QUESTION_MAX + 1)
     if len(data) > QUESTION_MAX:
-        raise NoQuestionError(f"The question is longer than {words.number(QUESTION_MAX)} bytes.")
+        raise NoQuestionError(tongue.say(say("The question is longer than {most} bytes.", most=QUESTION_MAX)))
     if not (question := data.decode(errors="replace").strip()):
-        raise NoQuestionError("There is no question: write it to stdin, or run it in a terminal.")
+        raise NoQuestionError(tongue.say(say("There is no question: write it to stdin, or run it in a terminal.")))
     return question
 
 
@@ -115,10 +119,10 @@ class Conversation:
             try:
                 line = input(f"\n{PROMPT}").strip()
             except EOFError:
-                self._screen.say("")
+                self._screen.end()
                 return 0
             except KeyboardInterrupt:
-                self._screen.say("")
+                self._screen.end()
                 raise
             if not line:
                 continue

@@ -16,6 +16,7 @@ from bot.clock import Clock
 from bot.commands.answer import Answer, DayPicture, Document, Facts, Line, Link, Meter, Next, Part, Table, UsePicture
 from bot.commands.command import Caller, Command, Given, Path
 from bot.commands.registry import Registry
+from bot.commands.saying import say
 from bot.commands.typed import typed
 
 
@@ -64,13 +65,13 @@ class CommandPages:
         if isinstance(line, str):
             read = typed(line.strip(), self._registry.commands)
             if read is None:
-                raise bad_request("line: write a command, such as /help.")
+                raise bad_request(say("line: write a command, such as /help."))
             return read.path, read.given
         path, values = fields.get("path"), fields.get("values", {})
         if not (isinstance(path, list) and path and all(isinstance(word, str) for word in path)):
-            raise bad_request("path: name a command as a list of words, or send a line.")
+            raise bad_request(say("path: name a command as a list of words, or send a line."))
         if not (isinstance(values, dict) and all(isinstance(one, str | int | float) for one in values.values())):
-            raise bad_request("values: use an object of texts and figures.")
+            raise bad_request(say("values: use an object of texts and figures."))
         return tuple(path), values
 
     def _caller(self, request: web.Request, fields: Mapping[str, object]) -> Caller:
@@ -82,11 +83,11 @@ class CommandPages:
             standing="full",
             manages=self._all_manage,
             conversation=inbound.seat(fields).conversation if "conversation" in fields else None,
-            locale=_locale(request),
+            locale=inbound.locale(request),
         )
 
     def _speech(self, request: web.Request) -> Speech:
-        return Speech(locale=_locale(request), clock=self._clock, zone=inbound.zone(request))
+        return Speech(locale=inbound.locale(request), clock=self._clock, zone=inbound.zone(request))
 
     async def _written(self, answer: Answer, speech: Speech) -> dict[str, object]:
         return {
@@ -144,8 +145,3 @@ def _command(command: Command, speech: Speech) -> dict[str, object]:
             for one in command.takes
         ],
     }
-
-
-def _locale(request: web.Request) -> str:
-    """The first language the browser asks for."""
-    return request.headers.get("Accept-Language", "en").partition(",")[0].partition(";")[0].strip() or "en"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
+from functools import partial
 
 from aiohttp import web
 
@@ -54,5 +55,6 @@ class PoolFeed:
         return stream.response
 
     def _snapshot(self, request: web.Request, pool: PoolView) -> dict[str, object]:
-        now, zone = self._clock.now(), inbound.zone(request)
-        return {"now": wire.iso(now), **wire.pool(pool, again=lambda moment: words.at(moment, now, zone))}
+        now, zone, tongue = self._clock.now(), inbound.zone(request), inbound.spoken(request)
+        again = partial(words.at, now=now, zone=zone, tongue=tongue)
+        return {"now": wire.iso(now), **wire.pool(pool, again=again, tongue=tongue)}

@@ -10,7 +10,7 @@ from bot.commands.command import BadInput, Call, Command, Parameter
 from bot.commands.saying import Code, Say, Usd, Value, say
 from bot.commands.spent import may_pay, pays, who
 from bot.errors import AnswerFailed, NotAllowed, Refused
-from bot.messages import ChosenFor, InCommunity, InConversation
+from bot.messages import ChosenFor, InConversation, ModelId
 from bot.ports import ModelOnOffer
 
 ANY = "any"
@@ -28,6 +28,7 @@ _NOT_ALLOWED: Mapping[NotAllowed, Say] = {
     "needs_ceiling": say("{model} picks a model by itself, and no admin has said how much that may cost."),
     "unpriced": say("What {model} costs cannot be told beforehand, so it cannot be chosen."),
     "unknown": say("There is no model {model}. {show} lists what there is."),
+    "hidden": say("{model} is not on this community's list any more. {show} lists what is."),
 }
 """By why a member may not have a model."""
 
@@ -38,7 +39,7 @@ async def show(call: Call) -> Answer:
     if here is not None:
         facts.append((say("For this conversation"), _chosen(call, InConversation(here))))
     facts.append((say("For you"), _chosen(call, call.caller.member)))
-    facts.append((say("For this community"), _chosen(call, InCommunity(call.caller.community))))
+    facts.append((say("For this community"), _named(call.desk.rules.models(call.caller.community).default)))
     if await may_pay(call):
         pool = await call.desk.pool(call.community)
         goes_on = pays(call.desk, pool.id, call.caller.member)
@@ -84,7 +85,10 @@ _ADD = Code("/key add")
 
 
 def _chosen(call: Call, whom: ChosenFor) -> Value:
-    model = call.desk.choices.chosen(whom)
+    return _named(call.desk.choices.chosen(whom))
+
+
+def _named(model: ModelId | None) -> Value:
     return say("nothing") if model is None else Code(model)
 
 

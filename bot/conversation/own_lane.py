@@ -94,7 +94,7 @@ class OwnLane:
 
     def route(self, message: IncomingMessage, *, images: int = 0) -> Route:
         """Where a message would go, whatever its length. Raises as `bot.routing.own.own_route`."""
-        return own_route(message.model, Needs(images=images > 0), self._shelf.offer())
+        return own_route(message.model, Needs(images=images > 0), self._shelf.offer(message.community))
 
     async def answer(self, exchange: Exchange) -> Finished | None:
         """Answer, telling the exchange as it goes. None: one of its messages was handled before.
@@ -110,7 +110,7 @@ class OwnLane:
             self._scheduler.bar(first.author, first.community)
             model = await self._client(first.author)
             exchange.sealed = True
-            route = own_route(first.model, needs(exchange), self._shelf.offer())
+            route = own_route(first.model, needs(exchange), self._shelf.offer(first.community))
             sending = await fitted(exchange, opening.turns, route, self._transcripts)
             lease = await self._open(claim(exchange, self._scheduler.pool, route))
             if lease is None:

@@ -5,10 +5,11 @@ The router is pure and chooses from an `Offer`; this makes it, and takes in what
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 from bot.clock import Clock, Instant
-from bot.messages import ModelId
+from bot.messages import CommunityId, ModelId
 from bot.routing.catalogue import Catalogue
 from bot.routing.chain import Chain
 from bot.routing.cooling import Cooling
@@ -25,20 +26,38 @@ class Listed(Protocol):
     def missing(self, model: ModelId) -> None: ...
 
 
+def _as_it_is(community: CommunityId, chain: Chain) -> Chain:
+    return chain
+
+
 class Shelf:
-    """See the module."""
+    """See the module.
 
-    def __init__(self, *, models: Listed, chain: Chain, clock: Clock) -> None:
-        self._models, self._chain, self._clock, self._cooling = models, chain, clock, Cooling()
+    Args:
+        chain: the deployment's.
+        chain_of: what a community makes of it.
+    """
 
-    def offer(self) -> Offer:
-        """What the router may choose from now."""
+    def __init__(
+        self,
+        *,
+        models: Listed,
+        chain: Chain,
+        clock: Clock,
+        chain_of: Callable[[CommunityId, Chain], Chain] = _as_it_is,
+    ) -> None:
+        self._models, self._clock, self._cooling = models, clock, Cooling()
+        self._chain, self._chain_of = chain, chain_of
+
+    def offer(self, community: CommunityId | None = None) -> Offer:
+        """What the router may choose from now, for a community's questions or by the deployment alone."""
         now = self._clock.now()
-        return Offer(catalogue=self._models.catalogue, chain=self._chain, cooling=self._cooling.cooling(now), now=now)
+        chain = self._chain if community is None else self._chain_of(community, self._chain)
+        return Offer(catalogue=self._models.catalogue, chain=chain, cooling=self._cooling.cooling(now), now=now)
 
-    def choose(self, wish: ModelId | None, needs: Needs) -> Route:
+    def choose(self, community: CommunityId, wish: ModelId | None, needs: Needs) -> Route:
         """The route a question takes if it is sent now. Raises as `bot.routing.router.choose` does."""
-        return choose(wish, needs, self.offer())
+        return choose(wish, needs, self.offer(community))
 
     def busy(self, route: Route, hint: Instant | None) -> None:
         """None of a route's models had room: OpenRouter tried each. Until `hint`, where it gave one."""

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from bot.commands.command import Everyone, Given, InRole
-from bot.messages import Finished, Held, Member, Queued, TicketId
+from bot.messages import CommunityId, Finished, Held, Member, Queued, TicketId
 from bot.openrouter.sandbox import SandboxSettings
 from tests.fakes.commanding import Person
 from tests.fakes.deployment import Deployment, Heard, deployment
@@ -345,6 +345,47 @@ async def test_who_may_spend_is_said_by_commands_and_holds_at_once(tmp_path: Pat
         assert "takes it back" in await ada.fails("admin paid forget", rule="1")
 
 
+async def test_a_community_has_a_chain_of_its_own(tmp_path: Path, clock: VirtualClock) -> None:
+    harbor, lantern, meadow = (f"sandbox/{name}:free" for name in ("harbor-24b", "lantern-70b", "meadow-8b"))
+    env = {**ENV, "fair_policy": "fcfs", "free_models": meadow}
+    async with deployment(tmp_path, clock, sandbox=SANDBOX, env=env) as potluck:
+        ada, shelf = admin(potluck), potluck.running.pools.default.shelf
+
+        def asked(community: str = "web") -> tuple[str, ...]:
+            return shelf.offer(CommunityId(community)).chain.models
+
+        assert asked() == (meadow, "openrouter/free")
+        made = await ada.does("admin models chain", models=f"{harbor}, {lantern} openrouter/free")
+        assert f"{harbor}, {lantern}, openrouter/free" in ada.read(made)
+        assert asked() == (harbor, lantern, "openrouter/free")
+        assert asked("discord:9") == (meadow, "openrouter/free")
+        await potluck.ask("ben")
+        assert potluck.sandbox.log[-1].model_asked == harbor
+        await ada.does("admin models default", model=meadow)
+        assert asked() == (meadow, harbor, "openrouter/free"), "the default leads, and the router ends it"
+        await ada.does("admin models hide", model=harbor)
+        assert asked() == (meadow, lantern, "openrouter/free")
+        for bad in (
+            f"{harbor}",  # hidden
+            f"{lantern} {lantern}",
+            f"{lantern} {meadow} sandbox/prism-12b:free",
+            f"openrouter/free {lantern}",
+            f"{lantern} sandbox/summit-120b",
+            f"{lantern} maker/none-such:free",
+        ):
+            await ada.fails("admin models chain", models=bad)
+        assert asked() == (meadow, lantern, "openrouter/free"), "what is wrong in part changes nothing"
+        await ada.does("admin models chain", models="openrouter/free")
+        await ada.does("admin models default")
+        assert asked() == ("openrouter/free",), "the router alone, whatever is set for all"
+        await ada.does("admin models chain")
+        assert asked() == (meadow, "openrouter/free")
+        assert "admin models chain" in ada.read(await ada.run("admin audit list"))
+        number = len(await potluck.running.office.history(None, limit=99))
+        await ada.does("admin audit undo", number=str(number))
+        assert asked() == ("openrouter/free",)
+
+
 async def test_models_personas_and_channels(tmp_path: Path, clock: VirtualClock) -> None:
     env = {**ENV, "fair_policy": "fcfs"}
     async with deployment(tmp_path, clock, sandbox=SANDBOX, env=env) as potluck:
@@ -357,11 +398,11 @@ async def test_models_personas_and_channels(tmp_path: Path, clock: VirtualClock)
         assert potluck.sandbox.log[-1].model_asked == "openrouter/free"
         await ada.does("admin models hide", model=free)
         heard = await potluck.ask("ben", model=free)
-        assert heard.error == "model_not_allowed"
+        assert (heard.error, heard.notices.count("model_gone")) == (None, 1)
         await potluck.ask("ben")
         assert potluck.sandbox.log[-1].model_asked == "openrouter/free", "what is hidden is no default either"
         await ada.does("admin models hide", model=free, show="yes")
-        assert (await potluck.ask("ben", model=free)).error is None
+        assert (await potluck.ask("ben", model=free)).notices == []
 
         await ada.does("admin persona set", text="Speak as a heron.", channel="pond")
         assert "heron" in (await potluck.ask("ben", "sandbox:echo", channel="pond")).text

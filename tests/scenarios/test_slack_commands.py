@@ -195,7 +195,7 @@ async def test_a_command_nobody_has_is_answered_with_what_there_is(tmp_path: Pat
         for text in ("frobnicate", "/usr/bin/env python", "stop"):
             await ann.commands(text)
         await slack.until(lambda: len(slack.responses) == 3)
-        assert "/help" in blocks_of(slack.responses[0])
+        assert "`/potluck help`" in blocks_of(slack.responses[0])
 
 
 async def test_stop_stops_what_one_last_asked_in_the_channel(tmp_path: Path, clock: VirtualClock) -> None:
@@ -207,28 +207,6 @@ async def test_stop_stops_what_one_last_asked_in_the_channel(tmp_path: Path, clo
         await ann.commands("stop")
         await slack.settled("C1", said.root)
         assert "Stopped." in " ".join(one.beside for one in slack.thread("C1", said.root))
-
-
-async def test_the_home_tab_shows_the_share_the_models_and_to_admins_what_to_look_after(
-    tmp_path: Path, clock: VirtualClock
-) -> None:
-    desks = Desks()
-    async with in_slack(tmp_path, clock, registry=desks) as there:
-        slack, ann = there.slack, there.slack.person("U1ANN")
-        boss = slack.person("U0BOSS", is_owner=True)
-        await ann.opens("home")
-        await boss.opens("home")
-        await slack.until(lambda: {"U1ANN", "U0BOSS"} <= set(slack.views.homes))
-        mine, theirs = slack.views.homes["U1ANN"][0], slack.views.homes["U0BOSS"][0]
-        assert "██████░░" in " ".join(words_of(mine["blocks"]))
-        assert "admin grant" not in str(mine)
-        assert "admin grant" in str(theirs)
-        await ann.presses_at_home("model", mine, option="acme/wise-70b:free")
-        await slack.until(lambda: len(slack.views.homes["U1ANN"]) == 2)
-        assert desks.calls[0].values == {"model": "acme/wise-70b:free"}
-        await boss.presses_at_home("manage", theirs, option="admin grant")
-        await slack.until(lambda: slack.views.modals)
-        assert slack.views.modal["title"]["text"] == "/admin grant"
 
 
 async def test_opening_the_messages_tab_suggests_what_to_ask(tmp_path: Path, clock: VirtualClock) -> None:

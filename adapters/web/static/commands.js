@@ -2,6 +2,7 @@
 
 import { card, heard } from "./command-card.js";
 import { Lost, Refused, json } from "./http.js";
+import { gettext } from "./texts.js";
 
 const FRESH = 30_000; // ms for which the list of commands is kept
 const SHOWN = 8;
@@ -22,7 +23,7 @@ export class Commands {
   constructor(seat, form) {
     this.seat = seat;
     this.menu = Object.assign(document.createElement("ul"), { className: "menu", role: "listbox", hidden: true, id: `commands-${(menus += 1)}` });
-    this.menu.ariaLabel = "Commands";
+    this.menu.ariaLabel = gettext("Commands");
     form.before(this.menu);
     const { input } = seat;
     input.setAttribute("aria-controls", this.menu.id);
@@ -43,7 +44,7 @@ export class Commands {
       answer = await json("/api/commands", { method: "POST", body });
     } catch (error) {
       if (!(error instanceof Lost || error instanceof Refused)) throw error;
-      answer = { ok: false, parts: [{ part: "line", text: error instanceof Refused ? error.message : "Potluck could not be reached. Try again." }] };
+      answer = { ok: false, parts: [{ part: "line", text: error instanceof Refused ? error.message : gettext("Potluck could not be reached. Try again.") }] };
     }
     this.#fetched = -Infinity; // what may be used can have changed
     if (answer.ask) return seat.ask(answer.ask);
@@ -105,7 +106,7 @@ export class Commands {
     const parameter = command.parameters.find(({ name }) => name === named?.[1]) ?? byPlace;
     if (!parameter) return [];
     const begun = named ? named[2] : last;
-    const hint = { text: parameter.name, about: parameter.about + (parameter.required ? "" : " (may be left out)"), hint: true };
+    const hint = { text: parameter.name, about: parameter.required ? parameter.about : gettext("{about} (may be left out)", { about: parameter.about }), hint: true };
     if (parameter.kind === "text" && !parameter.choices.length && words.length > 1) return [hint];
     await new Promise((resolve) => setTimeout(resolve, PAUSE));
     if (!current()) return null;

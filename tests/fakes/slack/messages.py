@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.fakes.slack.blocks import MARKDOWN_MAX, fault_in
+from tests.fakes.slack.blocks import MARKDOWN_MAX, fault_in, share
 from tests.fakes.slack.web_api import ApiError, Call, Method, need
 from tests.fakes.slack.world import Channel, Json, Message, World
 
@@ -44,8 +44,9 @@ class Messages:
 
     def post(self, call: Call) -> Json:
         channel = self.channel(call)
-        message = self._message(call, channel)
+        message = self._message(call, channel, sharing=True)
         self._world.post(message)
+        share(message.blocks, self._world, channel.id)
         return {"channel": channel.id, "ts": message.ts, "message": {"ts": message.ts, "text": message.text}}
 
     def post_ephemeral(self, call: Call) -> Json:
@@ -63,7 +64,7 @@ class Messages:
         message = self.own(call)
         if message.stream == "live":
             raise ApiError("streaming_state_conflict")
-        _check(call.args, text_max=UPDATE_TEXT_MAX)
+        self._check(call.args, text_max=UPDATE_TEXT_MAX, sharing=True)
         message.edits += 1
         message.text = call.args.get("text", message.text)
         if "markdown_text" in call.args:
@@ -121,8 +122,8 @@ class Messages:
         channel, ts = need(call, "channel", "message_ts")
         return {"permalink": f"https://acme.slack.com/archives/{channel}/p{ts.replace('.', '')}"}
 
-    def _message(self, call: Call, channel: Channel) -> Message:
-        _check(call.args, text_max=POST_TEXT_MAX)
+    def _message(self, call: Call, channel: Channel, *, sharing: bool = False) -> Message:
+        self._check(call.args, text_max=POST_TEXT_MAX, sharing=sharing)
         if not any(call.args.get(name) for name in ("text", "blocks", "markdown_text")):
             raise ApiError("no_text")
         return Message(
@@ -136,11 +137,10 @@ class Messages:
             sent=call.args,
         )
 
-
-def _check(args: Json, *, text_max: int) -> None:
-    if "markdown_text" in args and (args.get("text") or args.get("blocks")):
-        raise ApiError("markdown_text_conflict")
-    if len(args.get("text", "")) > text_max or len(args.get("markdown_text", "")) > MARKDOWN_MAX:
-        raise ApiError("msg_too_long")
-    if fault := fault_in(args.get("blocks", [])):
-        raise ApiError(fault)
+    def _check(self, args: Json, *, text_max: int, sharing: bool) -> None:
+        if "markdown_text" in args and (args.get("text") or args.get("blocks")):
+            raise ApiError("markdown_text_conflict")
+        if len(args.get("text", "")) > text_max or len(args.get("markdown_text", "")) > MARKDOWN_MAX:
+            raise ApiError("msg_too_long")
+        if fault := fault_in(args.get("blocks", []), self._world, sharing=sharing):
+            raise ApiError(fault)

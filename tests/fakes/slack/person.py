@@ -145,7 +145,7 @@ class Person:
 
     async def presses(self, action_id: str, message: Message, *, value: str | None = None) -> Ack | None:
         """Press what has this action id on a message."""
-        found = next(one for one in _elements(message.blocks) if one.get("action_id") == action_id)
+        found = _pressable(message.blocks, action_id)
         action = {"type": found["type"], "action_id": action_id, "block_id": "b", "action_ts": self._world.ts()}
         action["value"] = found.get("value", "") if value is None else value
         container = {
@@ -166,9 +166,9 @@ class Person:
             }
         )
 
-    async def presses_at_home(self, action_id: str, home: Json, *, option: str | None = None) -> Ack | None:
-        """Press or choose something on the Home tab."""
-        found = next(one for one in _elements(home["blocks"]) if one.get("action_id") == action_id)
+    async def presses_in(self, view: Json, action_id: str, *, option: str | None = None) -> Ack | None:
+        """Press or choose something on the Home tab or in a modal."""
+        found = _pressable(view["blocks"], action_id)
         action: Json = {"type": found["type"], "action_id": action_id, "block_id": "b", "action_ts": self._world.ts()}
         if option is not None:
             chosen = next(one for one in found["options"] if one["value"] == option)
@@ -178,8 +178,8 @@ class Person:
         return await self._interact(
             {
                 "type": "block_actions",
-                "container": {"type": "view", "view_id": "VHOME"},
-                "view": home,
+                "container": {"type": "view", "view_id": view.get("id", "VHOME")},
+                "view": view,
                 "actions": [action],
             }
         )
@@ -246,6 +246,12 @@ class Person:
 
     def _base_fields(self) -> Json:
         return {"token": "old-verification-token", "api_app_id": self._world.app_id}
+
+
+def _pressable(blocks: list[Json], action_id: str) -> Json:
+    found = [one for one in _elements(blocks) if one["action_id"] == action_id]
+    assert found, f"there is no {action_id} to press, but {[one['action_id'] for one in _elements(blocks)]}"
+    return found[0]
 
 
 def _elements(tree: Any) -> list[Json]:

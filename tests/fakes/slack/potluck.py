@@ -59,6 +59,11 @@ def adapter(
     )
 
 
+def all_commands(potluck: Deployment) -> Registry:
+    """Those there are: `in_slack(…, registry=all_commands)`."""
+    return potluck.running.registry
+
+
 @asynccontextmanager
 async def slack_server(clock: VirtualClock, **more: Any) -> AsyncIterator[FakeSlack]:
     slack = FakeSlack(clock, **more)

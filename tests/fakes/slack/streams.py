@@ -80,7 +80,7 @@ class Streams:
     def stop(self, call: Call) -> Json:
         self._known(call)
         message = self._streaming(call, stopping=True)
-        if fault := fault_in(call.args.get("blocks", [])):
+        if fault := fault_in(call.args.get("blocks", []), self._world, sharing=True):
             raise ApiError(fault)
         status = call.args.get("session_status")
         if status is not None:

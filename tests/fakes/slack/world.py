@@ -85,6 +85,20 @@ class Channel:
 
 
 @dataclass(kw_only=True)
+class Hosted:
+    """A file that the app uploaded. Until it is shared nobody but the app can open it."""
+
+    name: str
+    content: bytes = b""
+    type: str = ""
+    """Empty until Slack has looked it over."""
+    alt: str = ""
+    ready_at: float | None = None
+    """None: it was not completed."""
+    shared_in: set[str] = field(default_factory=set)
+
+
+@dataclass(kw_only=True)
 class Message:
     channel: str
     ts: str
@@ -140,6 +154,7 @@ class World:
         self.users: dict[str, User] = {}
         self.channels: dict[str, Channel] = {}
         self.messages: dict[tuple[str, str], Message] = {}
+        self.hosted: dict[str, Hosted] = {}
         self.app_token = "xapp-1-A1-token"
         self.app_id = "A1"
         self._ids = itertools.count(1)
@@ -168,6 +183,14 @@ class World:
     def post(self, message: Message) -> Message:
         self.messages[message.channel, message.ts] = message
         return message
+
+    def ready(self, file: str) -> bool:
+        """A file was uploaded and looked over: it can stand in a block."""
+        hosted = self.hosted.get(file)
+        if hosted is None or hosted.ready_at is None or self.clock.monotonic() < hosted.ready_at:
+            return False
+        hosted.type = "image/png" if hosted.content.startswith(b"\x89PNG") else "text/plain"
+        return True
 
     def by_token(self, token: str) -> Team | None:
         return next((team for team in self.teams.values() if team.bot_token == token), None)

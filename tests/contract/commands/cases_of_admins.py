@@ -13,7 +13,7 @@ from bot.office.own_terms import OwnTerms
 from bot.office.pool_rules import read_caps
 from bot.quota.terms import Block
 from tests.contract.commands.bindings.binding import Everybody, Reply
-from tests.contract.commands.stage import Case, Here, Noted, Pairs, Someone, Stage, Step, asked, used
+from tests.contract.commands.stage import Case, Here, Noted, Pairs, Someone, Stage, Step, asked, scarce, used
 
 BEN, EVERYBODY = Someone("ben"), Everybody()
 FREE, PAID = "sandbox/harbor-24b:free", "sandbox/lantern-70b"
@@ -225,6 +225,7 @@ OF_ADMINS: Sequence[Case] = (
     Case(words="admin export", first=[asked("ben", times=2)], check=it_is_a_table_of_use),
     Case(words="admin quota show", first=[TWICE], row=bens_terms),
     Case(words="admin quota show", given={"who": BEN}, first=[asked("ben", times=2), TWICE], facts=ben_stands),
+    Case(words="admin quota show", given={"who": BEN}, first=[scarce(9)], facts=ben_stands),
     Case(words="admin quota grant", given={"who": BEN, "units": 3}, first=[asked("ben", times=2)],
          does=terms(today=3), facts=ben_stands),
     Case(words="admin quota grant", given={"who": BEN, "units": 1200, "when": "every day"},

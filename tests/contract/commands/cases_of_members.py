@@ -13,7 +13,7 @@ from sqlalchemy import select
 from bot.messages import ConversationId, ModelId
 from bot.storage.tables import link_codes, linked_accounts, turns
 from tests.contract.commands.bindings.binding import Everybody, Reply
-from tests.contract.commands.stage import Case, Noted, Someone, Stage, asked, used
+from tests.contract.commands.stage import Case, Noted, Someone, Stage, asked, scarce, used
 from tests.fakes.linking import challenge_in
 
 BEN = Someone("ben")
@@ -200,6 +200,7 @@ OF_MEMBERS: Sequence[Case] = (
     Case(words="stop", first=[under_way], does=it_has_ended, says="Stopped"),
     Case(words="stop", says="nothing here"),
     Case(words="quota", first=[asked(times=2)], facts=my_share),
+    Case(words="quota", first=[asked(times=2), scarce(9)], facts=my_share),
     Case(words="pool", first=[asked()], facts=the_pool),
     Case(words="model show", first=[used("model set", by="anyone", model=FREE)], facts=chosen_models),
     Case(words="model set", given={"model": FREE}, does=free_is_chosen, says=FREE),

@@ -85,6 +85,10 @@ class Stage:
     async def caller(self, rank: Rank = "anyone") -> Person:
         return await self._person(f"a {rank}", "ann", self.rank(rank))
 
+    def cast(self, person: Person) -> None:
+        """Who is anybody here, is this person."""
+        self._people["a anyone"] = person
+
     async def someone(self, name: str) -> Person:
         return await self._person(name, name, "anyone")
 
@@ -224,5 +228,17 @@ def asked(name: str = "", *, times: int = 1) -> Step:
         for _ in range(times):
             await stage.binding.ask(stage.place, person, "hello")
         await stage.caught_up()
+
+    return step
+
+
+def scarce(left: int) -> Step:
+    """Beforehand the day's pool has that many units left, and three people have asked for them."""
+
+    async def step(stage: Stage) -> None:
+        for name in ("ben", "cara", "dan"):
+            await asked(name)(stage)
+        used_up = stage.potluck.running.scheduler.used
+        await used("admin pool limits", by="owner", rpd=used_up + left)(stage)
 
     return step

@@ -52,7 +52,7 @@ mutants: $(BIN)/.installed-dev
 	@$(BIN)/mutmut run $(ARGS) && $(BIN)/mutmut results
 
 bench: $(BIN)/.installed-bench
-	@for b in overhead decision discord; do $(BIN)/python -m benchmarks.$$b $(ARGS) || exit 1; done
+	@for b in overhead decision discord scale; do $(BIN)/python -m benchmarks.$$b $(ARGS) || exit 1; done
 
 $(BIN)/python:
 	@test -n "$(PYTHON)" || { echo "Potluck needs Python 3.11 or newer: install it, or name it with make PYTHON=/path/to/python3"; exit 1; }

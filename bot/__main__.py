@@ -296,11 +296,11 @@ def migrate() -> None:
     from bot.storage.migration import migrate as to_head
 
     settings = settings_and_logs()
-    done = to_head(settings.database_file)
+    done = to_head(settings.database)
     if done.before == done.after:
-        click.echo(f"{settings.database_file} is at version {done.after} already.")
+        click.echo(f"{settings.database_name} is at version {done.after} already.")
     else:
-        click.echo(f"{settings.database_file} is now at version {done.after} (was {done.before or 'new'}).")
+        click.echo(f"{settings.database_name} is now at version {done.after} (was {done.before or 'new'}).")
 
 
 @main.command()

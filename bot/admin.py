@@ -61,11 +61,11 @@ def rotate_secrets() -> None:
     from bot.storage.migration import migrate as to_head
 
     settings = settings_and_logs()
-    to_head(settings.database_file)
+    to_head(settings.database)
     clock = SystemClock()
 
     async def rotate() -> None:
-        database = Database(settings.database_file, clock)
+        database = Database(settings.database, clock)
         await database.open()
         try:
             count = await SqlKeys(database, clock, load_secret(settings).vault()).rotate()

@@ -116,11 +116,11 @@ def _with_keys(work: Callable[[SqlKeys, Settings], Coroutine[None, None, None]])
     from bot.storage.migration import migrate as to_head
 
     settings = settings_and_logs()
-    to_head(settings.database_file)
+    to_head(settings.database)
     clock = SystemClock()
 
     async def opened() -> None:
-        database = Database(settings.database_file, clock)
+        database = Database(settings.database, clock)
         await database.open()
         try:
             await work(SqlKeys(database, clock, load_secret(settings).vault()), settings)

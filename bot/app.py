@@ -53,6 +53,7 @@ from bot.storage.keys import SqlKeys
 from bot.storage.ledger import SqlLedger
 from bot.storage.migration import migrate
 from bot.storage.money import SqlMoney
+from bot.storage.office import SqlArchive
 from bot.storage.people import SqlPeople
 from bot.storage.posts import SqlPosts
 from bot.storage.transcripts import SqlTranscripts
@@ -148,12 +149,15 @@ async def service(
         PotluckError: it cannot start; one line says why.
     """
     async with AsyncExitStack() as stack:
-        stack.callback(alone_with(settings).release)
-        migrate(settings.database_file)
+        if not settings.server:
+            stack.callback(alone_with(settings).release)
+        migrate(settings.database)
         secret = load_secret(settings)
-        database = database or Database(settings.database_file, clock)
+        database = database or Database(settings.database, clock)
         await database.open()
         stack.push_async_callback(database.close)
+        if not await database.alone():
+            raise StartError(f"Another Potluck is using {settings.database_name}. Stop it first.")
         upstream = settings.openrouter_base_url
         if settings.sandbox:
             upstream = await _start_sandbox(stack, settings, clock, sandbox)
@@ -260,7 +264,11 @@ async def service(
             people=people,
             store=SqlBelongings(database, lambda: secrets.token_hex(16)),
             clock=clock,
-            retention=Retention(messages=settings.retain_messages_days, counts=settings.retain_counts_days),
+            retention=Retention(
+                messages=settings.retain_messages_days,
+                counts=settings.retain_counts_days,
+                audit=settings.retain_audit_days,
+            ),
             idle=conversations.idle,
             held_back=kept_back,
             schedulers=pools.lines,
@@ -278,7 +286,8 @@ async def service(
             digest=secret.pseudonym(),
         )
         metrics.watch_pools(lambda: [pool.measured() for pool in pools.at_hand])
-        pruning = _prune(transcripts, SqlPosts(database, clock), ledger, money, chosen, clock, settings)
+        archive = SqlArchive(database, clock)
+        pruning = _prune(transcripts, SqlPosts(database, clock), ledger, money, chosen, archive, clock, settings)
         for chore in (pools.watch(), costs.watch(), fairness.watch(), joining.watch(), pruning):
             stack.push_async_callback(_end, asyncio.create_task(chore))
         day = LedgerDayBook(scheduler=pools.line_at_hand, ledger=ledger, clock=clock)
@@ -373,6 +382,7 @@ async def _prune(
     ledger: SqlLedger,
     money: SqlMoney,
     choices: SqlChoices,
+    archive: SqlArchive,
     clock: Clock,
     settings: Settings,
 ) -> None:
@@ -386,6 +396,7 @@ async def _prune(
         await ledger.prune(before_day=oldest)
         await money.prune(before=day_start(oldest))
         await choices.prune(before=day_start(oldest))
+        await archive.prune(before=Instant(clock.now() - settings.retain_audit_days * DAY))
         await asyncio.sleep(_PRUNE_EVERY)
 
 

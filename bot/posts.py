@@ -48,7 +48,7 @@ class Posts(Protocol):
     async def move(self, question: MessageId, stage: Stage, *, ticket: TicketId | None = None) -> None: ...
 
     async def posted(self, question: MessageId, number: int, post: str) -> None:
-        """A message of the answer's now stands in the chat."""
+        """A message of the answer's now stands in the chat, in place of the one that had its number."""
         ...
 
     async def find(self, platform: str, post: str) -> PostedAnswer | None:

@@ -68,6 +68,7 @@ async def run(settings: Settings, *, say: Callable[[str], None], only: Collectio
             metrics=running.metrics.page,
             retain_messages_days=settings.retain_messages_days,
             retain_counts_days=settings.retain_counts_days,
+            retain_audit_days=settings.retain_audit_days,
             own_keys=running.keys,
             models=running.choices,
             signed=slack.routes() if slack is not None else (),
@@ -195,7 +196,7 @@ def started(running: Service, url: str) -> list[str]:
         lines.append(("OpenRouter", running.upstream + (f" (says nothing yet: {trouble})" if trouble else "")))
     lines += [
         ("Pool", f"{caps.rpd:,} requests a day, {caps.rpm:,} a minute; {running.scheduler.used:,} used today"),
-        ("Database", str(settings.database_file)),
+        ("Database", settings.database_name),
     ]
     if running.recovered:
         lines.append(("Recovered", f"{running.recovered} cut off when it last ended; they count as spent"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Sequence
 from decimal import Decimal
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Literal, TypeAlias
 from urllib.parse import urlsplit
@@ -69,6 +70,13 @@ def checked_database_url(value: str) -> str:
         if not path.isprintable():
             raise ValueError("names a file whose name cannot be shown")
         return value
+    if value.startswith(("postgresql+psycopg://", "postgresql://")):
+        parts = urlsplit(value)
+        if not value.isprintable() or len(parts.path) < 2 or "/" in parts.path[1:]:
+            raise ValueError("names no database of the server's")
+        if find_spec("psycopg") is None:
+            raise ValueError("needs psycopg, which is not installed: pip install 'potluck[postgres]'")
+        return "postgresql+psycopg" + value.removeprefix(parts.scheme)
     raise ValueError("is not a database Potluck knows")
 
 
@@ -127,7 +135,8 @@ class Settings(BaseSettings):
     )
     database_url: Annotated[str, AfterValidator(checked_database_url)] = Field(
         default="sqlite+aiosqlite:///potluck.db",
-        description="Where everything is kept: sqlite+aiosqlite:///FILE.",
+        repr=False,
+        description="Where everything is kept: sqlite+aiosqlite:///FILE, or postgresql+psycopg://USER@HOST/NAME.",
     )
     pool_rpm: int = Field(default=20, ge=1, le=100_000, description="Requests a minute the pool may start.")
     pool_rpd: int | None = Field(
@@ -154,6 +163,9 @@ class Settings(BaseSettings):
     )
     retain_counts_days: int = Field(
         default=60, ge=28, le=3650, description="Days it is kept who asked and was sent when; the level learns from 28."
+    )
+    retain_audit_days: int = Field(
+        default=365, ge=1, le=3650, description="Days it is kept who changed what, and how long it can be taken back."
     )
     owner_ids: Annotated[tuple[Member, ...], NoDecode, BeforeValidator(_owner_ids)] = Field(
         default=(), description="Who runs this Potluck: discord:123,slack:T1/U2,web:ann."
@@ -212,8 +224,29 @@ class Settings(BaseSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(default="INFO", description="What is logged.")
 
     @property
+    def database(self) -> Path | str:
+        """Where it is, for `bot.storage.database.Database`: a file of SQLite's, or a server's address."""
+        return self.database_url if self.server else self.database_file
+
+    @property
+    def server(self) -> bool:
+        """True: PostgreSQL. Several processes may use it, and there is no file."""
+        return self.database_url.startswith("postgresql")
+
+    @property
     def database_file(self) -> Path:
+        """SQLite's."""
+        assert not self.server
         return Path(self.database_url.removeprefix("sqlite+aiosqlite:///"))
+
+    @property
+    def database_name(self) -> str:
+        """As anyone may see it, without the password."""
+        if not self.server:
+            return str(self.database_file)
+        parts = urlsplit(self.database_url)
+        where = parts.netloc.rpartition("@")[2] or "this machine"
+        return f"PostgreSQL, {parts.path[1:]} on {where}"
 
     @property
     def sandbox(self) -> bool:
@@ -265,7 +298,7 @@ _FIXES = {
     "slack_client_secret": "Copy it again from the app's page at api.slack.com.",
     "web_host": "Use an address of this machine, such as 127.0.0.1.",
     "web_token": "Choose another.",
-    "database_url": "Use sqlite+aiosqlite:///potluck.db.",
+    "database_url": "Use sqlite+aiosqlite:///potluck.db, or postgresql+psycopg://user:password@host/potluck.",
     "owner_ids": "Write platform:user or platform:tenant/user, separated by commas, such as web:ann.",
     "secret_key": "Leave it unset to have one made.",
     "free_models": "Write at most two ids from openrouter.ai/models that end in :free, separated by commas.",

@@ -68,8 +68,8 @@ async def shell(settings: Settings, clock: Clock) -> AsyncIterator[Registry]:
         PotluckError: the database cannot be used; one line says why.
     """
     async with AsyncExitStack() as stack:
-        migrate(settings.database_file)
-        database = Database(settings.database_file, clock)
+        migrate(settings.database)
+        database = Database(settings.database, clock)
         await database.open()
         stack.push_async_callback(database.close)
         secret = load_secret(settings)

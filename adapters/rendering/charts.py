@@ -7,6 +7,7 @@ text comes with the data and says the same.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Sequence
 from io import BytesIO
 
@@ -22,7 +23,9 @@ from bot.commands.saying import say
 
 _CARD, _INK, _SOFT, _LINE = "#fffdf9", "#262019", "#6a6053", "#e3d9c8"
 _POOL, _MINE, _GONE = "#4f6470", "#a83c1c", "#cfc4b3"
-_DPI = 160
+_DPI = 232
+_WIDTH = 4.4
+"""Inches. Chats show pictures narrow: their words must be large for that."""
 _HOUR = 3600.0
 _MOST_ROWS = 15
 _NAME_HEIGHT = 11
@@ -40,7 +43,7 @@ async def draw(data: DayPicture | UsePicture, speech: Speech) -> Picture:
 
 
 def _day(data: DayPicture, speech: Speech) -> Picture:
-    figure = Figure(figsize=(6.4, 3.0), dpi=_DPI, facecolor=_CARD, layout="constrained")
+    figure = Figure(figsize=(_WIDTH, 2.6), dpi=_DPI, facecolor=_CARD, layout="constrained")
     axes: Axes = figure.subplots()
     _frame(axes)
     hours = (data.resets_at - data.begins) / _HOUR
@@ -50,6 +53,10 @@ def _day(data: DayPicture, speech: Speech) -> Picture:
     axes.text(
         0, data.cap, " " + speech.say(say("the whole pool: {cap}", cap=data.cap)), color=_SOFT, fontsize=8, va="bottom"
     )
+    if data.level < data.cap * (1 - _CLOSE):
+        share = speech.say(say("your share by now: {units}", units=math.floor(data.level)))
+        axes.axhline(data.level, color=_MINE, linewidth=1, linestyle=(0, (1, 2)))
+        axes.text(hours, data.level, f"{share} ", color=_MINE, fontsize=8, va="bottom", ha="right")
     apart = _newest(data.pool) - _newest(data.mine)
     # Where both end at about the same height, the upper name stands above the lower one.
     lift = _NAME_HEIGHT if data.mine and apart < _CLOSE * data.cap else 0
@@ -84,7 +91,7 @@ def _day(data: DayPicture, speech: Speech) -> Picture:
 
 def _use(data: UsePicture, speech: Speech) -> Picture:
     rows = data.rows[:_MOST_ROWS]
-    figure = Figure(figsize=(6.4, 0.9 + 0.32 * max(1, len(rows))), dpi=_DPI, facecolor=_CARD, layout="constrained")
+    figure = Figure(figsize=(_WIDTH, 0.9 + 0.32 * max(1, len(rows))), dpi=_DPI, facecolor=_CARD, layout="constrained")
     axes: Axes = figure.subplots()
     _frame(axes)
     names = [_short(speech.value(name)) for name, _ in rows]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, assert_never
@@ -29,6 +30,7 @@ Surface: TypeAlias = Literal["message", "view"]
 """Where blocks stand. Modals and the Home tab take no Markdown and no alerts."""
 Picture: TypeAlias = DayPicture | UsePicture
 
+_BREAKS = re.compile(r"\s+")
 _BAR = 20
 _FIELDS = 10
 _BLOCKS_MOST = 45
@@ -43,7 +45,8 @@ class _Cells(Mrkdwn):
     """Text in a table of Markdown."""
 
     def text(self, text: str) -> str:
-        return escape(" ".join(text.split())).replace("|", "\\|")
+        # A piece of a sentence keeps the space it begins or ends with: values stand between the pieces.
+        return escape(_BREAKS.sub(" ", text)).replace("|", "\\|")
 
     def at(self, moment: Instant) -> str | None:
         return None  # as text: the form for it is not read in Markdown

@@ -96,6 +96,10 @@ class Replies:
                 del self._under_way[spot]
         return feed
 
+    async def rest(self, workspace: Workspace, spot: Spot) -> None:
+        """Nothing of an earlier run's is under way in a thread any more."""
+        await self._sessions.reset(workspace, spot)
+
     def stop(self, spot: Spot, *, user: str, streams: Sequence[str] = ()) -> int:
         """Stop what a person has under way in a thread, and whatever of the messages named here grows for others:
         Slack takes no more text for those. How many replies that were."""

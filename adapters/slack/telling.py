@@ -88,7 +88,8 @@ class Telling:
         self._next_at = 0.0
         self._may_stream = True
         self._posted = 0
-        self._noted: set[str] = set()
+        self._noted: list[str] = []
+        """The messages it stands in, the one that grows included: after a kill they are brought to their end."""
 
     @property
     def streaming(self) -> str | None:
@@ -175,6 +176,7 @@ class Telling:
             self._may_stream = False
             return
         self._task = "" if line is None else str(line["title"])
+        await self._note(self._live.ts)
         await self._grow(self._live)
 
     async def _grow(self, live: Live) -> None:
@@ -193,8 +195,6 @@ class Telling:
         self._next_at = self._now() + self._workspace.allowance.cadence
         if await live.append(text, [] if line is None else [line]):
             self._sent += len(text)
-            if text:
-                await self._note(live.ts)
             self._task = self._task if line is None else str(line["title"])
         elif live.state == "stopped":
             self._stopped()
@@ -207,6 +207,7 @@ class Telling:
         self._live, self._task = None, ""
         if cut is None or cut.upto <= len(self._opening):
             self._sent = 0
+            self._noted.remove(live.ts)
             await live.remove()  # it only showed a place in line
             return
         # The next message begins behind the cut. What this one began with is not part of the feed's text, and the
@@ -224,10 +225,9 @@ class Telling:
             told = await live.stop(whole[self._sent :], whole=whole, blocks=blocks, status=status)
             if told and status is not None and self._session is not None:
                 self._session.told()
-            if whole:
-                await self._note(live.ts)
         except Refused as refused:
             # Somebody deleted it, or it cannot be changed any more.
+            self._noted.remove(live.ts)
             log.info("a message is written anew", extra={"action": "slack", "error": refused.error})
             await self._post(whole, blocks)
 
@@ -240,7 +240,7 @@ class Telling:
 
     async def _note(self, ts: str) -> None:
         if ts not in self._noted:
-            self._noted.add(ts)
+            self._noted.append(ts)
             await self._shown(len(self._noted), ts)
 
     # --- when it is over ---------------------------------------------------------------------------------

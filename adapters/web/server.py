@@ -59,6 +59,7 @@ class WebAdapter:
         sandbox_members: Sequence[str] = ("Ann", "Ben", "Cy"),
         retain_messages_days: int = 30,
         retain_counts_days: int = 60,
+        retain_audit_days: int = 365,
         own_keys: KeyLinks | None = None,
         models: ModelChoices | None = None,
         signed: Iterable[web.RouteDef] = (),
@@ -69,7 +70,7 @@ class WebAdapter:
         self._conversations, self._health, self._metrics = conversations, health, metrics
         self._host, self._port = host, port
         self._seats = tuple(sandbox_members)
-        self._days = {"messages": retain_messages_days, "counts": retain_counts_days}
+        self._days = {"messages": retain_messages_days, "counts": retain_counts_days, "audit": retain_audit_days}
         self._signed = tuple(signed)
         self._guard = Guard(token=token, clock=clock, signed=[route.path for route in self._signed])
         self._chat = Chat(conversations=conversations, clock=clock)

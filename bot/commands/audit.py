@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -10,10 +11,11 @@ from bot.commands.answer import Answer, Line, Table
 from bot.commands.changing import scope, told
 from bot.commands.command import BadInput, Call, Command, Parameter
 from bot.commands.saying import At, Code, Say, Value, say
-from bot.commands.terms_said import terms_said, whose
+from bot.commands.terms_said import terms_said, who, whose
 from bot.messages import Member
 from bot.office.edits import EVERYWHERE, Change, Edited, Json, MovedOnError, Wish
 from bot.office.own_terms import OwnTerms
+from bot.people import ERASED
 
 _SHOWN = 20
 _LONG = 80
@@ -28,7 +30,9 @@ async def list_changes(call: Call) -> Answer:
     for change in found:
         for place_in, edit in enumerate(change.edits):
             first: list[Value] = (
-                [change.number, At(change.at), change.wish.by, _command(change)] if place_in == 0 else ["", "", "", ""]
+                [change.number, At(change.at), who(change.wish.by), _command(change)]
+                if place_in == 0
+                else ["", "", "", ""]
             )
             rows.append([*first, _what(edit), _value(edit, edit.before), _value(edit, edit.after)])
     return Answer([Table(head, rows, none=say("Nothing has been changed yet."))])
@@ -40,6 +44,14 @@ async def undo(call: Call) -> Answer:
     if change is None or (call.rank != "owner" and change.wish.community != place):
         raise BadInput(
             say("There is no change {number} here. {list} shows those there are.", number=number, list=_LIST)
+        )
+    if _about_erased(change):
+        raise BadInput(
+            say(
+                "Change {number} is about somebody who has deleted their name, so it cannot be taken back. What stands "
+                "is changed by its own command.",
+                number=number,
+            )
         )
     wish = Wish(by=call.caller.member, community=change.wish.community, command="admin audit undo", undoes=number)
     try:
@@ -55,12 +67,21 @@ def _moved_on(number: int, since: Change | None) -> Say:
     if since is None:
         return say("Change {number} cannot be taken back: what it changed is different by now.", number=number)
     if since.wish.undoes == number:
-        return say("Change {number} was taken back already, by {who}.", number=number, who=since.wish.by)
+        return say("Change {number} was taken back already, by {who}.", number=number, who=who(since.wish.by))
     return say(
         "Change {number} cannot be taken back: {who} has changed the same since, in change {since}. Undo that first.",
         number=number,
-        who=since.wish.by,
+        who=who(since.wish.by),
         since=since.number,
+    )
+
+
+def _about_erased(change: Change) -> bool:
+    """It changed something at a name that is not known any more."""
+    return any(
+        _ERASED.search(text)
+        for edit in change.edits
+        for text in (edit.address.key, json.dumps(edit.before), json.dumps(edit.after))
     )
 
 
@@ -78,8 +99,12 @@ def _what(edit: Edited) -> Value:
     if address.kind in ("member", "group"):
         return say("{who}, {where}", who=whose(address.kind, address.key), where=where)
     if address.kind == "pays":
-        return say("goes on for money when the pool is spent: {who}", who=Member.parse(address.key.partition("/")[2]))
-    return say("{kind} {key}, {where}", kind=Code(address.kind), key=Code(address.key), where=where)
+        return say(
+            "goes on for money when the pool is spent: {who}", who=who(Member.parse(address.key.partition("/")[2]))
+        )
+    return say(
+        "{kind} {key}, {where}", kind=Code(address.kind), key=Code(_ERASED.sub(ERASED, address.key)), where=where
+    )
 
 
 def _value(edit: Edited, value: Json) -> Value:
@@ -93,10 +118,12 @@ def _value(edit: Edited, value: Json) -> Value:
         text = ", ".join(f"{name} {json.dumps(one, ensure_ascii=False)}" for name, one in value.items())
     else:
         text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    text = _ERASED.sub(ERASED, text)
     return text if len(text) <= _LONG else f"{text[: _LONG - 1]}…"
 
 
 _LIST = Code("/admin audit list")
+_ERASED = re.compile(rf"\b{ERASED}:\w+")
 
 COMMANDS = (
     Command(

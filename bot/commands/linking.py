@@ -35,9 +35,14 @@ async def link(call: Call) -> Answer:
 
 async def _offer(call: Call) -> Answer:
     code = await call.desk.joining.offer(call.caller.member)
-    command = Code(f"/link {code.text}")
+    # How the other platform writes a command is not known here.
+    how = say(
+        "With your other account, use the command {link} with the code {code}. Show the code to nobody else.",
+        code=Code(code.text),
+        link=Code("link"),
+    )
     said = [
-        Line(say("With your other account, send {command}. Show the code to nobody else.", command=command)),
+        Line(how),
         Line(say("It is good once, until {at}.", at=At(code.expires_at))),
     ]
     if len(call.desk.people.accounts(call.caller.member)) == 1:

@@ -9,6 +9,7 @@ from bot.commands import values
 from bot.commands.answer import Answer, refusal
 from bot.commands.command import COMMUNITY, BadInput, Call, Caller, Command, Given, Path, Rank
 from bot.commands.desk import Desk
+from bot.commands.known_here import known_here
 from bot.commands.saying import Code, Say, say
 from bot.errors import PotluckError
 from bot.messages import CommunityId, Member
@@ -64,7 +65,8 @@ class Registry:
             log.error("a command failed inside", extra={"action": command.name, "error": type(error).__name__})
             log.debug("the failure", exc_info=error)
             answer = refusal(say("Something went wrong inside Potluck. Who runs it finds it in the log."))
-        return replace(answer, private=command.private)
+        here = known_here(answer, lambda member: self._desk.people.here(member, caller.community))
+        return replace(here, private=command.private)
 
     async def suggest(
         self, path: Path, name: str, typed: str, given: Mapping[str, Given], caller: Caller
@@ -127,7 +129,8 @@ class Registry:
                     raise BadInput(needs)
                 continue
             found = values.check(parameter, value, call)
-            checked[name] = self._desk.people.of(found) if isinstance(found, Member) else found
+            # The person by name, also of one whose name was deleted today: what is laid down is for who comes back.
+            checked[name] = self._desk.people.accounts(found)[0] if isinstance(found, Member) else found
         return replace(call, values=checked)
 
 

@@ -23,7 +23,7 @@ _DEADLINES = Deadlines(connect=5, idle=10)
 
 async def keys(settings: Settings, clock: Clock) -> Finding | None:
     """All there is to say of them. None: no community has linked one."""
-    sealed = community_keys(settings.database_file)
+    sealed = community_keys(settings.database)
     if not sealed:
         return None
     opened, closed = _opened(settings, sealed)
@@ -56,6 +56,8 @@ def _vault(settings: Settings) -> Vault | None:
     """As `bot.secrets` has it, but that none is made."""
     if given := secret_keys(settings.secret_key):
         return Vault(given)
+    if settings.server:
+        return None
     try:
         kept = settings.database_file.with_suffix(".key").read_bytes().strip()
         return Vault([kept]) if len(base64.urlsafe_b64decode(kept)) == 32 else None

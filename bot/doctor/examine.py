@@ -33,9 +33,10 @@ async def examine(
     if wrong:
         return
     settings = load_settings(env_file)
-    in_use = machine.in_use(settings.database_file)
-    yield machine.database(settings.database_file, in_use=in_use)
-    yield machine.disk(settings.database_file, wanted=space_wanted)
+    in_use = not settings.server and machine.in_use(settings.database_file)
+    yield machine.database(settings, in_use=in_use)
+    if not settings.server:
+        yield machine.disk(settings.database_file, wanted=space_wanted)
     async with aclosing(upstream.account(settings, clock, model)) as findings:
         async for finding in findings:
             yield finding

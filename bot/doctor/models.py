@@ -31,7 +31,7 @@ async def models(client: OpenRouter, clock: Clock, settings: Settings, wanted: M
     offer = Offer(catalogue=catalogue, chain=Chain.of(settings.free_models), now=clock.now())
     found = [_free(offer, catalogue), *_chain(offer)]
     if wanted is not None:
-        rights = read_rights(settings.database_file, PoolId("default"), clock.now())
+        rights = read_rights(settings.database, PoolId("default"), clock.now())
         everybodys = await _everybodys(client, clock) if wanted not in catalogue.models else None
         found += about(wanted, Known(offer=offer, everybodys=everybodys, rights=rights))
     return found

@@ -47,7 +47,7 @@ async def account(settings: Settings, clock: Clock, model: ModelId | None) -> As
         if client.ahead is not None:
             yield _clock(client.ahead)
         if info is not None:
-            for finding in drift(info, used_on(settings.database_file, "default", day_of(clock.now()))):
+            for finding in drift(info, used_on(settings.database, "default", day_of(clock.now()))):
                 yield finding
             yield await _balance(client)
             for finding in provider_keys(info, settings):

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from typing import Any, TypeAlias
 
 from sqlalchemy import Connection, delete, insert, select
-from sqlalchemy.dialects.sqlite import insert as upsert
 
 from bot.clock import Instant
 from bot.errors import StorageError
@@ -17,6 +16,7 @@ from bot.office.paid_rules import read, written
 from bot.quota.ledger import PoolId
 from bot.routing.access import Grantee, Reach, Rule, RuleId
 from bot.storage.database import Database
+from bot.storage.dialects import upsert
 from bot.storage.tables import access_rules, paying_members
 
 _Kept: TypeAlias = tuple[tuple[tuple[int, str], ...], tuple[str, ...]]

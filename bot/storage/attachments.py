@@ -16,7 +16,8 @@ from bot.clock import DAY, Instant
 from bot.conversation.attachments import ReadFile
 from bot.messages import ConversationId, IncomingMessage, MessageId
 from bot.ports import FileId, KeptFile
-from bot.storage.database import Database, Prepared
+from bot.storage.database import Database
+from bot.storage.dialects import Prepared
 from bot.storage.ledger import microseconds
 from bot.storage.tables import attachments, handled_messages, held_questions, turns
 

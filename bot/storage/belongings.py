@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Row, Table, delete, insert, or_, select, upda
 from bot.messages import Member
 from bot.people import ERASED
 from bot.quota.events import EventKind
+from bot.storage import office
 from bot.storage.database import Database
 from bot.storage.ledger import instant
 from bot.storage.people import move_counts, move_spending
@@ -20,6 +21,7 @@ from bot.storage.tables import (
     access_rules,
     attachments,
     budgets,
+    changes,
     charges,
     conversations,
     day_events,
@@ -87,6 +89,7 @@ class SqlBelongings:
         def unit(connection: Connection) -> None:
             _erase_texts(connection, keys)
             _erase_choices(connection, keys)
+            office.rename(connection, keys, Member(platform=ERASED, user=self._token()).key)
             for key in keys:
                 if key != nameless.key:
                     self._erase_counts(connection, key, nameless.key, today)
@@ -169,6 +172,9 @@ def _all(connection: Connection, keys: Sequence[str]) -> Found:
     found[laid_down.name] = [_told(laid_down, row) for row in connection.execute(about)]
     rules = connection.execute(select(access_rules)).all()
     found[access_rules.name] = [_told(access_rules, row) for row in rules if _names(json.loads(row.rule), keys)]
+    found[changes.name] = [
+        {name: _readable(name, value) for name, value in line.items()} for line in office.told_of(connection, keys)
+    ]
     return found
 
 

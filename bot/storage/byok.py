@@ -5,13 +5,13 @@ from __future__ import annotations
 from decimal import Decimal
 
 from sqlalchemy import select
-from sqlalchemy.dialects.sqlite import insert as upsert
 
 from bot.clock import Clock
 from bot.quota.ledger import PoolId
 from bot.routing.budget import number_of
 from bot.routing.byok import ByokMonth, ByokRule, month
 from bot.storage.database import Database
+from bot.storage.dialects import upsert
 from bot.storage.ledger import microseconds
 from bot.storage.tables import byok_months
 

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from typing import TypeAlias, assert_never
 
 from sqlalchemy import Connection, delete, exists, select
-from sqlalchemy.dialects.sqlite import insert as upsert
 
 from bot.choices import Choice
 from bot.clock import Clock, Instant
 from bot.errors import StorageError
 from bot.messages import ChosenFor, ConversationId, InConversation, Member, ModelId
 from bot.storage.database import Database
+from bot.storage.dialects import upsert
 from bot.storage.ledger import microseconds
 from bot.storage.tables import model_choices, turns
 

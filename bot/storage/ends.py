@@ -14,7 +14,7 @@ from sqlalchemy import Connection, create_engine
 from sqlalchemy.pool import StaticPool
 
 from bot.errors import StorageError
-from bot.storage.inspection import inspect_file, read_only
+from bot.storage.inspection import inspect, read_only
 from bot.storage.migration import migrate
 
 End: TypeAlias = Connection
@@ -115,7 +115,7 @@ def _sqlite(file: Path, address: str, *, begin: str) -> Iterator[End]:
 
 
 def _known(file: Path) -> None:
-    found = inspect_file(file)
+    found = inspect(file)
     if found.state not in ("current", "older", "newer"):
         why = f" ({found.reason})" if found.reason else ""
         raise StorageError(f"{file} is no database of Potluck's{why}.")

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 from pydantic import SecretStr
 from sqlalchemy import Connection, delete, select, update
-from sqlalchemy.dialects.sqlite import insert as upsert
 
 from bot.clock import Clock, Instant
 from bot.messages import CommunityId, Member
 from bot.ports import KeyShown
 from bot.quota.ledger import PoolId
 from bot.storage.database import Database
+from bot.storage.dialects import upsert
 from bot.storage.ledger import instant, microseconds
 from bot.storage.tables import own_keys
 from bot.vault import Vault, VaultError, last_four

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from sqlalchemy import (
+    BigInteger,
     Connection,
     Integer,
     bindparam,
@@ -16,10 +17,8 @@ from sqlalchemy import (
     literal,
     or_,
     select,
-    type_coerce,
     update,
 )
-from sqlalchemy.dialects.sqlite import insert as upsert
 
 from bot.clock import DAY, Clock, Instant, day_of
 from bot.messages import CommunityId, Member
@@ -44,7 +43,8 @@ from bot.quota.ledger import (
     Standing,
     TurnId,
 )
-from bot.storage.database import Database, Prepared
+from bot.storage.database import Database
+from bot.storage.dialects import Prepared, upsert
 from bot.storage.tables import day_events, handled_messages, leases, member_days, pool_days, pools, turns
 
 MICROSECONDS = 1_000_000
@@ -74,8 +74,8 @@ _TAKE_MINUTE = Prepared(
         pools.c.id == bindparam("pool"),
         # A lease from far ahead was written by a clock that was wrong then: it must not block the pool until then.
         or_(
-            func.coalesce(_edge, literal(0)) <= bindparam("horizon", type_=Integer),
-            _edge > bindparam("ahead", type_=Integer),
+            func.coalesce(_edge, literal(0)) <= bindparam("horizon", type_=BigInteger),
+            _edge > bindparam("ahead", type_=BigInteger),
         ),
     )
     .values(started=pools.c.started + 1)
@@ -101,7 +101,7 @@ _ADD_TURN = Prepared(
     insert(turns)
     .values({name: bindparam(name) for name in (
         "message", "conversation", "community", "member", "author_name", "question", "asked_at")}
-        | {"answer": "", "whole": type_coerce(0, Integer)})
+        | {"answer": "", "whole": False})
     .returning(turns.c.id)
 )  # fmt: skip
 _ADD_HANDLED = Prepared(
@@ -127,8 +127,7 @@ _END_TURN = Prepared(
     update(turns)
     .where(turns.c.id == bindparam("turn_id"))
     .values({name: bindparam(name) for name in (
-        "answer", "model", "prompt_tokens", "completion_tokens", "ended_at")}
-        | {"whole": type_coerce(bindparam("whole"), Integer)})
+        "answer", "whole", "model", "prompt_tokens", "completion_tokens", "ended_at")})
 )  # fmt: skip
 _ADD_EVENT = Prepared(
     insert(day_events).values({name: bindparam(name) for name in (
@@ -178,21 +177,21 @@ class SqlLedger:
             return lease
 
         try:
-            return await self._database.write(unit)
+            return await self._database.write(unit, of=claim.pool)
         except _NotReserved as refusal:
             return refusal.reason
         except HandledError:
             return AlreadyHandled()
 
     def _reserve(self, connection: Connection, claim: Claim, caps: Caps) -> Lease:
-        now = self._clock.now()
+        now = self._database.now()
         number = _take_unit(connection, claim.pool, now, caps)
         _CHARGE_MEMBER(connection, pool=claim.pool, day=day_of(now), member=claim.member.key)
         return _first(connection, claim, now, number)
 
     async def open_aside(self, claim: Claim) -> Aside:
         try:
-            return await self._database.write(lambda connection: open_aside(connection, claim, self._clock.now()))
+            return await self._database.write(lambda connection: open_aside(connection, claim, self._database.now()))
         except HandledError:
             return AlreadyHandled()
 
@@ -208,12 +207,12 @@ class SqlLedger:
             return second
 
         try:
-            return await self._database.write(unit)
+            return await self._database.write(unit, of=lease.pool)
         except _NotReserved as refusal:
             return refusal.reason
 
     def _retry(self, connection: Connection, lease: Lease, outcome: Outcome, claim: Claim, caps: Caps) -> Lease:
-        now = self._clock.now()
+        now = self._database.now()
         if day_of(now) != lease.day:
             raise _NotReserved(DaySpent())
         number = _take_unit(connection, lease.pool, now, caps)
@@ -235,25 +234,25 @@ class SqlLedger:
 
     async def settle(self, lease: Lease, outcome: Outcome, events: Sequence[DayEvent] = ()) -> None:
         def unit(connection: Connection) -> None:
-            settle(connection, lease, outcome, self._clock.now())
+            settle(connection, lease, outcome, self._database.now())
             _keep(connection, lease.pool, events)
 
-        await self._database.write(unit)
+        await self._database.write(unit, of="" if lease.aside else lease.pool)
 
     async def release(self, lease: Lease, events: Sequence[DayEvent] = ()) -> None:
         def unit(connection: Connection) -> None:
-            release(connection, lease, self._clock.now())
+            release(connection, lease, self._database.now())
             _keep(connection, lease.pool, events)
 
-        await self._database.write(unit)
+        await self._database.write(unit, of="" if lease.aside else lease.pool)
 
     async def note(self, pool: PoolId, events: Sequence[DayEvent]) -> None:
-        await self._database.write(lambda connection: _keep(connection, pool, events))
+        await self._database.write(lambda connection: _keep(connection, pool, events), of=pool)
 
     async def count_elsewhere(self, pool: PoolId, day: int, units: int) -> None:
         row = upsert(pool_days).values(pool=pool, day=day, used=0, elsewhere=units)
         change = row.on_conflict_do_update(index_elements=["pool", "day"], set_={"elsewhere": units})
-        await self._database.write(lambda connection: connection.execute(change) and None)
+        await self._database.write(lambda connection: connection.execute(change) and None, of=pool)
 
     async def events(self, pool: PoolId, day: int) -> Sequence[DayEvent]:
         wanted = (
@@ -328,9 +327,8 @@ class SqlLedger:
         return await self._database.read(unit)
 
     async def recover(self) -> int:
-        at = microseconds(self._clock.now())
-
         def unit(connection: Connection) -> int:
+            at = microseconds(self._database.now())
             cut = connection.execute(
                 update(leases)
                 .where(leases.c.settled_at.is_(None))
@@ -372,7 +370,7 @@ def settle(connection: Connection, lease: Lease, outcome: Outcome, now: Instant)
         connection,
         turn_id=lease.turn,
         answer=outcome.answer,
-        whole=int(outcome.whole),
+        whole=outcome.whole,
         model=outcome.model,
         prompt_tokens=outcome.usage.prompt_tokens,
         completion_tokens=outcome.usage.completion_tokens,

@@ -13,7 +13,6 @@ from decimal import Decimal
 from typing import Any, Literal
 
 from sqlalchemy import BigInteger, Connection, and_, bindparam, case, delete, func, insert, or_, select, update
-from sqlalchemy.dialects.sqlite import insert as upsert
 
 from bot.clock import DAY, Clock, Instant
 from bot.messages import CommunityId, Member, ModelId
@@ -38,7 +37,8 @@ from bot.routing.budget import (
     usd,
 )
 from bot.routing.prices import plain
-from bot.storage.database import Database, Prepared
+from bot.storage.database import Database
+from bot.storage.dialects import Prepared, upsert
 from bot.storage.ledger import instant, microseconds
 from bot.storage.tables import budgets, charges, spending
 
@@ -130,7 +130,7 @@ class SqlMoney:
     async def reserve(self, spend: Spend) -> SetAside:
         """Set aside what a request may cost: from every budget that applies, or from none."""
         try:
-            return await self._database.write(lambda connection: reserve(connection, spend, self._clock.now()))
+            return await self._database.write(lambda connection: reserve(connection, spend, self._database.now()))
         except OverBudgetError as refusal:
             return refusal.reason
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from sqlalchemy import Connection, Row, case, delete, func, insert, select, update
-from sqlalchemy.dialects.sqlite import insert as upsert
 
 from bot.clock import Instant, day_of
 from bot.messages import CommunityId, Member
 from bot.people import ERASED, Erased, Link
 from bot.quota.events import EventKind
 from bot.storage.database import Database
+from bot.storage.dialects import upsert
 from bot.storage.keys import SqlKeys
 from bot.storage.ledger import instant, microseconds
 from bot.storage.tables import (

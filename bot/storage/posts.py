@@ -56,7 +56,9 @@ class SqlPosts:
         platform = question.partition(":")[0]
 
         def unit(connection: Connection) -> None:
-            connection.execute(delete(posts).where(posts.c.platform == platform, posts.c.post == post))
+            known = (posts.c.platform == platform) & (posts.c.post == post)
+            replaced = (posts.c.question == question) & (posts.c.number == number)
+            connection.execute(delete(posts).where(known | replaced))
             connection.execute(insert(posts).values(platform=platform, post=post, question=question, number=number))
 
         await self._database.write(unit)

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
 from bot.clock import Instant
 from bot.messages import Attachment, CommunityId, ConversationId, IncomingMessage, Member, MessageId, ModelId, TicketId
 from bot.posts import PostedAnswer
-from bot.storage.database import Database
-from bot.storage.migration import migrate
 from bot.storage.posts import SqlPosts
+from bot.storage.units import Where
+from tests.fakes.databases import opened
 from tests.fakes.virtual import VirtualClock, VirtualLoop
 
 pytestmark = pytest.mark.virtual
@@ -48,13 +47,9 @@ ANSWER = PostedAnswer(
 
 
 @pytest.fixture
-async def posts(tmp_path: Path, clock: VirtualClock, loop: VirtualLoop) -> AsyncIterator[SqlPosts]:
-    migrate(tmp_path / "potluck.db")
-    database = Database(tmp_path / "potluck.db", clock)
-    loop.busy.append(lambda: database.busy)
-    await database.open()
-    yield SqlPosts(database, clock)
-    await database.close()
+async def posts(where: Where, clock: VirtualClock, loop: VirtualLoop) -> AsyncIterator[SqlPosts]:
+    async with opened(where, clock, loop) as database:
+        yield SqlPosts(database, clock)
 
 
 async def test_what_waits_is_kept_whole_and_its_text_only_as_long_as_it_waits(posts: SqlPosts) -> None:

@@ -311,6 +311,7 @@ export class Seat {
       this.pinned = true;
       this.#grew();
     });
+    new ResizeObserver(() => this.#grew()).observe(this.list); // pictures come after their place
   }
 
   #grew() {

@@ -13,7 +13,7 @@ from bot.office.own_terms import OwnTerms
 from bot.office.pool_rules import read_caps
 from bot.quota.terms import Block
 from tests.contract.commands.bindings.binding import Everybody, Reply
-from tests.contract.commands.stage import Case, Here, Noted, Pairs, Someone, Stage, Step, asked, used
+from tests.contract.commands.stage import Case, Here, Noted, Pairs, Someone, Stage, Step, asked, scarce, used
 
 BEN, EVERYBODY = Someone("ben"), Everybody()
 FREE, PAID = "sandbox/harbor-24b:free", "sandbox/lantern-70b"
@@ -149,6 +149,11 @@ def budget(key: str, amount: str) -> Pairs:
     return pairs
 
 
+async def ben_pays(stage: Stage) -> Mapping[str, tuple[object, object]]:
+    key = f"default/{(await stage.someone('ben')).member.key}"
+    return {"pays": (stage.laid("pays", key, everywhere=True), True)}
+
+
 COMMUNITY_MAY_SPEND: Step = used("admin paid budget", by="owner", usd="5")
 BEN_MAY_SPEND: Step = used("admin paid allow", who=BEN, models=PAID)
 
@@ -220,6 +225,7 @@ OF_ADMINS: Sequence[Case] = (
     Case(words="admin export", first=[asked("ben", times=2)], check=it_is_a_table_of_use),
     Case(words="admin quota show", first=[TWICE], row=bens_terms),
     Case(words="admin quota show", given={"who": BEN}, first=[asked("ben", times=2), TWICE], facts=ben_stands),
+    Case(words="admin quota show", given={"who": BEN}, first=[scarce(9)], facts=ben_stands),
     Case(words="admin quota grant", given={"who": BEN, "units": 3}, first=[asked("ben", times=2)],
          does=terms(today=3), facts=ben_stands),
     Case(words="admin quota grant", given={"who": BEN, "units": 1200, "when": "every day"},
@@ -249,6 +255,7 @@ OF_ADMINS: Sequence[Case] = (
     Case(words="admin paid budget", given={"usd": "0.10", "per": "day", "of": "each"}, first=[COMMUNITY_MAY_SPEND],
          does=budget("day/*", "0.1"), says="$0.10"),
     Case(words="admin paid budget", given={"usd": "2.50"}, by=OWNER, does=budget("month/", "2.5"), says="$2.50"),
+    Case(words="admin paid spent", given={"member": BEN, "then": "pay"}, by=OWNER, does=ben_pays, says="for money"),
     Case(words="admin models list", first=[used("admin models default", model=FREE)], facts=models_here),
     Case(words="admin models default", given={"model": FREE}, does=laid("models", MODELS, {"default": FREE}),
          says=FREE),

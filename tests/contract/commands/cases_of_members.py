@@ -12,12 +12,13 @@ from sqlalchemy import select
 
 from bot.messages import ConversationId, ModelId
 from bot.storage.tables import link_codes, linked_accounts, turns
-from tests.contract.commands.bindings.binding import Reply
-from tests.contract.commands.stage import Case, Noted, Someone, Stage, asked, used
+from tests.contract.commands.bindings.binding import Everybody, Reply
+from tests.contract.commands.stage import Case, Noted, Someone, Stage, asked, scarce, used
 from tests.fakes.linking import challenge_in
 
 BEN = Someone("ben")
 FREE, OTHER = "sandbox/harbor-24b:free", "sandbox/lantern-70b:free"
+PAID = "sandbox/lantern-70b"
 SLOW = "sandbox:stall"
 
 
@@ -45,7 +46,8 @@ async def nothing_is_sent_along(stage: Stage) -> Mapping[str, tuple[object, obje
 
 async def under_way(stage: Stage) -> None:
     await stage.binding.begin(stage.place, await stage.caller(), SLOW)
-    assert stage.potluck.running.scheduler.answering == 1
+    while not (await stage.potluck.counted())["leases"].get("open"):
+        await asyncio.sleep(0.1)
 
 
 async def it_has_ended(stage: Stage) -> Mapping[str, tuple[object, object]]:
@@ -95,6 +97,11 @@ async def none_is_chosen(stage: Stage) -> Mapping[str, tuple[object, object]]:
     return {"chosen": (stage.potluck.running.choices.chosen((await stage.caller()).member), None)}
 
 
+async def goes_on_for_money(stage: Stage) -> Mapping[str, tuple[object, object]]:
+    member = (await stage.caller()).member
+    return {"pays": (stage.laid("pays", f"default/{member.key}", everywhere=True), True)}
+
+
 # --- own keys --------------------------------------------------------------------------------------------
 
 
@@ -108,7 +115,7 @@ async def link_opened(stage: Stage) -> None:
 
 async def linked(stage: Stage) -> None:
     await link_opened(stage)
-    await stage.use("key add", code=Noted("code"))
+    await stage.potluck.running.keys.finish((await stage.caller()).member, stage.notes["code"])
 
 
 async def there_is_a_key(stage: Stage) -> Mapping[str, tuple[object, object]]:
@@ -137,7 +144,7 @@ async def it_leads_to_openrouter(stage: Stage, reply: Reply) -> None:
 async def code_offered(stage: Stage) -> None:
     """Ben has asked for a code, and the caller has it."""
     reply = await stage.use("link", by=BEN)
-    (stage.notes["code"],) = re.findall(r"/link ([A-Z0-9-]{4,})", reply.text)
+    (stage.notes["code"],) = re.findall(r"the code \W*([A-Z0-9-]{4,})", reply.text)
 
 
 async def joined(stage: Stage) -> None:
@@ -193,17 +200,28 @@ OF_MEMBERS: Sequence[Case] = (
     Case(words="stop", first=[under_way], does=it_has_ended, says="Stopped"),
     Case(words="stop", says="nothing here"),
     Case(words="quota", first=[asked(times=2)], facts=my_share),
+    Case(words="quota", first=[asked(times=2), scarce(9)], facts=my_share),
     Case(words="pool", first=[asked()], facts=the_pool),
     Case(words="model show", first=[used("model set", by="anyone", model=FREE)], facts=chosen_models),
     Case(words="model set", given={"model": FREE}, does=free_is_chosen, says=FREE),
     Case(words="model set", given={"model": "any"}, first=[used("model set", by="anyone", model=OTHER)],
          does=none_is_chosen, says="Potluck chooses"),
+    Case(words="model spent", says="you are told what going on would cost"),
+    Case(
+        words="model spent",
+        given={"then": "pay"},
+        first=[
+            used("admin paid budget", by="owner", usd="5"),
+            used("admin paid allow", by="owner", who=Everybody(), models=PAID),
+        ],
+        does=goes_on_for_money,
+        says="go on for money",
+    ),
     Case(words="key add", check=it_leads_to_openrouter),
-    Case(words="key add", given={"code": Noted("code")}, first=[link_opened], does=there_is_a_key, says="linked"),
     Case(words="key show", first=[linked], facts=my_key),
     Case(words="key show", says="no OpenRouter account"),
     Case(words="key remove", first=[linked], does=there_is_no_key, says="deleted"),
-    Case(words="link", does=a_code_is_kept, says="/link"),
+    Case(words="link", does=a_code_is_kept, says="With your other account"),
     Case(words="link", given={"code": Noted("code")}, first=[code_offered], says="Go on only if that is you"),
     Case(words="link", given={"code": Noted("code"), "sure": True}, first=[code_offered], does=they_are_one,
          says="one person"),

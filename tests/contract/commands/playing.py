@@ -10,7 +10,7 @@ from bot.office.edits import EVERYWHERE, Change
 from tests.contract.commands.bindings.binding import Binding, Person, Reply
 from tests.contract.commands.cases_of_admins import OF_ADMINS
 from tests.contract.commands.cases_of_members import OF_MEMBERS
-from tests.contract.commands.stage import Case, Stage
+from tests.contract.commands.stage import Case, Stage, differing
 
 CASES = (*OF_MEMBERS, *OF_ADMINS)
 QUESTIONS = frozenset({"ask"})
@@ -42,7 +42,7 @@ async def refused(cases: Iterable[Case], binding: Binding, rank: Rank) -> None:
         assert re.search(r"is for those who (manage this community|run Potluck)\.$", reply.text.strip()), reply.text
         assert len(reply.text.strip().splitlines()) == 1, reply.text
         assert reply.private
-    assert await stage.dump() == before
+    assert differing(before, await stage.dump()) == {}
 
 
 async def play(case: Case, binding: Binding) -> None:
@@ -72,7 +72,7 @@ async def _play(case: Case, stage: Stage) -> None:
         assert len((await stage.dump())["leases"]) == len(before["leases"]), "a command costs nothing"
     await _says(case, stage, reply)
     if case.does is None:
-        assert await stage.dump() == before
+        assert differing(before, await stage.dump()) == {}
         return
     for name, (found, wanted) in (await case.does(stage)).items():
         assert found == wanted, f"{name}: {found!r}, and not {wanted!r}"

@@ -22,6 +22,13 @@ from tests.contract.commands.bindings.binding import Binding, Everybody, Given, 
 from tests.fakes.deployment import Deployment
 
 Dump: TypeAlias = Mapping[str, Sequence[str]]
+"""The rows of each table."""
+
+
+def differing(before: Dump, after: Dump) -> dict[str, list[str]]:
+    """By table, the rows that are in one alone."""
+    found = {table: sorted({*before[table]} ^ {*after[table]}) for table in before}
+    return {table: rows for table, rows in found.items() if rows}
 
 
 @dataclass(frozen=True)
@@ -77,6 +84,10 @@ class Stage:
 
     async def caller(self, rank: Rank = "anyone") -> Person:
         return await self._person(f"a {rank}", "ann", self.rank(rank))
+
+    def cast(self, person: Person) -> None:
+        """Who is anybody here, is this person."""
+        self._people["a anyone"] = person
 
     async def someone(self, name: str) -> Person:
         return await self._person(name, name, "anyone")
@@ -217,5 +228,17 @@ def asked(name: str = "", *, times: int = 1) -> Step:
         for _ in range(times):
             await stage.binding.ask(stage.place, person, "hello")
         await stage.caught_up()
+
+    return step
+
+
+def scarce(left: int) -> Step:
+    """Beforehand the day's pool has that many units left, and three people have asked for them."""
+
+    async def step(stage: Stage) -> None:
+        for name in ("ben", "cara", "dan"):
+            await asked(name)(stage)
+        used_up = stage.potluck.running.scheduler.used
+        await used("admin pool limits", by="owner", rpd=used_up + left)(stage)
 
     return step

@@ -160,6 +160,8 @@ class Person:
             resolved.setdefault("users", {})[value["id"]] = shown
             member = {**self._world.member(), "permissions": "0"}
             resolved.setdefault("members", {})[value["id"]] = member
+        elif "guild_id" in value:
+            resolved.setdefault("channels", {})[value["id"]] = {**value, "permissions": "0"}
         else:
             resolved.setdefault("roles", {})[value["id"]] = value
 

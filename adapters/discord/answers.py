@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import AsyncGenerator, Coroutine, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 from contextlib import suppress
 
-import aiohttp
 import discord
 
 from adapters.discord import look
@@ -15,8 +14,9 @@ from adapters.discord.answer import LiveAnswer
 from adapters.discord.board import Board, ChannelBoard
 from adapters.discord.look import Post, Scene
 from adapters.discord.pacing import Pacing
-from adapters.discord.safe import InvalidRequests, Nonces
+from adapters.discord.safe import NOBODY, InvalidRequests, Nonces
 from adapters.discord.talk import PLATFORM
+from adapters.discord.trying import FAULTS, Lost, attempt
 from adapters.rendering import chatting
 from bot.clock import Clock, Instant
 from bot.errors import Stopped
@@ -39,8 +39,8 @@ from bot.telemetry.logs import logger
 
 log = logger(__name__)
 
-GRACE = 10.0
-"""Seconds that answers have for their last words when Potluck stops."""
+GRACE = 7.5
+"""Seconds that answers have for their last words when Potluck stops: with all else it is over within ten."""
 _TURNS = 50
 _BEGUN = 10_000
 
@@ -70,9 +70,18 @@ class Answers:
 
     # --- what the client calls ---------------------------------------------------------------------------
 
-    def begin(self, message: IncomingMessage, board: Board, *, channel: int, reply_to: int | None) -> None:
-        """Ask, and show the answer there. A message that is being answered already is left alone."""
+    def begin(
+        self,
+        message: IncomingMessage,
+        board: Board,
+        *,
+        channel: int,
+        reply_to: int | None,
+        then: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Ask, and show the answer there. One that is being answered already is left alone. `then`: it is over."""
         if message.id in self._begun or self._stopping:
+            then()
             return
         self._take(message.id)
         kept = PostedAnswer(
@@ -84,9 +93,10 @@ class Answers:
             reply_to=str(reply_to or ""),
             stage="waiting",
             asked_at=message.received_at,
-            message=message,
+            # Where nothing can be written after a restart, nothing is asked again.
+            message=message if board.seconds_left() is None else None,
         )
-        self._start(self._answer(kept, message, board), self._tasks)
+        self._start(self._answer(kept, message, board), self._tasks, then)
 
     async def take_up(self) -> None:
         """What the last run left: asked again if it was never sent, followed if it is held, else brought to an end."""
@@ -100,6 +110,16 @@ class Answers:
                 self._start(self._answer(kept, kept.message, self._board(kept)), self._tasks)
             else:
                 self._start(self._end(kept), self._tasks)
+
+    async def withdraw(self, question: MessageId) -> None:
+        """A question was deleted in the chat: it leaves the line, or waits for room no longer."""
+        live = self._live.get(question)
+        if live is None:
+            return
+        if live.kept.ticket is not None:
+            await self._conversations.give_up(live.kept.ticket)
+        else:
+            live.withdraw()
 
     def stopping(self) -> None:
         """From here on an answer that ends does so because Potluck stops, and none begins."""
@@ -160,6 +180,14 @@ class Answers:
             return await live.run()
         finally:
             del self._live[kept.question]
+            if live.lost is not None and live.lost.forbidden:
+                self._start(self._tell_privately(kept.member), self._following)
+
+    async def _tell_privately(self, member: Member) -> None:
+        """Potluck may not write any more where the member is being answered: that is said where it can be, once."""
+        with suppress(*FAULTS):
+            private = await self._client.create_dm(discord.Object(int(member.user)))
+            await private.send(chatting.CANNOT_WRITE_HERE, allowed_mentions=NOBODY)
 
     def _looks(self, scene: Scene) -> Sequence[Post]:
         return look.posts(scene, at=when)
@@ -170,11 +198,11 @@ class Answers:
         scene = Scene(later=True)
         await self._show(kept, self._conversations.follow(ticket), scene, board)
         if scene.over and kept.posts:
-            with suppress(discord.HTTPException, aiohttp.ClientError, OSError):
+            given_up = isinstance(scene.ending, Failed) and scene.ending.error.code == "stopped" and not scene.text
+            said = Post(content=chatting.GIVEN_UP if given_up else chatting.ANSWERED_BELOW)
+            with suppress(Lost):
                 await self._pacing.turn(board.pace)
-                given_up = isinstance(scene.ending, Failed) and scene.ending.error.code == "stopped" and not scene.text
-                said = chatting.GIVEN_UP if given_up else chatting.ANSWERED_BELOW
-                await board.edit(int(kept.posts[0]), Post(content=said))
+                await attempt(lambda: board.edit(int(kept.posts[0]), said))
 
     async def _end(self, kept: PostedAnswer) -> None:
         """Bring an answer to its end that was under way when the last run ended: whole, if the whole is known."""
@@ -183,14 +211,17 @@ class Answers:
             scene = Scene(restarting=True)
             await self._show(kept, self._recalled(kept, turn), scene, board)
             return
-        with suppress(discord.HTTPException, aiohttp.ClientError, OSError):
+        with suppress(Lost):
             await self._pacing.turn(board.pace)
-            if not kept.posts:
-                new = await board.post(0, Post(content=chatting.LOST_IN_RESTART, buttons=("again",)))
-                await self._store.posted(kept.question, 0, str(new))
-            elif (text := await board.read(last := int(kept.posts[-1]))) is not None:
-                await board.edit(last, _cut_off(text))
+            await attempt(lambda: self._close(kept, board))
         await self._store.move(kept.question, "over")
+
+    async def _close(self, kept: PostedAnswer, board: ChannelBoard) -> None:
+        if not kept.posts:
+            new = await board.post(0, Post(content=chatting.LOST_IN_RESTART, buttons=("again",)))
+            await self._store.posted(kept.question, 0, str(new))
+        elif (text := await board.read(last := int(kept.posts[-1]))) is not None:
+            await board.edit(last, _cut_off(text))
 
     async def _recalled(self, kept: PostedAnswer, turn: Turn) -> AsyncGenerator[ReplyEvent]:
         share = await self._conversations.share(kept.member, kept.community)
@@ -222,13 +253,19 @@ class Answers:
         if len(self._begun) > _BEGUN:
             del self._begun[next(iter(self._begun))]
 
-    def _start(self, work: Coroutine[None, None, None], tasks: set[asyncio.Task[None]]) -> None:
+    def _start(
+        self,
+        work: Coroutine[None, None, None],
+        tasks: set[asyncio.Task[None]],
+        then: Callable[[], None] = lambda: None,
+    ) -> None:
         task = asyncio.create_task(work)
         tasks.add(task)
-        task.add_done_callback(lambda done: self._done(done, tasks))
+        task.add_done_callback(lambda done: self._done(done, tasks, then))
 
-    def _done(self, task: asyncio.Task[None], tasks: set[asyncio.Task[None]]) -> None:
+    def _done(self, task: asyncio.Task[None], tasks: set[asyncio.Task[None]], then: Callable[[], None]) -> None:
         tasks.discard(task)
+        then()
         error = None if task.cancelled() else task.exception()
         if error is not None:
             log.error("an answer failed inside", extra={"action": "show", "error": type(error).__name__})

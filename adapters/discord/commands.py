@@ -27,6 +27,7 @@ class Tree(app_commands.CommandTree[Any]):
     """Usable in servers and in DMs, installed for either."""
 
     def __init__(self, client: PotluckClient) -> None:
+        self._potluck = client
         super().__init__(
             client,
             allowed_contexts=app_commands.AppCommandContext(guild=True, dm_channel=True, private_channel=True),
@@ -38,6 +39,7 @@ class Tree(app_commands.CommandTree[Any]):
         cause = error.__cause__ or error
         log.error("a command failed inside", extra={"action": "command", "error": type(cause).__name__})
         log.debug("the failure", exc_info=error)
+        await self._potluck.interactions.apologise(interaction)
 
 
 async def sync_if_changed(tree: Tree, store: Posts) -> bool:
@@ -73,13 +75,11 @@ def add_own(tree: Tree, client: PotluckClient) -> None:
 
     @tree.context_menu(name="Ask about this")
     async def about(interaction: discord.Interaction[Any], message: discord.Message) -> None:
-        text = message.content.strip()
-        if not text:
-            await interaction.response.send_message(
-                chatting.STARTED_WITHOUT_TEXT, ephemeral=True, allowed_mentions=NOBODY
-            )
+        text = talk.shown_text(message)
+        if not text and not message.attachments:
+            await client.interactions.whisper(interaction, chatting.STARTED_WITHOUT_TEXT)
             return
-        await client.ask(interaction, chatting.about(text))
+        await client.interactions.ask(interaction, chatting.about(text), files=message.attachments)
 
     @tree.command(name="mute", description="Keep quiet in this thread until mentioned again")
     async def mute(interaction: discord.Interaction[Any]) -> None:
@@ -97,4 +97,4 @@ def add_ask(tree: Tree, client: PotluckClient) -> None:
     @tree.command(name="ask", description="Ask a question")
     @app_commands.describe(question="What you want to know")
     async def ask(interaction: discord.Interaction[Any], question: app_commands.Range[str, 1, 6000]) -> None:
-        await client.ask(interaction, question)
+        await client.interactions.ask(interaction, question)

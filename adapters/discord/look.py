@@ -80,6 +80,8 @@ class Scene:
     """The reply broke off without an ending."""
     out_of_time: bool = False
     """Nothing more can be written where it stands."""
+    withdrawn: bool = False
+    """Its question was deleted before it was sent."""
     _parts: list[str] = field(default_factory=list)
 
     def take(self, event: ReplyEvent) -> None:
@@ -105,7 +107,7 @@ class Scene:
 
     @property
     def over(self) -> bool:
-        return self.ending is not None or self.out_of_time or self.broken
+        return self.ending is not None or self.out_of_time or self.broken or self.withdrawn
 
     @property
     def joined(self) -> bool:
@@ -120,7 +122,7 @@ class Scene:
 
 def posts(scene: Scene, *, at: Callable[[Instant], str]) -> list[Post]:
     """The messages, in order. `at` writes a moment as Discord shows it."""
-    if scene.joined:
+    if scene.joined or scene.withdrawn:
         return []
     if scene.kept_for_restart:
         return [Post(content=chatting.RESTARTING_IN_LINE)]

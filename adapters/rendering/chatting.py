@@ -19,6 +19,7 @@ UNREADABLE = (
 EMPTY = "You called me, but there was no question. Write it after my name."
 ONLY_WHO_ASKED = "Only who asked can use this button. Ask me yourself: mention me, or use /ask."
 NOTHING_TO_STOP = "There is nothing left to stop here."
+BEING_ASKED = "That is being asked already."
 NO_LONGER_KNOWN = "I no longer know the question of this answer. Please ask it again."
 THINKING = "Sent. The model is thinking."
 CUT_OFF_BY_RESTART = "I was restarted while I was writing this, so it ends here."

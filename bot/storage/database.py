@@ -70,7 +70,7 @@ class Database:
     async def alone(self) -> bool:
         """True: no other process uses a server's database, and none will while this one does. Of a file: see
         `bot.app`."""
-        return await self._reader.run(self._reader.claim)
+        return await self._hop(self._reader, self._reader.claim)
 
     @property
     def busy(self) -> bool:

@@ -135,7 +135,7 @@ class Person:
             "user_name": self.user.name,
             "command": name,
             "text": text,
-            "is_enterprise_install": "false",
+            "is_enterprise_install": str(self.here.by_organisation).lower(),  # a string, as Slack sends it
             "response_url": f"{self._base()}/respond/{self._world.number()}",
             "trigger_id": self._views.trigger(),
         }
@@ -213,9 +213,9 @@ class Person:
         enterprise = {"id": self.here.enterprise, "name": "Org"} if self.here.enterprise else None
         whole: Json = {
             **self._base_fields(),
-            "team": {"id": self.here.id, "domain": "acme"},
+            "team": None if self.here.by_organisation else {"id": self.here.id, "domain": "acme"},
             "enterprise": enterprise,
-            "is_enterprise_install": False,
+            "is_enterprise_install": self.here.by_organisation,
             "user": {"id": self.id, "username": self.user.name, "team_id": self.user.team},
             "trigger_id": self._views.trigger(),
             **payload,
@@ -226,10 +226,10 @@ class Person:
         number = self._world.number()
         authorization = {
             "enterprise_id": self.here.enterprise or None,
-            "team_id": self.here.id,
+            "team_id": None if self.here.by_organisation else self.here.id,
             "user_id": self.here.bot_user,
             "is_bot": True,
-            "is_enterprise_install": False,
+            "is_enterprise_install": self.here.by_organisation,
         }
         return {
             **self._base_fields(),

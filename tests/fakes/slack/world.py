@@ -70,6 +70,8 @@ class Team:
     scopes: tuple[str, ...] = ()
     """What its token may; empty: Slack does not say."""
     revoked: bool = False
+    by_organisation: bool = False
+    """Its organisation installed the app, for all of its workspaces: the token is the organisation's."""
 
 
 @dataclass(kw_only=True)
@@ -174,6 +176,13 @@ class World:
             id=team.bot_user, team=id, name="potluck", is_bot=True, enterprise=team.enterprise
         )
         return team
+
+    def organisation(self, id: str, *teams: str) -> Team:
+        """An organisation that installed the app for workspaces of its own: one token and one bot for all."""
+        whole = self.team(id, name="Org", enterprise=id, by_organisation=True)
+        for team in teams:
+            self.team(team, enterprise=id, bot_token="", bot_user=whole.bot_user, by_organisation=True)
+        return whole
 
     def channel(self, id: str, team: str, **more: Any) -> Channel:
         channel = self.channels[id] = Channel(id=id, team=team, **more)

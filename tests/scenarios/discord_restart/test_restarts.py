@@ -136,7 +136,7 @@ async def test_a_stop_is_over_within_ten_seconds_though_discord_hangs(
     home.discord.break_next("PATCH", "/messages/", times=100, status=0, done_first=True, seconds=1000)
     began = clock.monotonic()
     await home.stop()
-    assert clock.monotonic() - began < 16
+    assert clock.monotonic() - began <= 10
 
 
 async def test_buttons_work_after_a_restart(home: House, talks: ScriptedConversations, clock: VirtualClock) -> None:

@@ -101,7 +101,7 @@ async def test_the_text_is_plain_until_its_end_and_what_potluck_says_of_it_stand
     text, footer = components.texts(last)
     assert text.endswith(forged)
     assert footer.startswith("-# `acme/wit-7b:free` · free · ")
-    assert {sent.payload["flags"] & components.V2 for sent in home.discord.world.sent[:-1]} == {0}
+    assert {sent.payload.get("flags", 0) & components.V2 for sent in home.discord.world.sent[:-1]} == {0}
     assert same(shown(home), whole)
 
 

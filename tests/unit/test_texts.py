@@ -29,11 +29,11 @@ Id = str | tuple[str, ...]
 def gathered() -> frozenset[Id]:
     """What `make texts` gathers."""
     with (TEXTS / "gather.cfg").open() as file:
-        methods, options = parse_mapping_cfg(file)
+        methods, options = parse_mapping_cfg(file)  # type: ignore[no-untyped-call]
     found: set[Id] = set()
     for folder in (CORE, EDGE):
         for _, _, text, _, _ in extract_from_dir(folder, methods, options, keywords=KEYWORDS):
-            found.add(tuple(text) if isinstance(text, list | tuple) else text)
+            found.add(text if isinstance(text, str) else tuple(text))
     return frozenset(found)
 
 
@@ -44,7 +44,7 @@ def entries(catalogue: Catalog) -> dict[Id, Message]:
 
 
 def forms(entry: Message) -> list[str]:
-    return [entry.string] if isinstance(entry.string, str) else list(entry.string)
+    return [entry.string] if isinstance(entry.string, str) else list(entry.string or ())
 
 
 def slots(text: str) -> list[str]:

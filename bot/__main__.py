@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, TextIO
 import click
 
 from bot.admin import admin
-from bot.admin_keys import key
 from bot.command_line import Finite, one_line_errors, run_async, settings_and_logs, usd_amount
 from bot.errors import SettingsError
 from bot.settings import faults, load_settings
@@ -378,7 +377,6 @@ def sandbox(
     run_async(serve(settings, host=host, port=port, say=click.echo))
 
 
-admin.add_command(key)
 main.add_command(admin)
 
 

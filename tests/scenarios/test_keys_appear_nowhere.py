@@ -24,7 +24,7 @@ from bot.storage.keys import SqlKeys
 from bot.storage.tables import own_keys
 from tests.fakes.browsing import Browser, browsing
 from tests.fakes.deployment import Deployment
-from tests.fakes.linking import key_of
+from tests.fakes.linking import ADMIN, key_of
 from tests.fakes.virtual import VirtualClock
 
 pytestmark = pytest.mark.virtual
@@ -84,27 +84,27 @@ async def of_communities(browser: Browser, potluck: Deployment) -> list[str]:
     """Link a community by code, be refused, replace the key, have it revoked; link two of one account. The keys."""
     links = potluck.running.community_keys
     opened = await links.start_link(HERE)
-    shown = await links.finish_link(HERE, await browser.member("ann").approve(opened.link, "heres"))
+    shown = await links.finish_link(HERE, await browser.member("ann").approve(opened.link, "heres"), by=ADMIN)
     first = await opened_key(potluck, HERE)
     assert shown.last_four == first[-4:]
     assert (await browser.ask("fay", community="here"))[-1][0] == "finished"
     for wrong in (REFUSED, "sk-or-heron"):
         with pytest.raises(LinkError) as failed:
-            await links.link_community(HERE, SecretStr(wrong))
+            await links.link_community(HERE, SecretStr(wrong), by=ADMIN)
         assert not held_in(repr(failed.value) + repr(failed.value.__cause__) + repr(failed.value.__context__), wrong)
     second = (await key_of(potluck, "elsewheres")).get_secret_value()
-    await links.link_community(HERE, SecretStr(second))
-    await links.link_community(THERE, SecretStr(second))
+    await links.link_community(HERE, SecretStr(second), by=ADMIN)
+    await links.link_community(THERE, SecretStr(second), by=ADMIN)
     potluck.sandbox.revoke(second)
     assert (await browser.ask("fay", "hello again", community="here"))[-1][1]["error"] == "bad_key"
     await asyncio.sleep(90)
     assert (await browser.ask("fay", "and again", community="there"))[-1][1]["error"] == "pool_paused"
-    await links.unlink_community(HERE)
+    await links.unlink_community(HERE, by=ADMIN)
     assert (await browser.ask("fay", "by everybody's", community="here"))[-1][0] == "finished"
     for path in ("/api/pool?community=there", "/api/explanation?member=fay&community=there"):
         await browser.get(path)
     third = (await key_of(potluck, "thirds")).get_secret_value()
-    await links.link_community(HERE, SecretStr(third))
+    await links.link_community(HERE, SecretStr(third), by=ADMIN)
     return [first, second, third]
 
 

@@ -88,12 +88,13 @@ class Commands:
         """A form."""
         view = body["view"]
         carried = look.pressed(str(view.get("private_metadata") or ""))
-        path, place = carried.get("path"), carried.get("place")
-        if not (isinstance(path, list) and isinstance(place, dict)):
+        path, place, kept = carried.get("path"), carried.get("place"), carried.get("kept") or {}
+        if not (isinstance(path, list) and isinstance(place, dict) and isinstance(kept, dict)):
             return
         person = await self._people.find(workspace, str(body["user"]["id"]))
         where = place_of(body, str(place.get("channel", "")))
-        await self.use(workspace, person, where, tuple(map(str, path)), forms.filled(view), form="never")
+        given = {str(name): str(value) for name, value in kept.items()} | forms.filled(view)
+        await self.use(workspace, person, where, tuple(map(str, path)), given, form="never")
 
     # --- using one ---------------------------------------------------------------------------------------
 

@@ -29,13 +29,16 @@ def of_command(
     given: Mapping[str, str],
     models: Sequence[ModelId] = (),
 ) -> look.Block:
-    """The form of a command. `given` are values that were typed already."""
+    """The form of a command. `given` are values that were typed already; those without an input, such as which
+    community it is about, come back with the form."""
     inputs = [_input(one, plainly, given.get(one.name, ""), models) for one in command.parameters]
+    names = {one.name for one in command.parameters}
+    kept = {name: value for name, value in given.items() if name not in names}
     about = look.context(plain_text.escape(plainly.say(command.about)))
     return {
         "type": "modal",
         "callback_id": COMMAND,
-        "private_metadata": look.carried(path=list(command.path), place=dict(place)),
+        "private_metadata": look.carried(path=list(command.path), place=dict(place), kept=kept),
         "title": look.plain(command.name[:_TITLE_MAX]),
         "submit": look.plain(plainly.say(say("Do it"))),
         "close": look.plain(plainly.say(say("Cancel"))),

@@ -17,7 +17,7 @@ from bot.office.office import Office
 from bot.office.pool_rules import PoolRules
 from bot.office.roster import Roster
 from bot.people import People
-from bot.ports import Conversations, DayBook, KeyLinks, ModelChoices
+from bot.ports import CommunityLinks, Conversations, DayBook, KeyLinks, ModelChoices
 from bot.quota.ledger import PoolId
 from bot.quota.scheduler import Scheduler
 from bot.routing.byok import ByokMonth
@@ -61,6 +61,7 @@ class OfficeDesk:
     pool: Callable[[CommunityId], Awaitable[DeskPool]]
     """Which pool a community's questions go to."""
     communities: Callable[[], Awaitable[Sequence[Community]]]
+    community_keys: CommunityLinks
 
     def now(self) -> Instant:
         return self.clock.now()

@@ -21,7 +21,7 @@ from bot.storage.access import SqlAccess
 from bot.storage.database import Database
 from tests.fakes.commanding import Person
 from tests.fakes.deployment import Deployment, Heard, deployment
-from tests.fakes.linking import key_of
+from tests.fakes.linking import ADMIN, key_of
 from tests.fakes.virtual import VirtualClock, VirtualLoop
 
 pytestmark = pytest.mark.virtual
@@ -180,7 +180,7 @@ async def test_a_community_with_an_account_of_its_own_has_its_own_models_and_rig
     both = replace(RICH, accounts={"theirs": AccountSettings(credits=Decimal(50))})
     async with deployment(tmp_path, clock, sandbox=both) as potluck:
         await fund(potluck, ToMember(ANN))
-        await potluck.running.community_keys.link_community(SLACK, await key_of(potluck, "theirs"))
+        await potluck.running.community_keys.link_community(SLACK, await key_of(potluck, "theirs"), by=ADMIN)
         there = replace(who(ANN), community=SLACK)
         choices = potluck.running.choices
         await choices.refresh(SLACK)
@@ -201,7 +201,7 @@ async def test_the_rules_are_the_communitys_own_also_before_anybody_has_asked_th
     """After a restart no pool of a community's is open yet, and everybody's account opens nothing there."""
     async with deployment(tmp_path, clock, sandbox=RICH) as potluck:
         await fund(potluck, ToMember(ANN))
-        await potluck.running.community_keys.link_community(SLACK, await key_of(potluck, "theirs"))
+        await potluck.running.community_keys.link_community(SLACK, await key_of(potluck, "theirs"), by=ADMIN)
     there = replace(who(ANN), community=SLACK)
     async with deployment(tmp_path, clock, sandbox=RICH) as potluck:
         choices = potluck.running.choices

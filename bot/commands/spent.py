@@ -46,6 +46,10 @@ async def of_anybody(call: Call) -> Answer:
                 command=_COMMAND,
             )
         )
+    if pool.shared and call.rank != "owner" and not await call.desk.uses.asked_in(member, call.community):
+        raise BadInput(
+            say("{member} has not asked anything here: what they have chosen is for others to change.", member=member)
+        )
     made = await _switch(call, "admin paid spent", member)
     if call.text("then") == PAY:
         return told(

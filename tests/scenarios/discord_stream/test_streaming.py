@@ -127,7 +127,7 @@ async def test_an_answer_of_30_000_characters_is_some_messages_and_a_file(
     assert [components.shown_files(message) for message in messages] == [[], [], [], [], [], ["answer.md"]]
     (file,) = home.discord.world.files.values()
     assert file[0].decode() == whole
-    assert chatting.WHOLE_IN_FILE in home.reads()[-1]
+    assert chatting.WHOLE_IN_FILE.text in home.reads()[-1]
     assert [home.labels(message) for message in messages] == [[], [], [], [], [], ["Again"]]
     assert home.discord.buckets.limited == []
 
@@ -175,7 +175,7 @@ async def test_an_answer_that_broke_off_can_be_continued(home: House, talks: Scr
     talks.script = talks.echo
     await home.ann.press(home.last(), "Continue")
     await home.until(lambda: len(home.reads()) == 2)
-    assert talks.asked[1].text == chatting.CONTINUE
+    assert talks.asked[1].text == chatting.CONTINUE.text
     assert talks.asked[1].conversation == talks.asked[0].conversation
 
 
@@ -251,7 +251,7 @@ async def test_where_the_bot_is_not_a_command_says_so_before_its_token_dies(
     elsewhere = home.discord.world.channel({"id": "4242"}, "elsewhere")
     talks.script = streaming(talks, text="late", seconds=1, queue=[(1, 2000.0)])
     await home.ann.slash(elsewhere, "ask", here=False, question="what?")
-    await home.until(lambda: home.reads(elsewhere)[-1:] == [chatting.CANNOT_WRITE_LATER], seconds=900)
+    await home.until(lambda: home.reads(elsewhere)[-1:] == [chatting.CANNOT_WRITE_LATER.text], seconds=900)
     assert await asyncio.wait_for(talks.closed.get(), 10) == talks.asked[0].id
 
 

@@ -10,7 +10,6 @@ from urllib.parse import parse_qsl, urlencode
 import discord
 
 from adapters.discord import talk
-from adapters.discord.safe import NOBODY
 from adapters.discord.showing import OnDiscord, Shown, shown
 from adapters.rendering import chatting
 from adapters.rendering.saying import Speech
@@ -179,14 +178,14 @@ class NextButton(
     async def interaction_check(self, interaction: discord.Interaction[Any]) -> bool:
         if interaction.user.id == self.owner:
             return True
-        await interaction.response.send_message(chatting.ONLY_WHO_ASKED, ephemeral=True, allowed_mentions=NOBODY)
+        await cast("PotluckClient", interaction.client).not_theirs(interaction)
         return False
 
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
         client = cast("PotluckClient", interaction.client)
         command = None if client.calls is None else client.calls.registry.find(self.path)
         if client.calls is None or command is None:
-            await interaction.response.send_message(chatting.NO_LONGER_KNOWN, ephemeral=True, allowed_mentions=NOBODY)
+            await client.interactions.whisper(interaction, chatting.NO_LONGER_KNOWN)
             return
         await client.interactions.guarded(interaction, client.calls.used(interaction, command, self.values))
 

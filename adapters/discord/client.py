@@ -24,12 +24,14 @@ from adapters.discord.interactions import Interactions
 from adapters.discord.pacing import Pacing
 from adapters.discord.safe import NOBODY, Callbacks, InvalidRequests, Nonces, watching
 from adapters.discord.talk import Hint, Question, Talk
+from adapters.discord.tongues import Tongues
 from adapters.discord.trying import FAULTS
 from adapters.discord.where import Where
 from adapters.rendering import chatting
 from adapters.rendering.chatting import Action
 from bot.clock import Clock
 from bot.commands.registry import Registry
+from bot.commands.saying import Say
 from bot.messages import IncomingMessage, MessageId
 from bot.pasted_keys import holds_key
 from bot.ports import Conversations
@@ -72,7 +74,7 @@ class PotluckClient(discord.AutoShardedClient):
         self._store, self._nonces, self._clock = store, nonces, clock
         self.talk = Talk(store, clock)
         self.intake = Intake(hosts)
-        self.pacing = pacing or Pacing(clock)
+        self.pacing, self.tongues = pacing or Pacing(clock), Tongues()
         self.answers = Answers(
             self,
             conversations=conversations,
@@ -80,9 +82,10 @@ class PotluckClient(discord.AutoShardedClient):
             pacing=self.pacing,
             nonces=nonces,
             invalid=self.invalid,
+            tongues=self.tongues,
             clock=clock,
         )
-        self.where = Where(self, nonces)
+        self.where = Where(self, nonces, self.tongues)
         self.interactions = Interactions(
             conversations=conversations,
             store=store,
@@ -90,6 +93,7 @@ class PotluckClient(discord.AutoShardedClient):
             where=self.where,
             intake=self.intake,
             callbacks=callbacks,
+            tongues=self.tongues,
             clock=clock,
             another_program=self._another_program,
         )
@@ -145,8 +149,8 @@ class PotluckClient(discord.AutoShardedClient):
         match await self.talk.hear(message, self.user.id):
             case Question(message=question):
                 await self._asked(message, question)
-            case Hint(text=text):
-                await self._hint(message, text, stands=HINT_STANDS)
+            case Hint(said=said):
+                await self._hint(message, said, stands=HINT_STANDS)
             case None:
                 pass
 
@@ -189,14 +193,14 @@ class PotluckClient(discord.AutoShardedClient):
         except discord.HTTPException as error:
             log.info("a message with a key could not be deleted", extra={"action": "delete", "status": error.status})
 
-    async def _hint(self, message: discord.Message, text: str, *, stands: float | None = None) -> None:
+    async def _hint(self, message: discord.Message, said: Say, *, stands: float | None = None) -> None:
         """One line below a message; each only now and then, and none where nothing may be written."""
-        if not self.where.may_write(message.channel, message.guild) or not self._is_due(message, text):
+        if not self.where.may_write(message.channel, message.guild) or not self._is_due(message, said.text):
             return
         await self.pacing.turn(message.channel.id)
         await self._send(
             message.channel,
-            text,
+            self.tongues.of(message.author.id, message.guild).say(said),
             reference=message.to_reference(fail_if_not_exists=False),
             nonce=self._nonces.of(f"hint:{message.id}", 0),
             delete_after=stands,
@@ -205,9 +209,9 @@ class PotluckClient(discord.AutoShardedClient):
     async def _tell_privately(self, message: discord.Message) -> None:
         """Nothing may be written where somebody asks: that is said where it can be."""
         log.info("a question came from where nothing may be written", extra={"action": "ask"})
-        if self._is_due(message, chatting.CANNOT_WRITE_HERE):
-            nonce = self._nonces.of(f"hint:{message.id}", 0)
-            await self._send(message.author, chatting.CANNOT_WRITE_HERE, nonce=nonce)
+        said, nonce = chatting.CANNOT_WRITE_HERE, self._nonces.of(f"hint:{message.id}", 0)
+        if self._is_due(message, said.text):
+            await self._send(message.author, self.tongues.of(message.author.id, message.guild).say(said), nonce=nonce)
 
     async def _send(self, where: discord.abc.Messageable, text: str, **more: Any) -> None:
         try:
@@ -240,6 +244,10 @@ class PotluckClient(discord.AutoShardedClient):
     async def pressed(self, action: Action, interaction: discord.Interaction[Any]) -> None:
         """`adapters.discord.buttons.Presses`."""
         await self.interactions.guarded(interaction, self.interactions.pressed(action, interaction))
+
+    async def not_theirs(self, interaction: discord.Interaction[Any]) -> None:
+        """`adapters.discord.buttons.Presses`."""
+        await self.interactions.whisper(interaction, chatting.ONLY_WHO_ASKED)
 
 
 async def close_quietly(client: PotluckClient) -> None:

@@ -13,11 +13,14 @@ from adapters.discord.answers import Answers
 from adapters.discord.board import Board, CommandBoard
 from adapters.discord.intake import Intake, NotFetched
 from adapters.discord.safe import NOBODY, Callbacks
+from adapters.discord.tongues import Tongues
 from adapters.discord.trying import FAULTS, SOON, Lost, attempt
 from adapters.discord.where import Where
 from adapters.rendering import chatting, words
 from adapters.rendering.chatting import Action
+from adapters.rendering.saying import Tongue
 from bot.clock import Clock
+from bot.commands.saying import Say
 from bot.messages import ConversationId, IncomingMessage, MessageId
 from bot.ports import Conversations
 from bot.posts import PostedAnswer, Posts
@@ -44,12 +47,13 @@ class Interactions:
         where: Where,
         intake: Intake,
         callbacks: Callbacks,
+        tongues: Tongues,
         clock: Clock,
         another_program: Callable[[], None],
     ) -> None:
         self._conversations, self._store, self._answers = conversations, store, answers
         self._where, self._intake, self._callbacks, self._clock = where, intake, callbacks, clock
-        self._another_program = another_program
+        self._another_program, self._tongues = another_program, tongues
         self._asking_again: set[int] = set()
         """Answers below which a press is being answered."""
 
@@ -71,11 +75,12 @@ class Interactions:
         try:
             question = await self._intake.with_files(question, files)
         except NotFetched as lacking:
-            await self.write(interaction, chatting.not_fetched(discord.utils.escape_markdown(str(lacking))))
+            said = chatting.not_fetched(discord.utils.escape_markdown(str(lacking)))
+            await self.write(interaction, self.tongue(interaction).say(said))
             return
         # What is held is answered when no token lives any more: it needs a channel to be answered in.
         question = replace(question, hold=channel is not None)
-        board = CommandBoard(interaction, self._clock, channel=channel)
+        board = CommandBoard(interaction, self._clock, tongue=self.tongue(interaction), channel=channel)
         self._answers.begin(question, board, channel=interaction.channel_id or 0, reply_to=None)
 
     async def acknowledge(
@@ -118,13 +123,13 @@ class Interactions:
 
     async def apologise(self, interaction: discord.Interaction[Any]) -> None:
         """Something failed inside: who waits is told, however far it had come."""
-        said = str(words.explain("internal"))
+        said = str(words.explain("internal", tongue=self.tongue(interaction)))
         if interaction.type is discord.InteractionType.autocomplete:
             return
         if interaction.response.is_done():
             await self.write(interaction, said, embeds=[], view=None)
         else:
-            await self.whisper(interaction, said)
+            await self._whisper(interaction, said)
 
     async def guarded(self, interaction: discord.Interaction[Any], work: Awaitable[None]) -> None:
         """Do it; if it fails, that is said. discord.py would only log it."""
@@ -136,8 +141,15 @@ class Interactions:
             log.debug("the failure", exc_info=error)
             await self.apologise(interaction)
 
-    async def whisper(self, interaction: discord.Interaction[Any], text: str) -> None:
+    def tongue(self, interaction: discord.Interaction[Any]) -> Tongue:
+        """The language of the one who does it."""
+        return self._tongues.heard(interaction)
+
+    async def whisper(self, interaction: discord.Interaction[Any], said: Say) -> None:
         """Answer the one who did it, and nobody else."""
+        await self._whisper(interaction, self.tongue(interaction).say(said))
+
+    async def _whisper(self, interaction: discord.Interaction[Any], text: str) -> None:
         try:
             await interaction.response.send_message(text, ephemeral=True, allowed_mentions=NOBODY)
         except FAULTS as error:
@@ -179,7 +191,8 @@ class Interactions:
             if not await self.acknowledge(interaction, thinking=channel is None):
                 question = None
                 return
-            board: Board = channel or CommandBoard(interaction, self._clock, channel=None)
+            spoken = self.tongue(interaction)
+            board: Board = channel or CommandBoard(interaction, self._clock, tongue=spoken, channel=None)
             question = replace(question, hold=channel is not None)
             self._answers.begin(
                 question,
@@ -197,7 +210,8 @@ class Interactions:
     ) -> IncomingMessage | None:
         """What a press below an answer asks, in its conversation. None: its question is not kept any more."""
         if action == "continue":
-            return self._question(interaction, chatting.CONTINUE, conversation=kept.conversation)
+            text = self.tongue(interaction).say(chatting.CONTINUE)
+            return self._question(interaction, text, conversation=kept.conversation)
         turn = await self._answers.turn(kept)
         if turn is None:
             return None

@@ -11,7 +11,6 @@ import discord
 from adapters.discord.buttons import layout, row
 from adapters.discord.look import FILE, MOST_PIECES, Post
 from adapters.discord.safe import NOBODY, WHO_ASKED, Nonces
-from adapters.rendering.saying import Tongue
 from bot.clock import Clock
 
 TOKEN_SECONDS = 14 * 60.0
@@ -23,7 +22,6 @@ class Board(Protocol):
     """Somewhere to write. Its methods raise what discord.py does."""
 
     owner: int
-    tongue: Tongue
     may_attach: bool
     most: int
     """Messages it has room for."""
@@ -52,19 +50,19 @@ def _files(post: Post) -> list[discord.File]:
     return [] if post.file is None else [discord.File(io.BytesIO(post.file.encode()), filename=FILE)]
 
 
-def _edited(post: Post, owner: int, tongue: Tongue) -> dict[str, Any]:
+def _edited(post: Post, owner: int) -> dict[str, Any]:
     """An edit's arguments. Of a message that turns into components, the content goes."""
     text: str | None = post.content
-    view: discord.ui.View | discord.ui.LayoutView | None = row(post.buttons, owner, tongue)
+    view: discord.ui.View | discord.ui.LayoutView | None = row(post.buttons, owner, post.tongue)
     if post.ended:
         file = FILE if post.file else None
-        text, view = None, layout(post.content, post.footer, post.buttons, owner, tongue, file=file)
+        text, view = None, layout(post.content, post.footer, post.buttons, owner, file, post.tongue)
     return {"content": text, "view": view, "attachments": _files(post), "allowed_mentions": NOBODY}
 
 
-def _new(post: Post, owner: int, tongue: Tongue, allowed: discord.AllowedMentions) -> dict[str, Any]:
+def _new(post: Post, owner: int, allowed: discord.AllowedMentions) -> dict[str, Any]:
     """A new message's arguments."""
-    made = _edited(post, owner, tongue)
+    made = _edited(post, owner)
     made["files"] = made.pop("attachments")
     if made["view"] is None:
         del made["view"]
@@ -82,13 +80,11 @@ class ChannelBoard:
         owner: int,
         question: str,
         nonces: Nonces,
-        tongue: Tongue,
         reply_to: int | None = None,
         may_attach: bool = True,
         tell: bool = False,
     ) -> None:
-        self.owner, self.tongue, self.channel = owner, tongue, channel
-        self.may_attach, self.most = may_attach, MOST_PIECES
+        self.owner, self.may_attach, self.most, self.channel = owner, may_attach, MOST_PIECES, channel
         self._client, self._place = client, client.get_partial_messageable(channel)
         self._question, self._nonces, self._reply_to, self._tell = question, nonces, reply_to, tell
 
@@ -104,7 +100,7 @@ class ChannelBoard:
             )
         message = await self._place.send(
             nonce=self._nonces.of(self._question, number),
-            **_new(post, self.owner, self.tongue, WHO_ASKED if self._tell else NOBODY),
+            **_new(post, self.owner, WHO_ASKED if self._tell else NOBODY),
             **more,
         )
         return message.id
@@ -112,13 +108,13 @@ class ChannelBoard:
     async def edit(self, message: int, post: Post) -> None:
         shown = self._place.get_partial_message(message)
         try:
-            await shown.edit(**_edited(post, self.owner, self.tongue))
+            await shown.edit(**_edited(post, self.owner))
         except discord.HTTPException as error:
             if error.code != _ARCHIVED:
                 raise
             # A new message would open the thread by itself; an edit does not. Who may write in it may open it.
             await self._reopen()
-            await shown.edit(**_edited(post, self.owner, self.tongue))
+            await shown.edit(**_edited(post, self.owner))
 
     async def _reopen(self) -> None:
         thread = await self._client.fetch_channel(self.channel)
@@ -152,10 +148,8 @@ class CommandBoard:
     would double it. Further messages go into the channel; where there is none, one message has to do.
     """
 
-    def __init__(
-        self, interaction: discord.Interaction[Any], clock: Clock, *, tongue: Tongue, channel: ChannelBoard | None
-    ) -> None:
-        self.owner, self.tongue = interaction.user.id, tongue
+    def __init__(self, interaction: discord.Interaction[Any], clock: Clock, *, channel: ChannelBoard | None) -> None:
+        self.owner = interaction.user.id
         self.may_attach, self.most = (True, 1) if channel is None else (channel.may_attach, channel.most)
         self._interaction, self._clock, self._channel = interaction, clock, channel
         self._until = clock.monotonic() + TOKEN_SECONDS
@@ -200,7 +194,7 @@ class CommandBoard:
     async def _write(self, post: Post) -> int | None:
         """The first message's id; None: the token is dead, and there is the channel."""
         try:
-            return (await self._interaction.edit_original_response(**_edited(post, self.owner, self.tongue))).id
+            return (await self._interaction.edit_original_response(**_edited(post, self.owner))).id
         except discord.HTTPException as error:
             if error.code != _TOKEN_DEAD or self._channel is None:
                 raise

@@ -8,9 +8,10 @@ from typing import Any, Protocol, Self, TypeAlias, TypeVar, cast
 
 import discord
 
+from adapters.discord.safe import NOBODY
 from adapters.rendering import chatting
 from adapters.rendering.chatting import Action
-from adapters.rendering.saying import ENGLISH, Tongue
+from adapters.rendering.saying import ENGLISH, Tongue, tongue
 
 Layout: TypeAlias = discord.ui.LayoutView
 V = TypeVar("V", discord.ui.View, discord.ui.LayoutView)
@@ -20,10 +21,6 @@ class Presses(Protocol):
     """Who is told of a press: `adapters.discord.client.PotluckClient`."""
 
     async def pressed(self, action: Action, interaction: discord.Interaction[Any]) -> None: ...
-
-    async def not_theirs(self, interaction: discord.Interaction[Any]) -> None:
-        """Somebody else pressed it."""
-        ...
 
 
 class AnswerButton(
@@ -35,8 +32,11 @@ class AnswerButton(
     def __init__(self, action: Action, owner: int, tongue: Tongue = ENGLISH) -> None:
         self.action, self.owner = action, owner
         style = discord.ButtonStyle.danger if action == "stop" else discord.ButtonStyle.secondary
-        label = tongue.say(chatting.LABELS[action])
-        super().__init__(discord.ui.Button(style=style, label=label, custom_id=f"potluck:{action}:{owner}"))
+        super().__init__(
+            discord.ui.Button(
+                style=style, label=tongue.say(chatting.LABELS[action]), custom_id=f"potluck:{action}:{owner}"
+            )
+        )
 
     @classmethod
     async def from_custom_id(
@@ -47,7 +47,8 @@ class AnswerButton(
     async def interaction_check(self, interaction: discord.Interaction[Any]) -> bool:
         if interaction.user.id == self.owner:
             return True
-        await cast(Presses, interaction.client).not_theirs(interaction)
+        said = tongue(str(interaction.locale)).say(chatting.ONLY_WHO_ASKED)
+        await interaction.response.send_message(said, ephemeral=True, allowed_mentions=NOBODY)
         return False
 
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
@@ -65,7 +66,7 @@ def row(actions: Sequence[Action], owner: int, tongue: Tongue) -> discord.ui.Vie
 
 
 def layout(
-    text: str, footer: Sequence[str], actions: Sequence[Action], owner: int, tongue: Tongue, *, file: str | None
+    text: str, footer: Sequence[str], actions: Sequence[Action], owner: int, file: str | None, tongue: Tongue
 ) -> Layout:
     """All of a message as Components V2: its text, its file by name, a line, and what is said and done below it."""
     view = discord.ui.LayoutView(timeout=None)

@@ -23,8 +23,8 @@ from adapters.discord.intake import Intake, NotFetched
 from adapters.discord.interactions import Interactions
 from adapters.discord.pacing import Pacing
 from adapters.discord.safe import NOBODY, Callbacks, InvalidRequests, Nonces, watching
+from adapters.discord.spoken import Spoken
 from adapters.discord.talk import Hint, Question, Talk
-from adapters.discord.tongues import Tongues
 from adapters.discord.trying import FAULTS
 from adapters.discord.where import Where
 from adapters.rendering import chatting
@@ -74,7 +74,8 @@ class PotluckClient(discord.AutoShardedClient):
         self._store, self._nonces, self._clock = store, nonces, clock
         self.talk = Talk(store, clock)
         self.intake = Intake(hosts)
-        self.pacing, self.tongues = pacing or Pacing(clock), Tongues()
+        self.pacing = pacing or Pacing(clock)
+        self.spoken = Spoken(self)
         self.answers = Answers(
             self,
             conversations=conversations,
@@ -82,10 +83,10 @@ class PotluckClient(discord.AutoShardedClient):
             pacing=self.pacing,
             nonces=nonces,
             invalid=self.invalid,
-            tongues=self.tongues,
             clock=clock,
+            spoken=self.spoken,
         )
-        self.where = Where(self, nonces, self.tongues)
+        self.where = Where(self, nonces)
         self.interactions = Interactions(
             conversations=conversations,
             store=store,
@@ -93,9 +94,9 @@ class PotluckClient(discord.AutoShardedClient):
             where=self.where,
             intake=self.intake,
             callbacks=callbacks,
-            tongues=self.tongues,
             clock=clock,
             another_program=self._another_program,
+            spoken=self.spoken,
         )
         self.tree = Tree(self)
         self.trouble: str | None = None
@@ -195,12 +196,13 @@ class PotluckClient(discord.AutoShardedClient):
 
     async def _hint(self, message: discord.Message, said: Say, *, stands: float | None = None) -> None:
         """One line below a message; each only now and then, and none where nothing may be written."""
-        if not self.where.may_write(message.channel, message.guild) or not self._is_due(message, said.text):
+        text = self._say(message, said)
+        if not self.where.may_write(message.channel, message.guild) or not self._is_due(message, text):
             return
         await self.pacing.turn(message.channel.id)
         await self._send(
             message.channel,
-            self.tongues.of(message.author.id, message.guild).say(said),
+            text,
             reference=message.to_reference(fail_if_not_exists=False),
             nonce=self._nonces.of(f"hint:{message.id}", 0),
             delete_after=stands,
@@ -209,9 +211,12 @@ class PotluckClient(discord.AutoShardedClient):
     async def _tell_privately(self, message: discord.Message) -> None:
         """Nothing may be written where somebody asks: that is said where it can be."""
         log.info("a question came from where nothing may be written", extra={"action": "ask"})
-        said, nonce = chatting.CANNOT_WRITE_HERE, self._nonces.of(f"hint:{message.id}", 0)
-        if self._is_due(message, said.text):
-            await self._send(message.author, self.tongues.of(message.author.id, message.guild).say(said), nonce=nonce)
+        text = self._say(message, chatting.CANNOT_WRITE_HERE)
+        if self._is_due(message, text):
+            await self._send(message.author, text, nonce=self._nonces.of(f"hint:{message.id}", 0))
+
+    def _say(self, message: discord.Message, said: Say) -> str:
+        return self.spoken.with_(talk.member(message.author), talk.community(message.guild)).say(said)
 
     async def _send(self, where: discord.abc.Messageable, text: str, **more: Any) -> None:
         try:
@@ -244,10 +249,6 @@ class PotluckClient(discord.AutoShardedClient):
     async def pressed(self, action: Action, interaction: discord.Interaction[Any]) -> None:
         """`adapters.discord.buttons.Presses`."""
         await self.interactions.guarded(interaction, self.interactions.pressed(action, interaction))
-
-    async def not_theirs(self, interaction: discord.Interaction[Any]) -> None:
-        """`adapters.discord.buttons.Presses`."""
-        await self.interactions.whisper(interaction, chatting.ONLY_WHO_ASKED)
 
 
 async def close_quietly(client: PotluckClient) -> None:

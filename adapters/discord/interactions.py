@@ -13,12 +13,11 @@ from adapters.discord.answers import Answers
 from adapters.discord.board import Board, CommandBoard
 from adapters.discord.intake import Intake, NotFetched
 from adapters.discord.safe import NOBODY, Callbacks
-from adapters.discord.tongues import Tongues
+from adapters.discord.spoken import Spoken
 from adapters.discord.trying import FAULTS, SOON, Lost, attempt
 from adapters.discord.where import Where
 from adapters.rendering import chatting, words
 from adapters.rendering.chatting import Action
-from adapters.rendering.saying import Tongue
 from bot.clock import Clock
 from bot.commands.saying import Say
 from bot.messages import ConversationId, IncomingMessage, MessageId
@@ -47,13 +46,13 @@ class Interactions:
         where: Where,
         intake: Intake,
         callbacks: Callbacks,
-        tongues: Tongues,
         clock: Clock,
         another_program: Callable[[], None],
+        spoken: Spoken,
     ) -> None:
         self._conversations, self._store, self._answers = conversations, store, answers
         self._where, self._intake, self._callbacks, self._clock = where, intake, callbacks, clock
-        self._another_program, self._tongues = another_program, tongues
+        self._another_program, self._spoken = another_program, spoken
         self._asking_again: set[int] = set()
         """Answers below which a press is being answered."""
 
@@ -62,7 +61,7 @@ class Interactions:
     async def ask(
         self,
         interaction: discord.Interaction[Any],
-        text: str,
+        text: str | Say,
         *,
         files: Sequence[discord.Attachment] = (),
         acknowledged: bool = False,
@@ -76,11 +75,11 @@ class Interactions:
             question = await self._intake.with_files(question, files)
         except NotFetched as lacking:
             said = chatting.not_fetched(discord.utils.escape_markdown(str(lacking)))
-            await self.write(interaction, self.tongue(interaction).say(said))
+            await self.write(interaction, self._spoken.to(interaction).say(said))
             return
         # What is held is answered when no token lives any more: it needs a channel to be answered in.
         question = replace(question, hold=channel is not None)
-        board = CommandBoard(interaction, self._clock, tongue=self.tongue(interaction), channel=channel)
+        board = CommandBoard(interaction, self._clock, channel=channel)
         self._answers.begin(question, board, channel=interaction.channel_id or 0, reply_to=None)
 
     async def acknowledge(
@@ -123,13 +122,13 @@ class Interactions:
 
     async def apologise(self, interaction: discord.Interaction[Any]) -> None:
         """Something failed inside: who waits is told, however far it had come."""
-        said = str(words.explain("internal", tongue=self.tongue(interaction)))
+        said = str(words.explain("internal", tongue=self._spoken.to(interaction)))
         if interaction.type is discord.InteractionType.autocomplete:
             return
         if interaction.response.is_done():
             await self.write(interaction, said, embeds=[], view=None)
         else:
-            await self._whisper(interaction, said)
+            await self.whisper(interaction, said)
 
     async def guarded(self, interaction: discord.Interaction[Any], work: Awaitable[None]) -> None:
         """Do it; if it fails, that is said. discord.py would only log it."""
@@ -141,15 +140,9 @@ class Interactions:
             log.debug("the failure", exc_info=error)
             await self.apologise(interaction)
 
-    def tongue(self, interaction: discord.Interaction[Any]) -> Tongue:
-        """The language of the one who does it."""
-        return self._tongues.heard(interaction)
-
-    async def whisper(self, interaction: discord.Interaction[Any], said: Say) -> None:
+    async def whisper(self, interaction: discord.Interaction[Any], said: str | Say) -> None:
         """Answer the one who did it, and nobody else."""
-        await self._whisper(interaction, self.tongue(interaction).say(said))
-
-    async def _whisper(self, interaction: discord.Interaction[Any], text: str) -> None:
+        text = self._in_words(said, interaction)
         try:
             await interaction.response.send_message(text, ephemeral=True, allowed_mentions=NOBODY)
         except FAULTS as error:
@@ -191,8 +184,7 @@ class Interactions:
             if not await self.acknowledge(interaction, thinking=channel is None):
                 question = None
                 return
-            spoken = self.tongue(interaction)
-            board: Board = channel or CommandBoard(interaction, self._clock, tongue=spoken, channel=None)
+            board: Board = channel or CommandBoard(interaction, self._clock, channel=None)
             question = replace(question, hold=channel is not None)
             self._answers.begin(
                 question,
@@ -210,18 +202,21 @@ class Interactions:
     ) -> IncomingMessage | None:
         """What a press below an answer asks, in its conversation. None: its question is not kept any more."""
         if action == "continue":
-            text = self.tongue(interaction).say(chatting.CONTINUE)
-            return self._question(interaction, text, conversation=kept.conversation)
+            return self._question(interaction, chatting.CONTINUE, conversation=kept.conversation)
         turn = await self._answers.turn(kept)
         if turn is None:
             return None
         question = self._question(interaction, turn.question, conversation=kept.conversation)
         return replace(question, files_of=turn.message if turn.files else None)
 
+    def _in_words(self, said: str | Say, interaction: discord.Interaction[Any]) -> str:
+        spoken = self._spoken.to(interaction)
+        return spoken.say(said) if isinstance(said, Say) else said
+
     # --- one question ------------------------------------------------------------------------------------
 
     def _question(
-        self, interaction: discord.Interaction[Any], text: str, *, conversation: ConversationId | None = None
+        self, interaction: discord.Interaction[Any], text: str | Say, *, conversation: ConversationId | None = None
     ) -> IncomingMessage:
         """What a command or button asks, as a message of its own."""
         here = interaction.channel
@@ -236,7 +231,7 @@ class Interactions:
             author=talk.member(interaction.user),
             author_name=interaction.user.display_name,
             place=talk.place(here),
-            text=text,
+            text=self._in_words(text, interaction),
             received_at=self._clock.now(),
             hold=True,
             standing=talk.standing(interaction.user),

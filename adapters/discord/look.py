@@ -52,6 +52,8 @@ class Post:
     footer: tuple[str, ...] = ()
     """What Potluck says below it, in lines."""
     buttons: tuple[Action, ...] = ()
+    tongue: Tongue = ENGLISH
+    """What its buttons speak."""
     file: str | None = None
     """What is attached."""
 
@@ -129,9 +131,9 @@ def posts(scene: Scene, *, at: Callable[[Instant], str]) -> list[Post]:
         return [Post(content=scene.tongue.say(chatting.RESTARTING_IN_LINE))]
     shown = _text(scene)
     if scene.out_of_time:
-        return _closed(shown, scene.tongue.say(chatting.CANNOT_WRITE_LATER))
+        return _closed(scene, shown, scene.tongue.say(chatting.CANNOT_WRITE_LATER))
     if scene.broken:
-        return _closed(shown, str(words.explain("internal", tongue=scene.tongue)), buttons=("again",))
+        return _closed(scene, shown, str(words.explain("internal", tongue=scene.tongue)), buttons=("again",))
     match scene.ending:
         case None:
             return _under_way(scene, shown)
@@ -140,9 +142,7 @@ def posts(scene: Scene, *, at: Callable[[Instant], str]) -> list[Post]:
         case Failed():
             return _failed(scene, scene.ending, shown, at)
         case Held(estimate_at=estimate):
-            return [
-                Post(content=words.held(at(estimate) if estimate else None, tongue=scene.tongue), buttons=("drop",))
-            ]
+            return [_post(scene, words.held(at(estimate) if estimate else None, tongue=scene.tongue), "drop")]
         case _:
             assert_never(scene.ending)
 
@@ -162,13 +162,17 @@ def _limits(scene: Scene) -> Limits:
     return Limits(length=length, most=scene.most)
 
 
-def _closed(shown: list[Post], said: str, *, buttons: tuple[Action, ...] = ()) -> list[Post]:
+def _closed(scene: Scene, shown: list[Post], said: str, *, buttons: tuple[Action, ...] = ()) -> list[Post]:
     """The text with a last word below it, or that alone."""
     if not shown:
-        return [Post(content=said[:LONGEST], buttons=buttons)]
+        return [_post(scene, said[:LONGEST], *buttons)]
     last = shown[-1]
     room = LONGEST_ENDED - len(last.content) - sum(len(line) + 1 for line in last.footer)
-    return [*shown[:-1], replace(last, footer=(*last.footer, said[:room]), buttons=buttons)]
+    return [*shown[:-1], replace(last, footer=(*last.footer, said[:room]), buttons=buttons, tongue=scene.tongue)]
+
+
+def _post(scene: Scene, content: str, *buttons: Action) -> Post:
+    return Post(content=content, buttons=buttons, tongue=scene.tongue)
 
 
 def escape(text: str) -> str:
@@ -178,32 +182,28 @@ def escape(text: str) -> str:
 
 def _under_way(scene: Scene, shown: list[Post]) -> list[Post]:
     if shown:
-        return [*shown[:-1], replace(shown[-1], buttons=("stop",))]
+        return [*shown[:-1], replace(shown[-1], buttons=("stop",), tongue=scene.tongue)]
     if scene.later:
         return []
     if scene.started is not None:
-        return [Post(content=scene.tongue.say(chatting.THINKING), buttons=("stop",))]
+        return [_post(scene, scene.tongue.say(chatting.THINKING), "stop")]
     if scene.queued is not None:
-        return [
-            Post(
-                content=words.queued(scene.queued.place, scene.queued.estimate, tongue=scene.tongue), buttons=("stop",)
-            )
-        ]
+        return [_post(scene, words.queued(scene.queued.place, scene.queued.estimate, tongue=scene.tongue), "stop")]
     return []
 
 
 def _finished(scene: Scene, ending: Finished, shown: list[Post]) -> list[Post]:
     if not shown:
         return []
-    share, tongue = ending.share, scene.tongue
-    parts = [f"`{ending.model[:_LONGEST_NAME].replace('`', '')}`", words.lane(ending.lane, tongue=tongue)]
+    share = ending.share
+    parts = [f"`{ending.model[:_LONGEST_NAME].replace('`', '')}`", words.lane(ending.lane, tongue=scene.tongue)]
     if ending.lane == "free":
-        parts.append(words.share(share.used, share.level, share.left_now, tongue=tongue))
+        parts.append(words.share(share.used, share.level, share.left_now, tongue=scene.tongue))
     else:
-        parts.append(words.dollars(ending.usage.cost_usd, tongue=tongue))
+        parts.append(words.dollars(ending.usage.cost_usd, tongue=scene.tongue))
     last = shown[-1]
     footer = (*last.footer, *_notices(scene), f"-# {' · '.join(parts)}")
-    return [*shown[:-1], replace(last, footer=footer, buttons=("again",))]
+    return [*shown[:-1], replace(last, footer=footer, buttons=("again",), tongue=scene.tongue)]
 
 
 def _notices(scene: Scene) -> list[str]:
@@ -231,11 +231,10 @@ def _failed(scene: Scene, ending: Failed, shown: list[Post], at: Callable[[Insta
         file_name=escape(error.name) if isinstance(error, AttachmentRefused) else "",
         tongue=scene.tongue,
     )
-    cut_off = scene.restarting and error.code == "stopped"
-    text = scene.tongue.say(chatting.CUT_OFF_BY_RESTART) if cut_off else str(told)
+    text = scene.tongue.say(chatting.CUT_OFF_BY_RESTART) if scene.restarting and error.code == "stopped" else str(told)
     buttons: tuple[Action, ...] = ("again",)
     if shown and error.code != "stopped":
         buttons = ("continue", "again")
     if error.code in ("bad_key", "member_blocked", "attachment_refused"):
         buttons = ()  # the same would come of it
-    return _closed(shown, text, buttons=buttons)
+    return _closed(scene, shown, text, buttons=buttons)

@@ -8,16 +8,14 @@ import discord
 
 from adapters.discord.board import ChannelBoard
 from adapters.discord.safe import Nonces
-from adapters.discord.tongues import Tongues
-from adapters.rendering.saying import Tongue
 from bot.messages import MessageId
 
 
 class Where:
     """See the module."""
 
-    def __init__(self, client: discord.Client, nonces: Nonces, tongues: Tongues) -> None:
-        self._client, self._nonces, self._tongues = client, nonces, tongues
+    def __init__(self, client: discord.Client, nonces: Nonces) -> None:
+        self._client, self._nonces = client, nonces
 
     def may_write(self, channel: Any, guild: discord.Guild | None) -> bool:
         may = self.permissions(channel, guild)
@@ -40,33 +38,26 @@ class Where:
     def below(self, message: discord.Message, question: MessageId) -> ChannelBoard:
         """For the answer to a message."""
         may = self.permissions(message.channel, message.guild)
-        spoken = self._tongues.of(message.author.id, message.guild)
-        return self._board(message.channel, may, question, message.author.id, spoken, message.id)
+        return self._board(message.channel, may, question, message.author.id, message.id)
 
     def of_interaction(
         self, interaction: discord.Interaction[Any], question: MessageId, reply_to: int | None
     ) -> ChannelBoard | None:
         """The channel of an interaction. None: the bot itself is not there, or may not write."""
-        here, spoken = interaction.channel, self._tongues.heard(interaction)
+        here = interaction.channel
         if here is None or interaction.channel_id is None:
             return None
         if interaction.guild_id is not None:
             guild = self._client.get_guild(interaction.guild_id)
             if guild is None or not self.may_write(here, guild):
                 return None
-            return self._board(here, self.permissions(here, guild), question, interaction.user.id, spoken, reply_to)
+            return self._board(here, self.permissions(here, guild), question, interaction.user.id, reply_to)
         if not isinstance(here, discord.DMChannel) or interaction.context.private_channel:
             return None
-        return self._board(here, None, question, interaction.user.id, spoken, reply_to)
+        return self._board(here, None, question, interaction.user.id, reply_to)
 
     def _board(
-        self,
-        channel: Any,
-        may: discord.Permissions | None,
-        question: MessageId,
-        owner: int,
-        spoken: Tongue,
-        reply_to: int | None,
+        self, channel: Any, may: discord.Permissions | None, question: MessageId, owner: int, reply_to: int | None
     ) -> ChannelBoard:
         return ChannelBoard(
             self._client,
@@ -74,7 +65,6 @@ class Where:
             owner=owner,
             question=question,
             nonces=self._nonces,
-            tongue=spoken,
             reply_to=reply_to if may is None or may.read_message_history else None,
             may_attach=may is None or may.attach_files,
         )

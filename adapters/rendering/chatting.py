@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal, TypeAlias
 
-from adapters.rendering.saying import Tongue
 from bot.commands.saying import Say, say
 
 Action: TypeAlias = Literal["stop", "again", "continue", "drop"]
@@ -45,14 +44,12 @@ MUTED = say("I will be quiet in here until I am mentioned again.")
 NOT_IN_THREAD = say("That works in a thread I have been called into.")
 STARTED_WITHOUT_TEXT = say("That message has no text I could ask about.")
 
-ABOUT = say("What do you say about this message?")
-
 
 def not_fetched(name: str) -> Say:
-    """A file that Discord did not hand over. Its name as text that is safe where it is shown."""
+    """A file that Discord did not hand over."""
     return say("I could not load the file {name}. Please attach it again.", name=name)
 
 
-def about(text: str, tongue: Tongue) -> str:
+def about(text: str) -> Say:
     """The question that "Ask about this" puts."""
-    return f"{tongue.say(ABOUT)}\n\n{text}"
+    return say("What do you say about this message?\n\n{text}", text=text)

@@ -26,7 +26,7 @@ stopped: somebody pressed Slack's Stop. over: it shows what it should, for good.
 _DELIVERED = frozenset({"user_not_found", "team_not_found"})
 """What stopping a stream for somebody of another organisation says, although all of it is there."""
 _NO_STREAMS = frozenset({"unknown_method", "method_not_supported_for_channel_type", "feature_not_enabled"})
-_NOT_HERE = frozenset({"channel_type_not_supported", "is_archived", "not_in_channel", "channel_not_found"})
+_NOT_HERE = frozenset({"channel_type_not_supported"})
 
 
 class Live:

@@ -91,9 +91,9 @@ def mute_button() -> Block:
 # --- instead of an answer --------------------------------------------------------------------------------
 
 
-def failed(failed: Failed, *, shut_for: str | None = None, hold: str = "") -> list[Block]:
+def failed(failed: Failed, *, hold: str = "") -> list[Block]:
     """Why there is no answer, when it works again, what can be done now. `hold` is the value of the button to wait."""
-    told = explained(failed, shut_for=shut_for)
+    told = explained(failed)
     level = "warning" if isinstance(failed.error, Refused) else "error"
     if failed.error.code == "stopped":
         return [context(escape(told.headline))]
@@ -105,13 +105,13 @@ def failed(failed: Failed, *, shut_for: str | None = None, hold: str = "") -> li
     return blocks
 
 
-def broken_off(failed: Failed, *, shut_for: str | None = None) -> list[Block]:
+def broken_off(failed: Failed) -> list[Block]:
     """Beside an answer that did not come to its end."""
-    told = explained(failed, shut_for=shut_for)
+    told = explained(failed)
     return [context(" ".join(part for part in (f"*{escape(told.headline)}*", told.detail) if part))]
 
 
-def explained(failed: Failed, *, shut_for: str | None = None) -> words.Explained:
+def explained(failed: Failed) -> words.Explained:
     """The failure in words, as markup: moments are shown by the reader's clock."""
     error = failed.error
     told = words.explain(
@@ -121,7 +121,7 @@ def explained(failed: Failed, *, shut_for: str | None = None) -> words.Explained
         partial=failed.partial,
         may_hold=failed.may_hold,
         reason=error.reason if isinstance(error, AnswerFailed) else None,
-        shut_for=shut_for,
+        shut_for=failed.shut_for,
         why_not=error.why if isinstance(error, Refused) and not isinstance(error, AttachmentRefused) else None,
         offer=error.offer if isinstance(error, Refused) and not isinstance(error, AttachmentRefused) else None,
         file_fault=error.fault if isinstance(error, AttachmentRefused) else None,

@@ -120,6 +120,10 @@ BAD: list[tuple[str, dict[str, Given]]] = [
     ("admin quota grant", {"who": "ben", "units": "3", "when": "yesterday"}),
     ("admin quota grant", {"who": "ben", "units": "3", "colour": "red"}),
     ("admin quota grant", {"units": "3"}),
+    *[bad("admin quota grant", who="ben", units=units) for units in ("18", "21", "100000")],
+    ("admin quota grant", {"who": "ben", "units": "18", "when": "every day"}),
+    ("admin quota grant", {"who": "everyone", "units": "21"}),
+    ("admin quota set", {"who": "ben", "every_day": "21"}),
     *[bad("admin quota weight", who="ben", times=times) for times in ("0", "-1", "nan", "inf", "1e9", "heavy")],
     ("admin quota set", {"who": "ben"}),
     ("admin quota block", {"member": "nobody"}),
@@ -173,6 +177,8 @@ async def test_what_cannot_be_is_one_sentence_and_changes_nothing(tmp_path: Path
         assert (await lines_of_the_audit(potluck), dict(potluck.running.office.laid_down)) == (before, stood)
         assert potluck.running.scheduler.caps == caps
         assert len(potluck.sandbox.log) == 1
+        assert "grant 17 more at most" in await olga.fails("admin quota grant", who="ben", units="18")
+        await olga.does("admin quota grant", who="ben", units="17")
 
 
 async def test_commands_work_while_nothing_else_does_and_take_no_unit(tmp_path: Path, clock: VirtualClock) -> None:
@@ -187,7 +193,7 @@ async def test_commands_work_while_nothing_else_does_and_take_no_unit(tmp_path: 
         async def all_work() -> None:
             for words in ("pool status", "quota show", "models list", "paid list", "audit list", "admins list"):
                 await ada.does(f"admin {words}")
-            made = await ada.does("admin quota grant", who=BEN, units="3")
+            made = await ada.does("admin quota grant", who=BEN, units="2")
             assert made.change is not None
             await ada.does("admin audit undo", number=made.change)
 

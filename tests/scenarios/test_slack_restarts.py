@@ -13,6 +13,7 @@ import pytest
 
 from adapters.slack.unfinished import CUT_OFF
 from bot.openrouter.sandbox import SandboxSettings
+from tests.fakes.slack.files import Stored
 from tests.fakes.slack.potluck import Installed, in_slack, slack_server
 from tests.fakes.slack.server import FakeSlack
 from tests.fakes.slack.web_api import Fault
@@ -191,3 +192,22 @@ async def test_a_question_that_waits_for_room_can_be_dropped_by_who_asked_it_alo
         assert "Dropped." in str(slack.responses[2])
         await asyncio.sleep(12 * 3600)
         assert "one more" not in slack.answer("C1", said.root)
+
+
+@pytest.mark.parametrize("killed", [False, True])
+async def test_a_question_with_a_file_that_waited_in_line_over_a_restart_is_answered_with_the_file(
+    tmp_path: Path, clock: VirtualClock, killed: bool
+) -> None:
+    how = until_killed if killed else in_slack
+    async with slack_server(clock) as slack:
+        ann, ben = slack.person("U1ANN"), slack.person("U2BEN")
+        notes = slack.files.put("notes.txt", Stored(body=b"The cellar is damp.", type="text/plain"))
+        async with how(tmp_path / "1", clock, slack=slack, pool_rpm="1"):
+            await slack.settled("C1", (await ann.asks("first")).root)
+            waiting = await ben.asks("sandbox:echo what do the notes say?", files=[notes])
+            await slack.until(lambda: slack.thread("C1", waiting.root))
+            await asyncio.sleep(5)
+        folder = tmp_path / "1" / "left" if killed else tmp_path / "1"
+        async with in_slack(folder, clock, slack=slack, pool_rpm="1") as there:
+            (answer,) = await settled(there, waiting.root)
+            assert "The cellar is damp." in answer.shown

@@ -229,6 +229,7 @@ OF_ADMINS: Sequence[Case] = (
     Case(words="admin quota grant", given={"who": BEN, "units": 3}, first=[asked("ben", times=2)],
          does=terms(today=3), facts=ben_stands),
     Case(words="admin quota grant", given={"who": BEN, "units": 1200, "when": "every day"},
+         first=[used("admin pool limits", by=OWNER, rpd=5000)],
          does=terms(every_day=1200), facts=ben_stands, says="every day"),
     Case(words="admin quota set", given={"who": BEN, "weight": 0.5, "every_day": 4},
          does=terms(weight=0.5, every_day=4), facts=ben_stands),

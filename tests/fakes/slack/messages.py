@@ -107,8 +107,13 @@ class Messages:
             | ({"metadata": one.sent["metadata"]} if "metadata" in one.sent else {})
             for one in found
         ]
-        limit = int(call.args.get("limit", 1000))
-        return {"messages": told[:limit], "has_more": len(told) > limit}
+        oldest = call.args.get("oldest", "0")
+        told = [one for one in told if one["ts"] == root or one["ts"] >= oldest]
+        limit, start = min(1000, int(call.args.get("limit", 1000))), int(call.args.get("cursor") or 0)
+        page = told[start : start + limit]
+        if start + limit >= len(told):
+            return {"messages": page, "has_more": False}
+        return {"messages": page, "has_more": True, "response_metadata": {"next_cursor": str(start + limit)}}
 
     def open(self, call: Call) -> Json:
         (user,) = need(call, "users")

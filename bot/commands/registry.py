@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from bot.commands import values
-from bot.commands.answer import Answer, refusal
+from bot.commands.answer import Answer, Line, refusal
 from bot.commands.command import COMMUNITY, BadInput, Call, Caller, Command, Given, Path, Rank
 from bot.commands.desk import Desk
 from bot.commands.known_here import known_here
@@ -55,6 +55,8 @@ class Registry:
         try:
             call = self._call(command, given, await self._person(caller))
             answer = await command.handler(call)
+            if answer.ok and (slip := self._slip(given, call)) is not None:
+                answer = replace(answer, parts=[*answer.parts, Line(slip)])
         except BadInput as bad:
             answer = refusal(bad.said)
         except PotluckError as error:
@@ -87,6 +89,17 @@ class Registry:
         except (BadInput, PotluckError):
             return ()
         return ()
+
+    def _slip(self, given: Mapping[str, Given], call: Call) -> Say | None:
+        """A name was written that nobody has asked under: right for who is yet to come, and else a slip."""
+        for name, value in call.values.items():
+            if (
+                isinstance(value, Member)
+                and isinstance(given.get(name), str)
+                and not any(map(self._desk.has_asked, self._desk.people.accounts(value)))
+            ):
+                return say("Nobody called {name} has asked yet: it is for who comes by exactly this name.", name=value)
+        return None
 
     def _group(self, path: Path) -> str | None:
         """The longest beginning of a path that commands have in common with it."""

@@ -15,9 +15,11 @@ from adapters.discord.board import Board, ChannelBoard
 from adapters.discord.look import Post, Scene
 from adapters.discord.pacing import Pacing
 from adapters.discord.safe import NOBODY, InvalidRequests, Nonces
+from adapters.discord.spoken import Spoken
 from adapters.discord.talk import PLATFORM
 from adapters.discord.trying import FAULTS, Lost, attempt
 from adapters.rendering import chatting
+from adapters.rendering.saying import Tongue
 from bot.clock import Clock, Instant
 from bot.errors import Stopped
 from bot.messages import (
@@ -58,9 +60,11 @@ class Answers:
         nonces: Nonces,
         invalid: InvalidRequests,
         clock: Clock,
+        spoken: Spoken,
     ) -> None:
         self._client, self._conversations, self._store = client, conversations, store
         self._pacing, self._nonces, self._invalid, self._clock = pacing, nonces, invalid, clock
+        self._spoken = spoken
         self._live: dict[MessageId, LiveAnswer] = {}
         self._begun: dict[MessageId, None] = {}
         """The newest questions that this run has taken in hand."""
@@ -154,7 +158,7 @@ class Answers:
 
     async def _answer(self, kept: PostedAnswer, message: IncomingMessage, board: Board) -> None:
         await self._store.begin(kept)
-        scene = Scene(may_attach=board.may_attach, most=board.most)
+        scene = Scene(tongue=self._tongue(kept), may_attach=board.may_attach, most=board.most)
         ending = await self._show(kept, self._conversations.reply(message), scene, board)
         if isinstance(ending, Held) and not self._stopping:
             held = await self._again(kept)
@@ -181,13 +185,17 @@ class Answers:
         finally:
             del self._live[kept.question]
             if live.lost is not None and live.lost.forbidden:
-                self._start(self._tell_privately(kept.member), self._following)
+                self._start(self._tell_privately(kept), self._following)
 
-    async def _tell_privately(self, member: Member) -> None:
+    async def _tell_privately(self, kept: PostedAnswer) -> None:
         """Potluck may not write any more where the member is being answered: that is said where it can be, once."""
         with suppress(*FAULTS):
-            private = await self._client.create_dm(discord.Object(int(member.user)))
-            await private.send(chatting.CANNOT_WRITE_HERE, allowed_mentions=NOBODY)
+            private = await self._client.create_dm(discord.Object(int(kept.member.user)))
+            said = self._tongue(kept).say(chatting.CANNOT_WRITE_HERE)
+            await private.send(said, allowed_mentions=NOBODY)
+
+    def _tongue(self, kept: PostedAnswer) -> Tongue:
+        return self._spoken.with_(kept.member, kept.community)
 
     def _looks(self, scene: Scene) -> Sequence[Post]:
         return look.posts(scene, at=when)
@@ -195,11 +203,11 @@ class Answers:
     async def _follow(self, kept: PostedAnswer, ticket: TicketId) -> None:
         """Show a held answer when it comes, as a reply of its own that tells the one who asked."""
         board = self._board(kept, tell=True)
-        scene = Scene(later=True)
+        scene = Scene(tongue=self._tongue(kept), later=True)
         await self._show(kept, self._conversations.follow(ticket), scene, board)
         if scene.over and kept.posts:
             given_up = isinstance(scene.ending, Failed) and scene.ending.error.code == "stopped" and not scene.text
-            said = Post(content=chatting.GIVEN_UP if given_up else chatting.ANSWERED_BELOW)
+            said = Post(content=scene.tongue.say(chatting.GIVEN_UP if given_up else chatting.ANSWERED_BELOW))
             with suppress(Lost):
                 await self._pacing.turn(board.pace)
                 await attempt(lambda: board.edit(int(kept.posts[0]), said))
@@ -208,7 +216,7 @@ class Answers:
         """Bring an answer to its end that was under way when the last run ended: whole, if the whole is known."""
         board, turn = self._board(kept), await self.turn(kept)
         if turn is not None and turn.ended and turn.answer:
-            scene = Scene(restarting=True)
+            scene = Scene(tongue=self._tongue(kept), restarting=True)
             await self._show(kept, self._recalled(kept, turn), scene, board)
             return
         with suppress(Lost):
@@ -218,10 +226,10 @@ class Answers:
 
     async def _close(self, kept: PostedAnswer, board: ChannelBoard) -> None:
         if not kept.posts:
-            new = await board.post(0, Post(content=chatting.LOST_IN_RESTART, buttons=("again",)))
+            new = await board.post(0, _lost(self._tongue(kept)))
             await self._store.posted(kept.question, 0, str(new))
         elif (text := await board.read(last := int(kept.posts[-1]))) is not None:
-            await board.edit(last, _cut_off(text))
+            await board.edit(last, _cut_off(text, self._tongue(kept)))
 
     async def _recalled(self, kept: PostedAnswer, turn: Turn) -> AsyncGenerator[ReplyEvent]:
         share = await self._conversations.share(kept.member, kept.community)
@@ -272,11 +280,16 @@ class Answers:
             log.debug("the failure", exc_info=error)
 
 
-def _cut_off(text: str) -> Post:
+def _cut_off(text: str, tongue: Tongue) -> Post:
     """What a message of an answer becomes that a restart has cut off."""
-    if text in ("", chatting.THINKING):
-        return Post(content=chatting.LOST_IN_RESTART, buttons=("again",))
-    return Post(content=text, footer=(chatting.CUT_OFF_BY_RESTART,), buttons=("again",))
+    # Before the restart its member may have been spoken to in another language.
+    if text in ("", tongue.say(chatting.THINKING), chatting.THINKING.text):
+        return _lost(tongue)
+    return Post(content=text, footer=(tongue.say(chatting.CUT_OFF_BY_RESTART),), buttons=("again",), tongue=tongue)
+
+
+def _lost(tongue: Tongue) -> Post:
+    return Post(content=tongue.say(chatting.LOST_IN_RESTART), buttons=("again",), tongue=tongue)
 
 
 def when(moment: Instant) -> str:

@@ -53,9 +53,10 @@ def _files(post: Post) -> list[discord.File]:
 def _edited(post: Post, owner: int) -> dict[str, Any]:
     """An edit's arguments. Of a message that turns into components, the content goes."""
     text: str | None = post.content
-    view: discord.ui.View | discord.ui.LayoutView | None = row(post.buttons, owner)
+    view: discord.ui.View | discord.ui.LayoutView | None = row(post.buttons, owner, post.tongue)
     if post.ended:
-        text, view = None, layout(post.content, post.footer, post.buttons, owner, FILE if post.file else None)
+        file = FILE if post.file else None
+        text, view = None, layout(post.content, post.footer, post.buttons, owner, file, post.tongue)
     return {"content": text, "view": view, "attachments": _files(post), "allowed_mentions": NOBODY}
 
 

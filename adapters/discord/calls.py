@@ -13,11 +13,12 @@ from adapters.discord import talk
 from adapters.discord.safe import NOBODY
 from adapters.discord.showing import OnDiscord, Shown, shown
 from adapters.rendering import chatting
-from adapters.rendering.saying import Speech
+from adapters.rendering.saying import Speech, tongue
 from bot.clock import Clock
 from bot.commands.answer import Next
 from bot.commands.command import Caller, Command, Everyone, Given, InRole, Parameter
 from bot.commands.registry import Registry
+from bot.commands.saying import Say
 from bot.messages import ConversationId
 from bot.telemetry.logs import logger
 
@@ -91,7 +92,8 @@ class Calls:
         self, interaction: discord.Interaction[Any], command: Command, name: str, typed: str
     ) -> list[discord.app_commands.Choice[str]]:
         found = await self.registry.suggest(command.path, name, typed, {}, self.caller(interaction))
-        return [discord.app_commands.Choice(name=one[:100], value=one[:100]) for one in found]
+        speech = Speech(locale=str(interaction.locale), clock=self._clock)
+        return [discord.app_commands.Choice(name=speech.suggested(one)[:100], value=one.value[:100]) for one in found]
 
     def _speech(self, interaction: discord.Interaction[Any]) -> Speech:
         return Speech(locale=str(interaction.locale), clock=self._clock, writing=OnDiscord())
@@ -179,16 +181,21 @@ class NextButton(
     async def interaction_check(self, interaction: discord.Interaction[Any]) -> bool:
         if interaction.user.id == self.owner:
             return True
-        await interaction.response.send_message(chatting.ONLY_WHO_ASKED, ephemeral=True, allowed_mentions=NOBODY)
+        await _whisper(interaction, chatting.ONLY_WHO_ASKED)
         return False
 
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
         client = cast("PotluckClient", interaction.client)
         command = None if client.calls is None else client.calls.registry.find(self.path)
         if client.calls is None or command is None:
-            await interaction.response.send_message(chatting.NO_LONGER_KNOWN, ephemeral=True, allowed_mentions=NOBODY)
+            await _whisper(interaction, chatting.NO_LONGER_KNOWN)
             return
         await client.interactions.guarded(interaction, client.calls.used(interaction, command, self.values))
+
+
+async def _whisper(interaction: discord.Interaction[Any], said: Say) -> None:
+    text = tongue(str(interaction.locale)).say(said)
+    await interaction.response.send_message(text, ephemeral=True, allowed_mentions=NOBODY)
 
 
 def _id(owner: int, path: tuple[str, ...], values: Mapping[str, str], danger: bool) -> str:

@@ -23,6 +23,7 @@ from adapters.discord.intake import Intake, NotFetched
 from adapters.discord.interactions import Interactions
 from adapters.discord.pacing import Pacing
 from adapters.discord.safe import NOBODY, Callbacks, InvalidRequests, Nonces, watching
+from adapters.discord.spoken import Spoken
 from adapters.discord.talk import Hint, Question, Talk
 from adapters.discord.trying import FAULTS
 from adapters.discord.where import Where
@@ -30,6 +31,7 @@ from adapters.rendering import chatting
 from adapters.rendering.chatting import Action
 from bot.clock import Clock
 from bot.commands.registry import Registry
+from bot.commands.saying import Say
 from bot.messages import IncomingMessage, MessageId
 from bot.pasted_keys import holds_key
 from bot.ports import Conversations
@@ -73,6 +75,7 @@ class PotluckClient(discord.AutoShardedClient):
         self.talk = Talk(store, clock)
         self.intake = Intake(hosts)
         self.pacing = pacing or Pacing(clock)
+        self.spoken = Spoken(self)
         self.answers = Answers(
             self,
             conversations=conversations,
@@ -81,6 +84,7 @@ class PotluckClient(discord.AutoShardedClient):
             nonces=nonces,
             invalid=self.invalid,
             clock=clock,
+            spoken=self.spoken,
         )
         self.where = Where(self, nonces)
         self.interactions = Interactions(
@@ -92,6 +96,7 @@ class PotluckClient(discord.AutoShardedClient):
             callbacks=callbacks,
             clock=clock,
             another_program=self._another_program,
+            spoken=self.spoken,
         )
         self.tree = Tree(self)
         self.trouble: str | None = None
@@ -145,8 +150,8 @@ class PotluckClient(discord.AutoShardedClient):
         match await self.talk.hear(message, self.user.id):
             case Question(message=question):
                 await self._asked(message, question)
-            case Hint(text=text):
-                await self._hint(message, text, stands=HINT_STANDS)
+            case Hint(said=said):
+                await self._hint(message, said, stands=HINT_STANDS)
             case None:
                 pass
 
@@ -189,8 +194,9 @@ class PotluckClient(discord.AutoShardedClient):
         except discord.HTTPException as error:
             log.info("a message with a key could not be deleted", extra={"action": "delete", "status": error.status})
 
-    async def _hint(self, message: discord.Message, text: str, *, stands: float | None = None) -> None:
+    async def _hint(self, message: discord.Message, said: Say, *, stands: float | None = None) -> None:
         """One line below a message; each only now and then, and none where nothing may be written."""
+        text = self._say(message, said)
         if not self.where.may_write(message.channel, message.guild) or not self._is_due(message, text):
             return
         await self.pacing.turn(message.channel.id)
@@ -205,9 +211,12 @@ class PotluckClient(discord.AutoShardedClient):
     async def _tell_privately(self, message: discord.Message) -> None:
         """Nothing may be written where somebody asks: that is said where it can be."""
         log.info("a question came from where nothing may be written", extra={"action": "ask"})
-        if self._is_due(message, chatting.CANNOT_WRITE_HERE):
-            nonce = self._nonces.of(f"hint:{message.id}", 0)
-            await self._send(message.author, chatting.CANNOT_WRITE_HERE, nonce=nonce)
+        text = self._say(message, chatting.CANNOT_WRITE_HERE)
+        if self._is_due(message, text):
+            await self._send(message.author, text, nonce=self._nonces.of(f"hint:{message.id}", 0))
+
+    def _say(self, message: discord.Message, said: Say) -> str:
+        return self.spoken.with_(talk.member(message.author), talk.community(message.guild)).say(said)
 
     async def _send(self, where: discord.abc.Messageable, text: str, **more: Any) -> None:
         try:

@@ -13,11 +13,13 @@ from adapters.discord.answers import Answers
 from adapters.discord.board import Board, CommandBoard
 from adapters.discord.intake import Intake, NotFetched
 from adapters.discord.safe import NOBODY, Callbacks
+from adapters.discord.spoken import Spoken
 from adapters.discord.trying import FAULTS, SOON, Lost, attempt
 from adapters.discord.where import Where
 from adapters.rendering import chatting, words
 from adapters.rendering.chatting import Action
 from bot.clock import Clock
+from bot.commands.saying import Say
 from bot.messages import ConversationId, IncomingMessage, MessageId
 from bot.ports import Conversations
 from bot.posts import PostedAnswer, Posts
@@ -46,10 +48,11 @@ class Interactions:
         callbacks: Callbacks,
         clock: Clock,
         another_program: Callable[[], None],
+        spoken: Spoken,
     ) -> None:
         self._conversations, self._store, self._answers = conversations, store, answers
         self._where, self._intake, self._callbacks, self._clock = where, intake, callbacks, clock
-        self._another_program = another_program
+        self._another_program, self._spoken = another_program, spoken
         self._asking_again: set[int] = set()
         """Answers below which a press is being answered."""
 
@@ -58,7 +61,7 @@ class Interactions:
     async def ask(
         self,
         interaction: discord.Interaction[Any],
-        text: str,
+        text: str | Say,
         *,
         files: Sequence[discord.Attachment] = (),
         acknowledged: bool = False,
@@ -71,7 +74,8 @@ class Interactions:
         try:
             question = await self._intake.with_files(question, files)
         except NotFetched as lacking:
-            await self.write(interaction, chatting.not_fetched(discord.utils.escape_markdown(str(lacking))))
+            said = chatting.not_fetched(discord.utils.escape_markdown(str(lacking)))
+            await self.write(interaction, self._spoken.to(interaction).say(said))
             return
         # What is held is answered when no token lives any more: it needs a channel to be answered in.
         question = replace(question, hold=channel is not None)
@@ -118,7 +122,7 @@ class Interactions:
 
     async def apologise(self, interaction: discord.Interaction[Any]) -> None:
         """Something failed inside: who waits is told, however far it had come."""
-        said = str(words.explain("internal"))
+        said = str(words.explain("internal", tongue=self._spoken.to(interaction)))
         if interaction.type is discord.InteractionType.autocomplete:
             return
         if interaction.response.is_done():
@@ -136,8 +140,9 @@ class Interactions:
             log.debug("the failure", exc_info=error)
             await self.apologise(interaction)
 
-    async def whisper(self, interaction: discord.Interaction[Any], text: str) -> None:
+    async def whisper(self, interaction: discord.Interaction[Any], said: str | Say) -> None:
         """Answer the one who did it, and nobody else."""
+        text = self._in_words(said, interaction)
         try:
             await interaction.response.send_message(text, ephemeral=True, allowed_mentions=NOBODY)
         except FAULTS as error:
@@ -204,10 +209,14 @@ class Interactions:
         question = self._question(interaction, turn.question, conversation=kept.conversation)
         return replace(question, files_of=turn.message if turn.files else None)
 
+    def _in_words(self, said: str | Say, interaction: discord.Interaction[Any]) -> str:
+        spoken = self._spoken.to(interaction)
+        return spoken.say(said) if isinstance(said, Say) else said
+
     # --- one question ------------------------------------------------------------------------------------
 
     def _question(
-        self, interaction: discord.Interaction[Any], text: str, *, conversation: ConversationId | None = None
+        self, interaction: discord.Interaction[Any], text: str | Say, *, conversation: ConversationId | None = None
     ) -> IncomingMessage:
         """What a command or button asks, as a message of its own."""
         here = interaction.channel
@@ -222,7 +231,7 @@ class Interactions:
             author=talk.member(interaction.user),
             author_name=interaction.user.display_name,
             place=talk.place(here),
-            text=text,
+            text=self._in_words(text, interaction),
             received_at=self._clock.now(),
             hold=True,
             standing=talk.standing(interaction.user),

@@ -16,6 +16,7 @@ import discord
 
 from adapters.rendering import chatting
 from bot.clock import Clock
+from bot.commands.saying import Say
 from bot.messages import CommunityId, ConversationId, IncomingMessage, Member, MessageId, Standing
 from bot.posts import Posts
 
@@ -39,7 +40,7 @@ class Question:
 class Hint:
     """One line to whoever tried to reach the bot."""
 
-    text: str
+    said: Say
 
 
 Heard: TypeAlias = Question | Hint | None

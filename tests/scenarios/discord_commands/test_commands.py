@@ -76,7 +76,7 @@ async def test_the_next_step_is_a_button_for_who_called(home: House, commands: C
     await home.ann.slash(home.channel, "quota show")
     await home.until(lambda: home.reads() and home.reads()[-1])
     await home.bob.press(home.last(), "Hand me all of it")
-    assert home.bob.reads(home.channel) == [chatting.ONLY_WHO_ASKED]
+    assert home.bob.reads(home.channel) == [chatting.ONLY_WHO_ASKED.text]
     await home.ann.press(home.last(), "Hand me all of it")
     await home.until(lambda: len(home.reads()) == 2 and home.last()["attachments"])
     assert home.last()["attachments"][0]["filename"] == "all.json"

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from adapters.rendering.saying import Tongue
 from adapters.slack import answers, forms, look
 from adapters.slack.calls import Refused, Unsure, call
 from adapters.slack.commands import Commands, place_of
-from adapters.slack.home_view import ADD_KEY, AFRESH, CHOOSE, LINK, MANAGE, MODEL, SET_MODEL, HomeView
+from adapters.slack.home_view import ADD_KEY, AFRESH, CHOOSE, LINK, MANAGE, MODEL, PASTE_KEY, SET_MODEL, HomeView
 from adapters.slack.listeners import Json, Work
 from adapters.slack.people import People, Person
 from adapters.slack.showing import Showing, show_modal
 from adapters.slack.workspace import Workspace
+from bot.commands.answer import Next
 from bot.commands.registry import Registry
 from bot.commands.saying import say
 from bot.ports import Conversations
@@ -132,13 +134,15 @@ class Home:
 
     async def _link(self, workspace: Workspace, body: Json) -> None:
         """The link to OpenRouter, and a place for the code that is shown behind it."""
-        command = None if self._registry is None else self._registry.find(ADD_KEY)
+        command = None if self._registry is None else self._registry.find(PASTE_KEY)
         if command is None or self._commands is None:
             return
         person = await self._people.find(workspace, str(body["user"]["id"]))
         answer = await self._commands.run(workspace, self._commands.caller(workspace, person, ""), ADD_KEY, {})
         reader = self._showing.reader(person)
-        view = forms.of_key(command, answers.blocks(answer, reader, surface="view"), reader.plainly)
+        # The form is the next step itself.
+        said = replace(answer, parts=[part for part in answer.parts if not isinstance(part, Next)])
+        view = forms.of_key(command, answers.blocks(said, reader, surface="view"), reader.plainly)
         if not await show_modal(workspace, place_of(body, ""), view):
             await self._showing.tell(workspace, person, "", answers.blocks(answer, reader))
 

@@ -32,9 +32,22 @@ QUOTA: Path = ("quota",)
 POOL: Path = ("pool",)
 SET_MODEL: Path = ("model", "set")
 ADD_KEY: Path = ("key", "add")
+PASTE_KEY: Path = ("key", "paste")
 SHOW_KEY: Path = ("key", "show")
 _SHOWN_ELSEWHERE = frozenset(
-    {("ask",), QUOTA, POOL, SET_MODEL, ("model", "show"), ADD_KEY, SHOW_KEY, ("key", "remove"), ("stop",), ("new",)}
+    {
+        ("ask",),
+        QUOTA,
+        POOL,
+        SET_MODEL,
+        ("model", "show"),
+        ADD_KEY,
+        PASTE_KEY,
+        SHOW_KEY,
+        ("key", "remove"),
+        ("stop",),
+        ("new",),
+    }
 )
 """Members' commands that the menu leaves out: what they do stands on the tab, or needs a conversation."""
 _AT_HAND: Sequence[tuple[Path, Say]] = (

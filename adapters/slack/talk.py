@@ -184,7 +184,7 @@ class Talk:
         )
         if not (isinstance(feed.ending, Failed) and feed.ending.may_hold):
             self._refused.pop(message.id, None)
-        if feed.put_off(paused=self._replies.paused) or feed.unseen:
+        if feed.put_off(paused=self._replies.paused) or (feed.unseen and feed.started is not None):
             return
         if isinstance(feed.ending, Held):
             ticket = feed.ending.ticket

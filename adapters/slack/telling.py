@@ -106,6 +106,7 @@ class Telling:
         except Unsure as unsure:
             log.error("an answer could not be shown", extra={"action": "slack", "error": str(unsure)})
             self._feed.unseen = True
+            await self._feed.ended()  # what was asked upstream is spent: the answer is kept with the conversation
         finally:
             if self._live is not None and self._live.state == "growing":
                 self._workspace.allowance.live -= 1
@@ -283,8 +284,7 @@ class Telling:
     async def _elsewhere(self) -> None:
         """Nothing can be written here any more: whoever asked has the answer in their direct messages."""
         author, feed = self._told.author, self._feed
-        while not feed.over:
-            await feed.changed(within=None)
+        await feed.ended()
         channel = None if self._spot.private else await direct(self._workspace, author)
         if channel is None or (feed.ending is None and not feed.text):
             return

@@ -174,9 +174,11 @@ def _said(call: Call, own: OwnTerms) -> Say:
 
 
 async def _standing(call: Call, grantee: Grantee) -> list[Part]:
-    """Where a member stands now; nothing of many at once."""
+    """Where a member stands now; nothing of many at once, and nothing of somebody from another community alone."""
     if not isinstance(grantee, Member):
         return []
+    if call.rank != "owner" and not await call.desk.uses.asked_in(grantee, call.community):
+        return [Line(say("{who} has not asked anything here yet.", who=grantee))]
     pool = await call.desk.pool(call.community)
     person = call.desk.people.of(grantee)
     holds = pool.roster.holds(grantee)

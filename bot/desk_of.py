@@ -85,6 +85,7 @@ def registry_of(
         clock=front.clock,
         rights=rights_of(front, owners),
         find_member=find_member(front.known),
+        has_asked=front.known.knows,
         models=models_of(front, pool_of),
         office=front.office,
         choices=choices,
@@ -119,4 +120,4 @@ def models_of(
 
 def find_member(known: Acquaintances) -> Callable[[str, Caller], Member | None]:
     """Whom a text means."""
-    return lambda text, caller: known.find(text, caller.member)
+    return lambda text, caller: known.find(text, caller.member, caller.community)

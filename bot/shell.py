@@ -90,6 +90,7 @@ async def shell(settings: Settings, clock: Clock) -> AsyncIterator[Registry]:
             clock=clock,
             rights=rights_of(front, {OWNER}),
             find_member=find_member(front.known),
+            has_asked=front.known.knows,
             models=models_of(front, pools.of),
             office=front.office,
             people=people,

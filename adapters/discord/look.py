@@ -37,9 +37,8 @@ LONGEST, LONGEST_ENDED = 2000, 4000
 """Of one message, in code points: Discord counts as Python does. One that has ended may have more, its footer included.
 """
 MOST_PIECES = 6
-_FOOTER = 500
+_FOOTER = 1000
 """What is kept free for the footer where a message is as long as can be."""
-_LONGEST_NOTICE = 100
 FILE = "answer.md"
 _LONGEST_NAME = 60
 _MARKUP = re.compile(r"([\\`*_~|<>@#\[\]():-])")
@@ -168,7 +167,7 @@ def _closed(scene: Scene, shown: list[Post], said: str, *, buttons: tuple[Action
     if not shown:
         return [_post(scene, said[:LONGEST], *buttons)]
     last = shown[-1]
-    room = LONGEST_ENDED - len(last.content) - sum(map(len, last.footer)) - _LONGEST_NOTICE
+    room = LONGEST_ENDED - len(last.content) - sum(len(line) + 1 for line in last.footer)
     return [*shown[:-1], replace(last, footer=(*last.footer, said[:room]), buttons=buttons, tongue=scene.tongue)]
 
 
@@ -208,12 +207,11 @@ def _finished(scene: Scene, ending: Finished, shown: list[Post]) -> list[Post]:
 
 
 def _notices(scene: Scene) -> list[str]:
-    said = dict.fromkeys(
-        words.notice(notice.kind, notice.count, tongue=scene.tongue)
-        for notice in scene.notices
-        if notice.kind != "free_models_may_train"
-    )
-    return [f"-# {line}" for line in said if len(line) < _LONGEST_NOTICE][:1]
+    said = (words.notice(notice.kind, notice.count, tongue=scene.tongue) for notice in scene.notices)
+    lines = [f"-# {line}" for line in dict.fromkeys(said)]
+    while sum(map(len, lines)) > _FOOTER * 2 // 3:
+        lines.pop()
+    return lines
 
 
 def _failed(scene: Scene, ending: Failed, shown: list[Post], at: Callable[[Instant], str]) -> list[Post]:

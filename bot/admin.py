@@ -19,6 +19,7 @@ _GROUPS = {
     "quota": "Who counts how much, who has units besides, who is kept out.",
     "pool": "The pool's state, pausing it, its limits, units held back for an event.",
     "paid": "Who may use models that cost, and how much may be spent. Until this says so, nobody and nothing.",
+    "key": "A community's own OpenRouter account, which makes it a pool of its own.",
     "models": "Which free models a community's questions go to.",
     "persona": "What models are told to be in a channel.",
     "channels": "Where questions are answered.",
@@ -107,7 +108,7 @@ def _click(command: Command) -> click.Command:
         command.path[-1],
         callback=run,
         params=[
-            *(_parameter(one) for one in command.takes),
+            *(_parameter(one) for one in command.takes if one.kind != "secret"),
             click.Option(["--json", "as_json"], is_flag=True, help="Print the answer as JSON."),
         ],
         help=f"{command.about.text}.",
@@ -126,6 +127,13 @@ def _parameter(one: Parameter) -> click.Parameter:
     return click.Option([option, one.name], metavar=shown, help=f"{one.about.text}.")
 
 
+def _typed_unseen() -> str:
+    """A secret is asked for, or read from standard input: a list of processes or a shell's history would show an
+    argument to others."""
+    asked: str = click.prompt("Key", hide_input=True) if sys.stdin.isatty() else sys.stdin.readline()
+    return asked
+
+
 def _run(command: Command, values: dict[str, Any]) -> None:
     """Do it and print the answer. Exit code 2 where it was not done."""
     from rich.console import Console
@@ -142,6 +150,7 @@ def _run(command: Command, values: dict[str, Any]) -> None:
     settings, clock = settings_and_logs(), click.get_current_context().obj or SystemClock()
     as_text = not values.pop("as_json")
     given = {name: value for name, value in values.items() if value is not None and value is not False}
+    given |= {one.name: _typed_unseen() for one in command.parameters if one.kind == "secret"}
     # The community is the caller's own here: who names none speaks of all of them.
     who = caller(given.pop("community", None))
     answers: list[Answer] = []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from bot.settings import Settings
     from bot.storage.copying import Copied
     from bot.storage.ends import End
+    from bot.storage.units import Where
 
 _json = click.option("--json", "as_json", is_flag=True, help="Print what was copied as JSON.")
 
@@ -50,7 +51,7 @@ def restore(file: Path, as_json: bool) -> None:
     from bot.storage.ends import upgraded
 
     settings = settings_and_logs()
-    with _alone(settings), upgraded(file) as source, _to_fill(settings.database_url) as target:
+    with _alone(settings), upgraded(file) as source, _to_fill(settings.database) as target:
         copied = _copy(source, target, quiet=as_json)
         shut = _unopened(target, settings)
     _say(copied, as_json, "Restored, and compared with the backup row by row.")
@@ -71,16 +72,16 @@ def move_to(url: str, as_json: bool) -> None:
 
     The old database stays as it is. Afterwards set DATABASE_URL to URL and start Potluck again.
     """
-    from bot.settings import checked_database_url
+    from bot.settings import checked_database_url, database_at
 
     settings = settings_and_logs()
     try:
-        checked_database_url(url)
+        new = checked_database_url(url)
     except ValueError as error:
         raise click.UsageError(f"URL {error}.") from None
-    if url == settings.database_url:
+    if new == settings.database_url:
         raise click.UsageError("URL is the database of DATABASE_URL itself.")
-    with _alone(settings), _here(settings) as source, _to_fill(url) as target:
+    with _alone(settings), _here(settings) as source, _to_fill(database_at(new)) as target:
         copied = _copy(source, target, quiet=as_json)
     _say(copied, as_json, "Moved, and compared row by row. Set DATABASE_URL to it and start Potluck again.")
 
@@ -88,19 +89,24 @@ def move_to(url: str, as_json: bool) -> None:
 def _here(settings: Settings) -> AbstractContextManager[End]:
     from bot.storage.ends import reading
 
-    return reading(settings.database_url)
+    return reading(settings.database)
 
 
-def _to_fill(url: str) -> AbstractContextManager[End]:
+def _to_fill(where: Where) -> AbstractContextManager[End]:
     from bot.storage.ends import filling
 
-    return filling(url)
+    return filling(where)
 
 
 def _alone(settings: Settings) -> AbstractContextManager[object]:
-    from bot.app import alone_with
+    from bot.app import StartError, alone_with
+    from bot.storage.ends import in_use
 
-    return alone_with(settings)
+    if isinstance(where := settings.database, Path):
+        return alone_with(settings)
+    if in_use(where):
+        raise StartError(f"Another Potluck is using {settings.database_name}. Stop it first.")
+    return nullcontext()
 
 
 def _copy(source: End, target: End, *, quiet: bool) -> Sequence[Copied]:

@@ -16,7 +16,7 @@ from bot.belongings import Belongings, Retention
 from bot.choices import Choices
 from bot.clock import DAY, Clock, Instant, SharedClock, day_of, day_start
 from bot.commands.registry import Registry
-from bot.community_keys import CommunityKeys
+from bot.community_keys import CommunityKeys, PoolsFed
 from bot.conversation.paying import Paying
 from bot.conversation.service import ConversationService
 from bot.day_book import LedgerDayBook
@@ -300,6 +300,15 @@ async def service(
             stack.push_async_callback(_end, asyncio.create_task(chore))
         day = LedgerDayBook(scheduler=pools.line_at_hand, ledger=ledger, clock=clock)
         personal, preferences = PersonalKeys(own_keys, people), PersonalChoices(choices, people)
+        community_keys = CommunityKeys(
+            kept=keys,
+            links=_links(vault, client, upstream, clock),
+            client=client,
+            feeds=PoolsFed(pools),
+            office=front.office,
+            pseudonym=secret.pseudonym(),
+        )
+        front.office.enforce(pools.refresh, "key")
         uses = Uses(store=SqlUses(database), people=people)
         registry = registry_of(
             front,
@@ -316,6 +325,7 @@ async def service(
             day=day,
             fairness=fairness,
             byok_rule=settings.byok_rule,
+            community_keys=community_keys,
         )
         yield Service(
             settings=settings,
@@ -325,13 +335,7 @@ async def service(
             conversations=conversations,
             pools=pools,
             own_keys=own_keys,
-            community_keys=CommunityKeys(
-                kept=keys,
-                links=_links(vault, client, upstream, clock),
-                client=client,
-                pools=pools,
-                pseudonym=secret.pseudonym(),
-            ),
+            community_keys=community_keys,
             keys=personal,
             choices=preferences,
             people=people,

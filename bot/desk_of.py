@@ -21,7 +21,7 @@ from bot.office.office import Office
 from bot.office.roster import Persons
 from bot.people import People
 from bot.pools import Pools
-from bot.ports import Conversations, DayBook, KeyLinks, ModelChoices
+from bot.ports import CommunityLinks, Conversations, DayBook, KeyLinks, ModelChoices
 from bot.quota.ledger import PoolId
 from bot.routing.byok import ByokRule
 from bot.storage.authors import authors
@@ -65,6 +65,7 @@ def registry_of(
     day: DayBook,
     fairness: Fairness,
     byok_rule: ByokRule,
+    community_keys: CommunityLinks,
 ) -> Registry:
     """All commands, at the desk of this process."""
 
@@ -84,6 +85,7 @@ def registry_of(
         clock=front.clock,
         rights=rights_of(front, owners),
         find_member=find_member(front.known),
+        has_asked=front.known.knows,
         models=models_of(front, pool_of),
         office=front.office,
         choices=choices,
@@ -98,6 +100,7 @@ def registry_of(
         communities=partial(communities, database, front.clock),
         conversations=conversations,
         keys=keys,
+        community_keys=community_keys,
     )
     return Registry(desk, ALL)
 
@@ -117,4 +120,4 @@ def models_of(
 
 def find_member(known: Acquaintances) -> Callable[[str, Caller], Member | None]:
     """Whom a text means."""
-    return lambda text, caller: known.find(text, caller.member)
+    return lambda text, caller: known.find(text, caller.member, caller.community)

@@ -80,6 +80,11 @@ def checked_database_url(value: str) -> str:
     raise ValueError("is not a database Potluck knows")
 
 
+def database_at(url: str) -> Path | str:
+    """Where a checked address leads, for `bot.storage.database.Database`: a file of SQLite's, or a server's address."""
+    return url if url.startswith("postgresql") else Path(url.removeprefix("sqlite+aiosqlite:///"))
+
+
 def _owner_ids(value: object) -> object:
     if not isinstance(value, str):
         return value
@@ -226,7 +231,7 @@ class Settings(BaseSettings):
     @property
     def database(self) -> Path | str:
         """Where it is, for `bot.storage.database.Database`: a file of SQLite's, or a server's address."""
-        return self.database_url if self.server else self.database_file
+        return database_at(self.database_url)
 
     @property
     def server(self) -> bool:
@@ -236,8 +241,9 @@ class Settings(BaseSettings):
     @property
     def database_file(self) -> Path:
         """SQLite's."""
-        assert not self.server
-        return Path(self.database_url.removeprefix("sqlite+aiosqlite:///"))
+        file = self.database
+        assert isinstance(file, Path)
+        return file
 
     @property
     def database_name(self) -> str:

@@ -7,7 +7,7 @@ line of the audit; the process that runs sees within a second that there is a ne
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, cast
@@ -16,16 +16,21 @@ from bot.app import pool_of
 from bot.clock import Clock
 from bot.commands.all import ALL
 from bot.commands.changing import ALL as EVERY_COMMUNITY
-from bot.commands.command import Caller
+from bot.commands.command import BadInput, Caller
 from bot.commands.desk import DeskPool, OfficeDesk
 from bot.commands.registry import Registry
+from bot.commands.saying import Code, say
+from bot.community_keys import CommunityKeys, whose
 from bot.desk_of import find_member, models_of, open_office, rights_of
 from bot.errors import UpstreamFailure
 from bot.messages import CommunityId, Member, ModelId
+from bot.office.edits import Json
 from bot.office.front import FrontOffice
+from bot.office.office import Office
 from bot.openrouter.client import OpenRouter
 from bot.people import People
 from bot.pool import DEFAULT_RPD, days_of
+from bot.ports import WhoseAccount
 from bot.quota.ledger import Caps, PoolId
 from bot.quota.line import FirstCome
 from bot.quota.scheduler import Scheduler
@@ -50,6 +55,7 @@ if TYPE_CHECKING:
 
 OWNER = Member("shell", "owner")
 """Who sits at the machine Potluck runs on, and may read its database anyway."""
+_KEY = "OPENROUTER_API_KEY"
 _PATIENCE = 2.0
 """Seconds OpenRouter may take to say how many requests a day the account has."""
 
@@ -84,6 +90,7 @@ async def shell(settings: Settings, clock: Clock) -> AsyncIterator[Registry]:
             clock=clock,
             rights=rights_of(front, {OWNER}),
             find_member=find_member(front.known),
+            has_asked=front.known.knows,
             models=models_of(front, pools.of),
             office=front.office,
             people=people,
@@ -91,9 +98,43 @@ async def shell(settings: Settings, clock: Clock) -> AsyncIterator[Registry]:
             rules=front.rules,
             pool=pools.of,
             communities=partial(communities, database, clock),
+            community_keys=CommunityKeys(
+                kept=keys,
+                links=None,
+                client=_client(settings, clock, stack),
+                feeds=_Beside(settings, front.office),
+                office=front.office,
+                pseudonym=secret.pseudonym(),
+            ),
         )
         # Commands of admins use nothing of a desk but what is an office's.
         yield Registry(cast("Desk", desk), [command for command in ALL if command.path[0] == "admin"])
+
+
+class _Beside:
+    """`bot.community_keys.Feeds` where nothing runs: the process that does takes up what is linked here."""
+
+    def __init__(self, settings: Settings, office: Office) -> None:
+        self._settings, self._office = settings, office
+
+    async def know(self) -> None:
+        if self._settings.sandbox:
+            raise BadInput(
+                say("{name} is unset, so the sandbox stands in for OpenRouter: set it first.", name=Code(_KEY))
+            )
+
+    async def refused(self, community: CommunityId) -> bool:
+        return False  # that is for `potluck doctor` to find out
+
+    async def whose(self, community: CommunityId) -> WhoseAccount | None:
+        accounts = {address.community: _account(value) for address, value in self._office.of("key")}
+        own = accounts.pop(community, None)
+        return None if own is None else whose(own, set(accounts.values()))
+
+
+def _account(kept: Json) -> PoolId:
+    assert isinstance(kept, Mapping), "as `bot.storage.keys.KeyRegister` reads it"
+    return PoolId(str(kept["account"]))
 
 
 class _Kept:
@@ -126,7 +167,7 @@ class _Pools:
         settings, shared = self._settings, id == pool_of(self._settings)
         rpd = settings.pool_rpd if shared else None
         if rpd is None and shared and not settings.sandbox:
-            rpd = await _told(settings, self._clock)
+            rpd = await _told(_client(settings, self._clock, self._stack))
         branch = await self._front.branch(id)
         scheduler = Scheduler(
             pool=id,
@@ -157,24 +198,26 @@ class _Pools:
         )
 
 
-async def _told(settings: Settings, clock: Clock) -> int | None:
-    """The account's cap on the day, if OpenRouter says it soon enough."""
+def _client(settings: Settings, clock: Clock, stack: AsyncExitStack) -> OpenRouter:
     key = settings.openrouter_api_key
-    assert key is not None
     client = OpenRouter(
         base_url=settings.openrouter_base_url,
-        api_key=key.get_secret_value(),
+        api_key="none" if key is None else key.get_secret_value(),
         clock=clock,
         max_connections=1,
         referer=f"http://{settings.web_host}:{settings.web_port}",
     )
+    stack.push_async_callback(client.close)
+    return client
+
+
+async def _told(client: OpenRouter) -> int | None:
+    """The account's cap on the day, if OpenRouter says it soon enough."""
     try:
         async with asyncio.timeout(_PATIENCE):
             return (await client.key()).free_limit
     except (UpstreamFailure, TimeoutError):
         return None
-    finally:
-        await client.close()
 
 
 async def _nothing() -> None:

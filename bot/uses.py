@@ -56,6 +56,10 @@ class UsesStore(Protocol):
         """How many answers each model gave, as far as turns are kept."""
         ...
 
+    async def any(self, names: Collection[Member], community: CommunityId) -> bool:
+        """Somebody who is counted under one of these names has asked there, as far as counts are kept."""
+        ...
+
 
 class Uses:
     """See the module."""
@@ -80,6 +84,10 @@ class Uses:
         for use in await self._store.by(self._people.names(member), first=first, last=last):
             days[use.day] = days[use.day].together(use)
         return list(days.values())
+
+    async def asked_in(self, member: Member, community: CommunityId) -> bool:
+        """The person is one of those who ask there: who manages it may know how they stand."""
+        return await self._store.any(self._people.names(member), community)
 
     async def top(self, community: CommunityId, *, first: int, last: int) -> Sequence[Use]:
         """A row a person over all those days, who took most first."""

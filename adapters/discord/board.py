@@ -15,7 +15,7 @@ from bot.clock import Clock
 
 TOKEN_SECONDS = 14 * 60.0
 """How long a command's own token is written with: Discord takes it for fifteen minutes."""
-_TOKEN_DEAD = 50027
+_TOKEN_DEAD, _ARCHIVED = 50027, 50083
 
 
 class Board(Protocol):
@@ -53,9 +53,10 @@ def _files(post: Post) -> list[discord.File]:
 def _edited(post: Post, owner: int) -> dict[str, Any]:
     """An edit's arguments. Of a message that turns into components, the content goes."""
     text: str | None = post.content
-    view: discord.ui.View | discord.ui.LayoutView | None = row(post.buttons, owner)
+    view: discord.ui.View | discord.ui.LayoutView | None = row(post.buttons, owner, post.tongue)
     if post.ended:
-        text, view = None, layout(post.content, post.footer, post.buttons, owner, FILE if post.file else None)
+        file = FILE if post.file else None
+        text, view = None, layout(post.content, post.footer, post.buttons, owner, file, post.tongue)
     return {"content": text, "view": view, "attachments": _files(post), "allowed_mentions": NOBODY}
 
 
@@ -84,7 +85,7 @@ class ChannelBoard:
         tell: bool = False,
     ) -> None:
         self.owner, self.may_attach, self.most, self.channel = owner, may_attach, MOST_PIECES, channel
-        self._place = client.get_partial_messageable(channel)
+        self._client, self._place = client, client.get_partial_messageable(channel)
         self._question, self._nonces, self._reply_to, self._tell = question, nonces, reply_to, tell
 
     @property
@@ -105,7 +106,20 @@ class ChannelBoard:
         return message.id
 
     async def edit(self, message: int, post: Post) -> None:
-        await self._place.get_partial_message(message).edit(**_edited(post, self.owner))
+        shown = self._place.get_partial_message(message)
+        try:
+            await shown.edit(**_edited(post, self.owner))
+        except discord.HTTPException as error:
+            if error.code != _ARCHIVED:
+                raise
+            # A new message would open the thread by itself; an edit does not. Who may write in it may open it.
+            await self._reopen()
+            await shown.edit(**_edited(post, self.owner))
+
+    async def _reopen(self) -> None:
+        thread = await self._client.fetch_channel(self.channel)
+        if isinstance(thread, discord.Thread):
+            await thread.edit(archived=False)
 
     async def remove(self, message: int) -> None:
         await self._place.get_partial_message(message).delete()

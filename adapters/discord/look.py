@@ -17,6 +17,7 @@ from typing import assert_never
 
 from adapters.rendering import chatting, words
 from adapters.rendering.chatting import Action
+from adapters.rendering.saying import ENGLISH, Tongue
 from adapters.rendering.split import Limits, split
 from bot.clock import Instant
 from bot.errors import AnswerFailed, AttachmentRefused, Refused
@@ -36,9 +37,8 @@ LONGEST, LONGEST_ENDED = 2000, 4000
 """Of one message, in code points: Discord counts as Python does. One that has ended may have more, its footer included.
 """
 MOST_PIECES = 6
-_FOOTER = 500
+_FOOTER = 1000
 """What is kept free for the footer where a message is as long as can be."""
-_LONGEST_NOTICE = 100
 FILE = "answer.md"
 _LONGEST_NAME = 60
 _MARKUP = re.compile(r"([\\`*_~|<>@#\[\]():-])")
@@ -52,6 +52,8 @@ class Post:
     footer: tuple[str, ...] = ()
     """What Potluck says below it, in lines."""
     buttons: tuple[Action, ...] = ()
+    tongue: Tongue = ENGLISH
+    """What its buttons speak."""
     file: str | None = None
     """What is attached."""
 
@@ -65,6 +67,7 @@ class Post:
 class Scene:
     """An answer as it is known so far. `take` what comes; nothing here waits for anything."""
 
+    tongue: Tongue = ENGLISH
     later: bool = False
     """It was held: nothing is shown before the answer itself."""
     may_attach: bool = True
@@ -80,6 +83,8 @@ class Scene:
     """The reply broke off without an ending."""
     out_of_time: bool = False
     """Nothing more can be written where it stands."""
+    withdrawn: bool = False
+    """Its question was deleted before it was sent."""
     _parts: list[str] = field(default_factory=list)
 
     def take(self, event: ReplyEvent) -> None:
@@ -105,7 +110,7 @@ class Scene:
 
     @property
     def over(self) -> bool:
-        return self.ending is not None or self.out_of_time or self.broken
+        return self.ending is not None or self.out_of_time or self.broken or self.withdrawn
 
     @property
     def joined(self) -> bool:
@@ -120,15 +125,15 @@ class Scene:
 
 def posts(scene: Scene, *, at: Callable[[Instant], str]) -> list[Post]:
     """The messages, in order. `at` writes a moment as Discord shows it."""
-    if scene.joined:
+    if scene.joined or scene.withdrawn:
         return []
     if scene.kept_for_restart:
-        return [Post(content=chatting.RESTARTING_IN_LINE)]
+        return [Post(content=scene.tongue.say(chatting.RESTARTING_IN_LINE))]
     shown = _text(scene)
     if scene.out_of_time:
-        return _closed(shown, chatting.CANNOT_WRITE_LATER)
+        return _closed(scene, shown, scene.tongue.say(chatting.CANNOT_WRITE_LATER))
     if scene.broken:
-        return _closed(shown, str(words.explain("internal")), buttons=("again",))
+        return _closed(scene, shown, str(words.explain("internal", tongue=scene.tongue)), buttons=("again",))
     match scene.ending:
         case None:
             return _under_way(scene, shown)
@@ -137,7 +142,7 @@ def posts(scene: Scene, *, at: Callable[[Instant], str]) -> list[Post]:
         case Failed():
             return _failed(scene, scene.ending, shown, at)
         case Held(estimate_at=estimate):
-            return [Post(content=words.held(at(estimate) if estimate else None), buttons=("drop",))]
+            return [_post(scene, words.held(at(estimate) if estimate else None, tongue=scene.tongue), "drop")]
         case _:
             assert_never(scene.ending)
 
@@ -147,7 +152,7 @@ def _text(scene: Scene) -> list[Post]:
     shown = [Post(content=piece) for piece in pieces.texts]
     if pieces.rest_as_file and scene.over:
         said, file = (chatting.WHOLE_IN_FILE, scene.text) if scene.may_attach else (chatting.NO_FILE_HERE, None)
-        shown[-1] = replace(shown[-1], footer=(f"-# {said}",), file=file)
+        shown[-1] = replace(shown[-1], footer=(f"-# {scene.tongue.say(said)}",), file=file)
     return shown
 
 
@@ -157,13 +162,17 @@ def _limits(scene: Scene) -> Limits:
     return Limits(length=length, most=scene.most)
 
 
-def _closed(shown: list[Post], said: str, *, buttons: tuple[Action, ...] = ()) -> list[Post]:
+def _closed(scene: Scene, shown: list[Post], said: str, *, buttons: tuple[Action, ...] = ()) -> list[Post]:
     """The text with a last word below it, or that alone."""
     if not shown:
-        return [Post(content=said[:LONGEST], buttons=buttons)]
+        return [_post(scene, said[:LONGEST], *buttons)]
     last = shown[-1]
-    room = LONGEST_ENDED - len(last.content) - sum(map(len, last.footer)) - _LONGEST_NOTICE
-    return [*shown[:-1], replace(last, footer=(*last.footer, said[:room]), buttons=buttons)]
+    room = LONGEST_ENDED - len(last.content) - sum(len(line) + 1 for line in last.footer)
+    return [*shown[:-1], replace(last, footer=(*last.footer, said[:room]), buttons=buttons, tongue=scene.tongue)]
+
+
+def _post(scene: Scene, content: str, *buttons: Action) -> Post:
+    return Post(content=content, buttons=buttons, tongue=scene.tongue)
 
 
 def escape(text: str) -> str:
@@ -173,13 +182,13 @@ def escape(text: str) -> str:
 
 def _under_way(scene: Scene, shown: list[Post]) -> list[Post]:
     if shown:
-        return [*shown[:-1], replace(shown[-1], buttons=("stop",))]
+        return [*shown[:-1], replace(shown[-1], buttons=("stop",), tongue=scene.tongue)]
     if scene.later:
         return []
     if scene.started is not None:
-        return [Post(content=chatting.THINKING, buttons=("stop",))]
+        return [_post(scene, scene.tongue.say(chatting.THINKING), "stop")]
     if scene.queued is not None:
-        return [Post(content=words.queued(scene.queued.place, scene.queued.estimate), buttons=("stop",))]
+        return [_post(scene, words.queued(scene.queued.place, scene.queued.estimate, tongue=scene.tongue), "stop")]
     return []
 
 
@@ -187,21 +196,22 @@ def _finished(scene: Scene, ending: Finished, shown: list[Post]) -> list[Post]:
     if not shown:
         return []
     share = ending.share
-    parts = [f"`{ending.model[:_LONGEST_NAME].replace('`', '')}`", words.lane(ending.lane)]
+    parts = [f"`{ending.model[:_LONGEST_NAME].replace('`', '')}`", words.lane(ending.lane, tongue=scene.tongue)]
     if ending.lane == "free":
-        parts.append(words.share(share.used, share.level, share.left_now))
+        parts.append(words.share(share.used, share.level, share.left_now, tongue=scene.tongue))
     else:
-        parts.append(words.dollars(ending.usage.cost_usd))
+        parts.append(words.dollars(ending.usage.cost_usd, tongue=scene.tongue))
     last = shown[-1]
     footer = (*last.footer, *_notices(scene), f"-# {' · '.join(parts)}")
-    return [*shown[:-1], replace(last, footer=footer, buttons=("again",))]
+    return [*shown[:-1], replace(last, footer=footer, buttons=("again",), tongue=scene.tongue)]
 
 
 def _notices(scene: Scene) -> list[str]:
-    said = dict.fromkeys(
-        words.notice(notice.kind, notice.count) for notice in scene.notices if notice.kind != "free_models_may_train"
-    )
-    return [f"-# {line}" for line in said if len(line) < _LONGEST_NOTICE][:1]
+    said = (words.notice(notice.kind, notice.count, tongue=scene.tongue) for notice in scene.notices)
+    lines = [f"-# {line}" for line in dict.fromkeys(said)]
+    while sum(map(len, lines)) > _FOOTER * 2 // 3:
+        lines.pop()
+    return lines
 
 
 def _failed(scene: Scene, ending: Failed, shown: list[Post], at: Callable[[Instant], str]) -> list[Post]:
@@ -219,11 +229,12 @@ def _failed(scene: Scene, ending: Failed, shown: list[Post], at: Callable[[Insta
         offer=error.offer if isinstance(error, Refused) else None,
         file_fault=error.fault if isinstance(error, AttachmentRefused) else None,
         file_name=escape(error.name) if isinstance(error, AttachmentRefused) else "",
+        tongue=scene.tongue,
     )
-    text = chatting.CUT_OFF_BY_RESTART if scene.restarting and error.code == "stopped" else str(told)
+    text = scene.tongue.say(chatting.CUT_OFF_BY_RESTART) if scene.restarting and error.code == "stopped" else str(told)
     buttons: tuple[Action, ...] = ("again",)
     if shown and error.code != "stopped":
         buttons = ("continue", "again")
     if error.code in ("bad_key", "member_blocked", "attachment_refused"):
         buttons = ()  # the same would come of it
-    return _closed(shown, text, buttons=buttons)
+    return _closed(scene, shown, text, buttons=buttons)

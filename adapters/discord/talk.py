@@ -7,6 +7,8 @@ Everything works without the privileged intent for message content: what Discord
 from __future__ import annotations
 
 import re
+import unicodedata
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -14,12 +16,15 @@ import discord
 
 from adapters.rendering import chatting
 from bot.clock import Clock
+from bot.commands.saying import Say
 from bot.messages import CommunityId, ConversationId, IncomingMessage, Member, MessageId, Standing
 from bot.posts import Posts
 
 PLATFORM = "discord"
 ON, MUTED = "on", "muted"
 _NAME = 40
+_THREADS = 10_000
+_UNSEEN = ("Cc", "Cf", "Zs", "Zl", "Zp")
 _MENTION = re.compile(r"<@!?(\d+)>")
 
 
@@ -35,7 +40,7 @@ class Question:
 class Hint:
     """One line to whoever tried to reach the bot."""
 
-    text: str
+    said: Say
 
 
 Heard: TypeAlias = Question | Hint | None
@@ -78,7 +83,7 @@ class Talk:
         noted = await self._noted(thread.id)
         if called and noted != ON:
             await self._note(thread.id, ON)
-        elif not called and noted != ON:
+        elif not called and (noted != ON or _to_others(message, me)):
             return None
         if not called and not (message.content or message.attachments):
             answers = message.reference is not None and await self._answered_by(message, me) is not None
@@ -87,11 +92,17 @@ class Talk:
 
     async def _noted(self, thread: int) -> str | None:
         if thread not in self._threads:
-            self._threads[thread] = await self._store.note(PLATFORM, f"thread:{thread}")
+            self._keep(thread, await self._store.note(PLATFORM, f"thread:{thread}"))
         return self._threads[thread]
 
-    async def _note(self, thread: int, state: str) -> None:
+    def _keep(self, thread: int, state: str | None) -> None:
+        self._threads.pop(thread, None)
         self._threads[thread] = state
+        if len(self._threads) > _THREADS:
+            del self._threads[next(iter(self._threads))]
+
+    async def _note(self, thread: int, state: str) -> None:
+        self._keep(thread, state)
         await self._store.keep_note(PLATFORM, f"thread:{thread}", state)
 
     # --- reply chains ------------------------------------------------------------------------------------
@@ -119,7 +130,7 @@ class Talk:
 
     def _question(self, message: discord.Message, me: int, conversation: ConversationId, place: str) -> Heard:
         text = _plain(message, me)
-        if not text and not message.attachments:
+        if not _visible(text) and not message.attachments:
             return Hint(chatting.EMPTY) if message.type in _BY_PEOPLE and not message.stickers else None
         return Question(
             IncomingMessage(
@@ -140,11 +151,23 @@ class Talk:
         )
 
 
+def _to_others(message: discord.Message, me: int) -> bool:
+    """In a thread where everything is for the bot: this one names others, or replies to somebody else."""
+    resolved = None if message.reference is None else message.reference.resolved
+    replies_elsewhere = isinstance(resolved, discord.Message) and resolved.author.id != me
+    return replies_elsewhere or any(user.id != me for user in message.mentions)
+
+
 _BY_PEOPLE = (discord.MessageType.default, discord.MessageType.reply)
 
 
 def _by_a_person(message: discord.Message) -> bool:
     return message.type in _BY_PEOPLE
+
+
+def _visible(text: str) -> bool:
+    """There is something to be read: more than spaces and signs of no width, as stand around right-to-left text."""
+    return any(unicodedata.category(sign) not in _UNSEEN for sign in text)
 
 
 def _plain(message: discord.Message, me: int) -> str:
@@ -156,6 +179,18 @@ def _plain(message: discord.Message, me: int) -> str:
         return f"@{names[int(found[1])]}" if int(found[1]) in names else found[0]
 
     return _MENTION.sub(name, text).strip()
+
+
+def shown_text(message: discord.Message) -> str:
+    """What a message says. Of one that is made of components, all its texts."""
+    texts = [one.content for one in _within(message.components) if isinstance(one, discord.TextDisplay)]
+    return "\n".join([message.content, *texts]).strip()
+
+
+def _within(components: Sequence[object]) -> Iterator[object]:
+    for one in components:
+        yield one
+        yield from _within(getattr(one, "children", ()))
 
 
 def _place(channel: object) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal, TypeAlias
 
 from adapters.rendering.saying import Speech
@@ -16,11 +16,11 @@ from adapters.slack.showing import Place, Showing, show_modal
 from adapters.slack.workspace import Workspace
 from bot.clock import Clock
 from bot.commands.answer import Answer
-from bot.commands.command import Caller, Command, Given, InGroup, Path
+from bot.commands.command import Caller, Command, Given, InGroup, Path, Suggestion
 from bot.commands.registry import Registry
 from bot.commands.saying import Code, say
 from bot.commands.typed import typed
-from bot.messages import Member, ModelId
+from bot.messages import Member
 
 Form: TypeAlias = Literal["always", "missing", "never"]
 """When a form is shown before a command runs: if it takes anything, if it needs what was not given, or not again."""
@@ -88,12 +88,13 @@ class Commands:
         """A form."""
         view = body["view"]
         carried = look.pressed(str(view.get("private_metadata") or ""))
-        path, place = carried.get("path"), carried.get("place")
-        if not (isinstance(path, list) and isinstance(place, dict)):
+        path, place, kept = carried.get("path"), carried.get("place"), carried.get("kept") or {}
+        if not (isinstance(path, list) and isinstance(place, dict) and isinstance(kept, dict)):
             return
         person = await self._people.find(workspace, str(body["user"]["id"]))
         where = place_of(body, str(place.get("channel", "")))
-        await self.use(workspace, person, where, tuple(map(str, path)), forms.filled(view), form="never")
+        given = {str(name): str(value) for name, value in kept.items()} | forms.filled(view)
+        await self.use(workspace, person, where, tuple(map(str, path)), given, form="never")
 
     # --- using one ---------------------------------------------------------------------------------------
 
@@ -140,11 +141,10 @@ class Commands:
     async def _show_form(
         self, workspace: Workspace, caller: Caller, command: Command, place: Place, given: Mapping[str, str]
     ) -> bool:
-        models: list[ModelId] = []
+        models: Sequence[Suggestion] = ()
         for parameter in command.parameters:
             if parameter.kind == "model":
-                found = await self._registry.suggest(command.path, parameter.name, "", {}, caller)
-                models = [ModelId(one) for one in found]
+                models = await self._registry.suggest(command.path, parameter.name, "", {}, caller)
         view = forms.of_command(
             command,
             Speech(locale=caller.locale, clock=self._clock),

@@ -83,7 +83,7 @@ class Screen:
 
     def end(self) -> None:
         """Leave the cursor at the start of a line."""
-        self.say("")
+        self.say(Text())
 
     def say(self, what: RenderableType) -> None:
         """Show something that is not an answer, as it is."""

@@ -14,7 +14,7 @@ from adapters.web.handouts import Handouts
 from adapters.web.refusal import bad_request
 from bot.clock import Clock
 from bot.commands.answer import Answer, DayPicture, Document, Facts, Line, Link, Meter, Next, Part, Table, UsePicture
-from bot.commands.command import Caller, Command, Given, Path
+from bot.commands.command import Caller, Command, Given, Parameter, Path
 from bot.commands.registry import Registry
 from bot.commands.saying import say
 from bot.commands.typed import typed
@@ -50,7 +50,11 @@ class CommandPages:
         found = await self._registry.suggest(
             path, query.get("name", ""), query.get("typed", "")[:200], {}, self._caller(request, query)
         )
-        return web.json_response({"suggestions": list(found)})
+        speech = self._speech(request)
+        suggestions = [
+            {"value": one.value, "about": "" if one.about is None else speech.say(one.about)} for one in found
+        ]
+        return web.json_response({"suggestions": suggestions})
 
     async def run(self, request: web.Request) -> web.Response:
         fields = await inbound.read_json(request)
@@ -58,6 +62,12 @@ class CommandPages:
         path, given = self._asked(fields)
         answer = await self._registry.run(path, given, caller)
         return web.json_response(await self._written(answer, self._speech(request)))
+
+    def _needs(self, step: Next, speech: Speech) -> list[dict[str, object]]:
+        """The values somebody still has to type before a step can be taken."""
+        command = self._registry.find(step.path)
+        lacking = [] if command is None else [one for one in command.parameters if one.name not in step.values]
+        return [_parameter(one, speech) for one in lacking if one.required]
 
     def _asked(self, fields: Mapping[str, object]) -> tuple[Path, Mapping[str, Given]]:
         """A line as it was typed, or a path with its values."""
@@ -124,7 +134,7 @@ class CommandPages:
             case Link(url=url, said=said):
                 return {"part": "link", "url": url, "text": speech.say(said)}
             case Next(path=path, values=values, said=said, danger=danger):
-                step = {"path": list(path), "values": dict(values)}
+                step = {"path": list(path), "values": dict(values), "needs": self._needs(part, speech)}
                 return {"part": "next", "text": speech.say(said), "danger": danger, **step}
             case _:
                 assert_never(part)
@@ -134,14 +144,15 @@ def _command(command: Command, speech: Speech) -> dict[str, object]:
     return {
         "path": list(command.path),
         "about": speech.say(command.about),
-        "parameters": [
-            {
-                "name": one.name,
-                "kind": one.kind,
-                "about": speech.say(one.about),
-                "required": one.required,
-                "choices": list(one.choices),
-            }
-            for one in command.takes
-        ],
+        "parameters": [_parameter(one, speech) for one in command.takes],
+    }
+
+
+def _parameter(one: Parameter, speech: Speech) -> dict[str, object]:
+    return {
+        "name": one.name,
+        "kind": one.kind,
+        "about": speech.say(one.about),
+        "required": one.required,
+        "choices": list(one.choices),
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bot.commands import (
     audit,
     help,
+    keys_admin,
     linking,
     model,
     models_admin,
@@ -36,6 +37,7 @@ ALL: tuple[Command, ...] = (
     *pool_admin.COMMANDS,
     *paid_admin.COMMANDS,
     spent.OF_ANYBODY,
+    *keys_admin.COMMANDS,
     *models_admin.COMMANDS,
     *places_admin.COMMANDS,
     *audit.COMMANDS,

@@ -7,13 +7,14 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 
+from bot.clock import Instant
 from bot.commands.answer import Answer, Line, Table
 from bot.commands.changing import scope, told
 from bot.commands.command import BadInput, Call, Command, Parameter
 from bot.commands.saying import At, Code, Say, Value, say
 from bot.commands.terms_said import terms_said, who, whose
 from bot.messages import Member
-from bot.office.edits import EVERYWHERE, Change, Edited, Json, MovedOnError, Wish
+from bot.office.edits import EVERYWHERE, Change, Edited, Json, KeptNowhereError, MovedOnError, Wish
 from bot.office.own_terms import OwnTerms
 from bot.people import ERASED
 
@@ -58,6 +59,14 @@ async def undo(call: Call) -> Answer:
         made = await office.undo(number, wish)
     except MovedOnError as moved:
         raise BadInput(_moved_on(number, moved.since)) from None
+    except KeptNowhereError:
+        raise BadInput(
+            say(
+                "Change {number} cannot be taken back: the key that was there is kept nowhere. {paste} links one.",
+                number=number,
+                paste=_PASTE,
+            )
+        ) from None
     said = [say("Change {number} is taken back: {command}.", number=number, command=Code(change.wish.command))]
     said += [say("{what}: {value} again.", what=_what(edit), value=_value(edit, edit.after)) for edit in made.edits]
     return replace(told(made), parts=[Line(one) for one in said])
@@ -98,6 +107,8 @@ def _what(edit: Edited) -> Value:
     where = say("everywhere") if address.community == EVERYWHERE else Code(address.community)
     if address.kind in ("member", "group"):
         return say("{who}, {where}", who=whose(address.kind, address.key), where=where)
+    if address.kind == "key":
+        return say("OpenRouter account of its own, {where}", where=where)
     if address.kind == "pays":
         return say(
             "goes on for money when the pool is spent: {who}", who=who(Member.parse(address.key.partition("/")[2]))
@@ -114,6 +125,8 @@ def _value(edit: Edited, value: Json) -> Value:
         return terms_said(OwnTerms.read(value))
     if edit.address.kind == "pays":
         return say("yes")
+    if edit.address.kind == "key" and isinstance(value, Mapping):
+        return say("linked {at}", at=At(Instant(float(str(value["linked_at"])))))
     if isinstance(value, Mapping):
         text = ", ".join(f"{name} {json.dumps(one, ensure_ascii=False)}" for name, one in value.items())
     else:
@@ -122,7 +135,7 @@ def _value(edit: Edited, value: Json) -> Value:
     return text if len(text) <= _LONG else f"{text[: _LONG - 1]}…"
 
 
-_LIST = Code("/admin audit list")
+_LIST, _PASTE = Code("/admin audit list"), Code("/admin key paste")
 _ERASED = re.compile(rf"\b{ERASED}:\w+")
 
 COMMANDS = (

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from bot.commands import values
-from bot.commands.answer import Answer, refusal
-from bot.commands.command import COMMUNITY, BadInput, Call, Caller, Command, Given, Path, Rank
+from bot.commands.answer import Answer, Line, refusal
+from bot.commands.command import COMMUNITY, BadInput, Call, Caller, Command, Given, Path, Rank, Suggestion
 from bot.commands.desk import Desk
 from bot.commands.known_here import known_here
 from bot.commands.saying import Code, Say, say
@@ -55,6 +55,8 @@ class Registry:
         try:
             call = self._call(command, given, await self._person(caller))
             answer = await command.handler(call)
+            if answer.ok and (slip := self._slip(given, call)) is not None:
+                answer = replace(answer, parts=[*answer.parts, Line(slip)])
         except BadInput as bad:
             answer = refusal(bad.said)
         except PotluckError as error:
@@ -70,23 +72,34 @@ class Registry:
 
     async def suggest(
         self, path: Path, name: str, typed: str, given: Mapping[str, Given], caller: Caller
-    ) -> Sequence[str]:
+    ) -> Sequence[Suggestion]:
         """Values to offer for one parameter, at most 25. Nothing for whom the command is not, and never an error."""
         command = self._commands.get(path)
         parameter = None if command is None else next((one for one in command.parameters if one.name == name), None)
         if command is None or parameter is None:
             return ()
         if parameter.choices:
-            return [one for one in parameter.choices if typed.lower() in one.lower()][:_SUGGESTED]
+            return [Suggestion(one) for one in parameter.choices if typed.lower() in one.lower()][:_SUGGESTED]
         try:
             call = self._call(replace(command, parameters=()), {}, await self._person(caller))
             if parameter.suggests is not None:
                 return (await parameter.suggests(call, typed))[:_SUGGESTED]
             if parameter.kind == "model":
-                return (await self._desk.models(call, typed))[:_SUGGESTED]
+                return [Suggestion(one) for one in await self._desk.models(call, typed)][:_SUGGESTED]
         except (BadInput, PotluckError):
             return ()
         return ()
+
+    def _slip(self, given: Mapping[str, Given], call: Call) -> Say | None:
+        """A name was written that nobody has asked under: right for who is yet to come, and else a slip."""
+        for name, value in call.values.items():
+            if (
+                isinstance(value, Member)
+                and isinstance(given.get(name), str)
+                and not any(map(self._desk.has_asked, self._desk.people.accounts(value)))
+            ):
+                return say("Nobody called {name} has asked yet: it is for who comes by exactly this name.", name=value)
+        return None
 
     def _group(self, path: Path) -> str | None:
         """The longest beginning of a path that commands have in common with it."""

@@ -46,6 +46,10 @@ async def of_anybody(call: Call) -> Answer:
                 command=_COMMAND,
             )
         )
+    if pool.shared and call.rank != "owner" and not await call.desk.uses.asked_in(member, call.community):
+        raise BadInput(
+            say("{member} has not asked anything here: what they have chosen is for others to change.", member=member)
+        )
     made = await _switch(call, "admin paid spent", member)
     if call.text("then") == PAY:
         return told(
@@ -127,7 +131,7 @@ OF_ANYBODY = Command(
     about=say("When the pool is spent: have a member go on for money, or be asked first"),
     handler=of_anybody,
     parameters=(
-        Parameter(name="member", kind="member", about=say("Who")),
+        Parameter(name="member", kind="member", about=say("Who"), asked=True),
         Parameter(
             name="then", kind="text", about=say("pay: without being asked; ask: be asked first"), choices=(PAY, ASK)
         ),

@@ -79,13 +79,20 @@ class ConversationService:
         self._under_way: dict[Exchange, asyncio.Task[object]] = {}
         self._moving: set[Exchange] = set()
         """Those whose wait was broken off, to go on in another line."""
-        self._holding = Holding(lines=pools, questions=held, clock=clock, answer=self._answer_held)
+        self._holding = Holding(
+            lines=pools, questions=held, clock=clock, answer=self._answer_held, taken_up=self._taken_up
+        )
         self._closing = False
 
     async def open(self) -> None:
         """Take up what was held when the service last ended."""
         self._pools.serve(self)
         await self._holding.open()
+
+    def _taken_up(self, message: IncomingMessage) -> IncomingMessage:
+        """What is laid down for roles holds for whoever waits in one; linked accounts may be others by now."""
+        self._door.met(message)
+        return replace(message, accounts=frozenset(self._people.accounts(message.author)))
 
     # --- what adapters call ------------------------------------------------------------------------------
 

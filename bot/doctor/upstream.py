@@ -8,9 +8,8 @@ from urllib.parse import urlsplit
 
 from bot.clock import Clock, day_of
 from bot.doctor.finding import Finding, failure, ok, warning
-from bot.doctor.models import models
+from bot.doctor.models import Wanted, models
 from bot.errors import FailureKind, UpstreamFailure
-from bot.messages import ModelId
 from bot.openrouter.client import Deadlines, OpenRouter
 from bot.openrouter.wire import KeyInfo
 from bot.routing.byok import month
@@ -25,7 +24,7 @@ _DEADLINES = Deadlines(connect=5, idle=10)
 _NETWORK = "Check the network and OPENROUTER_BASE_URL."
 
 
-async def account(settings: Settings, clock: Clock, model: ModelId | None) -> AsyncGenerator[Finding]:
+async def account(settings: Settings, clock: Clock, wanted: Wanted) -> AsyncGenerator[Finding]:
     """All there is to ask. Costs no request of the allowance."""
     key = settings.openrouter_api_key
     if key is None:
@@ -52,7 +51,7 @@ async def account(settings: Settings, clock: Clock, model: ModelId | None) -> As
             yield await _balance(client)
             for finding in provider_keys(info, settings):
                 yield finding
-            for finding in await models(client, clock, settings, model):
+            for finding in await models(client, clock, settings, wanted, whose=info.account):
                 yield finding
     finally:
         await client.close()

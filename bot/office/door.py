@@ -26,7 +26,10 @@ class Door:
     def admit(self, message: IncomingMessage) -> IncomingMessage:
         if not self._rules.open(message.community, message.channel):
             raise Refused("channel_closed")
-        self._known.meet(message.author, message.author_name)
-        self._roster(message.community).came(message)
+        self.met(message)
         persona = self._rules.persona(message.community, message.channel)
         return message if persona == message.persona else replace(message, persona=persona)
+
+    def met(self, message: IncomingMessage) -> None:
+        self._known.meet(message.author, message.author_name)
+        self._roster(message.community).came(message)

@@ -10,31 +10,34 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TypeAlias
 
-from sqlalchemy import Connection, create_engine
+from sqlalchemy import Connection, create_engine, text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import StaticPool
 
 from bot.errors import StorageError
 from bot.storage.inspection import inspect, read_only
-from bot.storage.migration import migrate
+from bot.storage.migration import migrate, transaction
+from bot.storage.units import Where
 
 End: TypeAlias = Connection
 """A database that is open, in a transaction."""
 
-_SQLITE = "sqlite+aiosqlite:///"
-
 
 @contextmanager
-def reading(url: str) -> Iterator[End]:
+def reading(where: Where) -> Iterator[End]:
     """A database as it is at this moment, also while Potluck writes to it.
 
     Raises:
         StorageError: it is not there, or no database of Potluck's that can be read.
     """
-    file = _file(url)
-    _known(file)
-    # Not read-only: to read beside a writer SQLite wants to leave a mark in the journal's index.
-    with _sqlite(file, f"{file.resolve().as_uri()}?mode=rw", begin="BEGIN") as connection:
-        yield connection
+    _known(where)
+    if isinstance(where, Path):
+        # Not read-only: to read beside a writer SQLite wants to leave a mark in the journal's index.
+        with _sqlite(where, f"{where.resolve().as_uri()}?mode=rw", begin="BEGIN") as connection:
+            yield connection
+    else:
+        with _server(where, begin="BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY") as connection:
+            yield connection
 
 
 @contextmanager
@@ -56,21 +59,24 @@ def upgraded(file: Path) -> Iterator[End]:
         except sqlite3.Error as error:
             raise StorageError(f"{file}: {error}.") from error
         migrate(copy)
-        with reading(f"{_SQLITE}{copy}") as up_to_date:
+        with reading(copy) as up_to_date:
             yield up_to_date
 
 
 @contextmanager
-def filling(url: str) -> Iterator[End]:
+def filling(where: Where) -> Iterator[End]:
     """A database with the tables of this version, made where there are none.
 
     Raises:
         StorageError: it cannot be written, or is another program's.
     """
-    file = _file(url)
-    migrate(file)
-    with _sqlite(file, f"{file.resolve().as_uri()}?mode=rw", begin="BEGIN IMMEDIATE") as connection:
-        yield connection
+    migrate(where)
+    if isinstance(where, Path):
+        with _sqlite(where, f"{where.resolve().as_uri()}?mode=rw", begin="BEGIN IMMEDIATE") as connection:
+            yield connection
+    else:
+        with _server(where, begin="BEGIN") as connection:
+            yield connection
 
 
 @contextmanager
@@ -85,7 +91,7 @@ def new_file(file: Path) -> Iterator[End]:
     part = file.with_name(f"{file.name}.part")
     try:
         part.unlink(missing_ok=True)
-        with filling(f"{_SQLITE}{part}") as connection:
+        with filling(part) as connection:
             yield connection
         with part.open("rb") as written:
             os.fsync(written.fileno())
@@ -94,6 +100,16 @@ def new_file(file: Path) -> Iterator[End]:
         raise StorageError(f"{file} cannot be written: {error.strerror}.") from None
     finally:
         part.unlink(missing_ok=True)
+
+
+def in_use(url: str) -> bool:
+    """A Potluck is connected to a server's database."""
+    others = (
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+        " AND application_name = 'potluck' AND pid <> pg_backend_pid()"
+    )
+    with _server(url, begin="BEGIN") as connection:
+        return bool(connection.scalar(text(others)))
 
 
 @contextmanager
@@ -114,12 +130,30 @@ def _sqlite(file: Path, address: str, *, begin: str) -> Iterator[End]:
         raise StorageError(f"{file}: {error}.") from error
 
 
-def _known(file: Path) -> None:
-    found = inspect(file)
+@contextmanager
+def _server(url: str, *, begin: str) -> Iterator[End]:
+    from bot.storage.postgres import PostgresSession, shown
+
+    session = PostgresSession.alone(url)
+    try:
+        with transaction(session.core, begin):
+            yield session.core
+    except DBAPIError as error:
+        raise StorageError(f"{shown(url)}: {str(error.orig).strip()}.") from error
+    finally:
+        session.dropped()
+
+
+def _known(where: Where) -> None:
+    found = inspect(where)
     if found.state not in ("current", "older", "newer"):
         why = f" ({found.reason})" if found.reason else ""
-        raise StorageError(f"{file} is no database of Potluck's{why}.")
+        raise StorageError(f"{_name(where)} is no database of Potluck's{why}.")
 
 
-def _file(url: str) -> Path:
-    return Path(url.removeprefix(_SQLITE))
+def _name(where: Where) -> str:
+    if isinstance(where, Path):
+        return str(where)
+    from bot.storage.postgres import shown
+
+    return shown(where)

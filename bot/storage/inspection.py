@@ -19,6 +19,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import StaticPool
 
 from bot.errors import StorageError
+from bot.messages import CommunityId
+from bot.quota.ledger import PoolId
 from bot.storage.tables import own_keys, pool_days
 from bot.storage.units import Where
 
@@ -64,12 +66,28 @@ def used_on(where: Where, pool: str, day: int) -> int | None:
         return None
 
 
-def community_keys(where: Where) -> Mapping[str, str]:
-    """The sealed keys of communities, by their owner; none where there is no book to tell."""
-    wanted = select(own_keys.c.owner, own_keys.c.sealed).where(own_keys.c.pool.is_not(None)).order_by(own_keys.c.owner)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptKey:
+    """A community's key, as it is kept."""
+
+    owner: str
+    sealed: str
+    pool: PoolId
+    """Of the account it is a key of."""
+
+
+def community_keys(where: Where) -> Mapping[CommunityId, KeptKey]:
+    """The keys of communities; none where there is no book to tell."""
+    columns = own_keys.c.owner, own_keys.c.sealed, own_keys.c.pool
+    wanted = select(*columns).where(own_keys.c.pool.is_not(None)).order_by(own_keys.c.owner)
     try:
         with reading(where) as connection:
-            return {row.owner: row.sealed for row in connection.execute(wanted)}
+            return {
+                CommunityId(row.owner.partition(" ")[2]): KeptKey(
+                    owner=row.owner, sealed=row.sealed, pool=PoolId(row.pool)
+                )
+                for row in connection.execute(wanted)
+            }
     except UNREADABLE:
         return {}
 

@@ -50,7 +50,7 @@ def _migrate_file(file: Path, to: str) -> Migrated:
     engine = create_engine("sqlite://", creator=lambda: raw, poolclass=StaticPool)
     try:
         connection = engine.connect().execution_options(isolation_level="AUTOCOMMIT")
-        with connection, _transaction(connection, "BEGIN IMMEDIATE"):
+        with connection, transaction(connection, "BEGIN IMMEDIATE"):
             return _upgrade(connection, str(file), to)
     except StorageError:
         raise
@@ -70,7 +70,7 @@ def _migrate_server(url: str, to: str) -> Migrated:
     session = PostgresSession.alone(url)
     try:
         # One process at a time: the others find it done.
-        with _transaction(session.core, f"BEGIN; SELECT pg_advisory_xact_lock({lock_of('migration')})"):
+        with transaction(session.core, f"BEGIN; SELECT pg_advisory_xact_lock({lock_of('migration')})"):
             return _upgrade(session.core, shown(url), to)
     except DBAPIError as error:
         raise StorageError(f"{shown(url)}: {str(error.orig).strip()}.") from error
@@ -79,7 +79,8 @@ def _migrate_server(url: str, to: str) -> Migrated:
 
 
 @contextmanager
-def _transaction(connection: Connection, begin: str) -> Iterator[None]:
+def transaction(connection: Connection, begin: str) -> Iterator[None]:
+    """A transaction that begins with these words, on a connection that begins none by itself."""
     connection.exec_driver_sql(begin)
     try:
         yield

@@ -16,7 +16,7 @@ from bot.clock import Clock, Instant
 from bot.errors import StorageError
 from bot.messages import CommunityId, Member
 from bot.office.edits import Address, Change, Edit, Edited, Json, Kind, MovedOnError, Wish
-from bot.storage import access, money
+from bot.storage import access, keys, money
 from bot.storage.database import Database
 from bot.storage.ledger import instant, microseconds
 from bot.storage.tables import changes, laid_down
@@ -65,6 +65,7 @@ class SqlArchive:
             "paid_rule": access.RuleRegister(),
             "pays": access.PayingRegister(),
             "budget": money.BudgetRegister(),
+            "key": keys.KeyRegister(),
         }
 
     async def change(self, wish: Wish, edits: Sequence[Edit]) -> Change | None:

@@ -77,6 +77,14 @@ class SqlUses:
 
         return await self._database.read(unit)
 
+    async def any(self, names: Collection[Member], community: CommunityId) -> bool:
+        wanted = (
+            select(day_events.c.id)
+            .where(day_events.c.community == community, day_events.c.member.in_([name.key for name in names]))
+            .limit(1)
+        )
+        return await self._database.read(lambda connection: connection.scalar(wanted)) is not None
+
     async def models(self, community: CommunityId, *, first: int, last: int) -> Counter[ModelId]:
         wanted = (
             select(turns.c.model, func.count().label("answers"))

@@ -200,6 +200,26 @@ async def test_a_member_links_an_account_and_takes_it_away(tmp_path: Path, dark:
         assert [said for said in opened.complaints if "status of 400" not in said] == []
 
 
+async def test_a_community_is_linked_by_a_command_and_what_is_pasted_is_shown_nowhere(tmp_path: Path) -> None:
+    key = "sk-or-v1-" + "a1b2c3d4e5f60718" * 4
+    async with page_of(tmp_path) as opened:
+        page, ann = opened.page, seat(opened.page, "Ann")
+        await ask(page, "Ann", "/admin key add")
+        await ann.get_by_role("button", name="Paste the code").click()
+        box = ann.get_by_label("The code that OpenRouter showed, or a key that you have made there")
+        await expect(box).to_be_focused()
+        await expect(box).to_have_attribute("type", "password")
+        await box.fill(key)
+        await box.press("Enter")
+        await expect(ann.get_by_text("The account is linked.")).to_be_visible()
+        await expect(ann.get_by_text(f"…{key[-4:]}")).to_be_visible()
+        await ask(page, "Ann", f"/admin key paste {key}")
+        await expect(ann.get_by_text("/admin key paste …")).to_be_visible()
+        await expect(ann.get_by_text("The account is linked.")).to_have_count(2)
+        assert key not in await page.content()
+        assert opened.complaints == []
+
+
 async def test_it_loses_the_server_and_finds_it_again(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = str(free.getsockname()[1])

@@ -9,8 +9,10 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from click.testing import CliRunner, Result
+from cryptography.fernet import Fernet
 from filelock import FileLock
 from sqlalchemy import BigInteger, Boolean, Column, Float, Integer, LargeBinary, Table, func, insert, select
 
@@ -20,6 +22,7 @@ from bot.storage.copying import copy
 from bot.storage.ends import filling, new_file, reading, upgraded
 from bot.storage.migration import migrate
 from bot.storage.tables import adapter_notes, metadata, pool_days, pools
+from tests.fakes.databases import PostgresServer
 
 ROWS = 5
 
@@ -34,7 +37,7 @@ def url(file: Path) -> str:
 
 def full(file: Path) -> Path:
     """A database with some rows in each table."""
-    with filling(url(file)) as connection:
+    with filling(file) as connection:
         for table in metadata.sorted_tables:
             connection.execute(insert(table), [_row(table, number) for number in range(1, ROWS + 1)])
     return file
@@ -64,9 +67,11 @@ def rows_of(file: Path) -> Mapping[str, list[tuple[Any, ...]]]:
         return {name: db.execute(f"SELECT * FROM {name} ORDER BY 1, 2").fetchall() for name in metadata.tables}
 
 
-def potluck(folder: Path, *words: str) -> Result:
+def potluck(folder: Path, *words: str, database: str = "") -> Result:
     names = [str(folder / word) if word.endswith(".db") and "://" not in word else word for word in words]
-    return CliRunner(env={"DATABASE_URL": url(folder / "potluck.db"), "LOG_LEVEL": "WARNING"}).invoke(main, names)
+    secret = {"SECRET_KEY": Fernet.generate_key().decode()} if database else {}
+    where = {"DATABASE_URL": database or url(folder / "potluck.db"), "LOG_LEVEL": "WARNING"}
+    return CliRunner(env=where | secret).invoke(main, names)
 
 
 def test_what_is_backed_up_is_restored_row_by_row(tmp_path: Path) -> None:
@@ -88,11 +93,52 @@ def test_a_move_leaves_the_old_database_as_it_was(tmp_path: Path) -> None:
     assert rows_of(tmp_path / "potluck.db") == rows_of(tmp_path / "new.db") == before
 
 
+def test_everything_goes_to_a_server_and_comes_back(tmp_path: Path, postgres: PostgresServer) -> None:
+    before = rows_of(full(tmp_path / "potluck.db"))
+    with postgres.database() as server:
+        came = potluck(tmp_path, "admin", "move-to", server)
+        assert came.exit_code == 0, came.stderr
+        came = potluck(tmp_path, "admin", "backup", "kept.db", database=server)
+        assert came.exit_code == 0, came.stderr
+        assert rows_of(tmp_path / "kept.db") == before
+        came = potluck(tmp_path, "admin", "restore", "kept.db", database=server)
+        assert "is not empty" in came.stderr
+    with postgres.database() as server:
+        came = potluck(tmp_path, "admin", "restore", "kept.db", database=server)
+        assert came.exit_code == 0, came.stderr
+        came = potluck(tmp_path, "admin", "move-to", url(tmp_path / "back.db"), database=server)
+        assert came.exit_code == 0, came.stderr
+        with filling(server) as target:
+            table = metadata.tables["leases"]
+            row = {name: value for name, value in _row(table, 1).items() if name != "id"}
+            assert target.execute(insert(table).values(row | {"number": 99})).inserted_primary_key == (ROWS + 1,)
+        with psycopg.connect(server.replace("+psycopg", ""), application_name="potluck"):
+            came = potluck(tmp_path, "admin", "move-to", url(tmp_path / "no.db"), database=server)
+        assert "Another Potluck is using" in came.stderr
+    assert rows_of(tmp_path / "back.db") == before
+
+
+def test_a_backup_of_a_server_is_of_one_moment(tmp_path: Path, postgres: PostgresServer) -> None:
+    with postgres.database() as server, psycopg.connect(server.replace("+psycopg", "")) as other:
+        with filling(server) as target:
+            target.execute(insert(pools), [_row(pools, 1)])
+        with reading(server) as source, new_file(tmp_path / "kept.db") as target:
+            assert source.scalar(select(func.count()).select_from(pools)) == 1
+            other.execute("INSERT INTO pools (id, started) VALUES ('late', 0)")
+            other.execute("INSERT INTO pool_days (pool, day, used) VALUES ('late', 1, 0)")
+            other.commit()
+            copy(source, target)
+        kept = rows_of(tmp_path / "kept.db")
+        assert (len(kept["pools"]), len(kept["pool_days"])) == (1, 0)
+        with reading(server) as now:
+            assert now.scalar(select(func.count()).select_from(pools)) == 2
+
+
 def test_numbers_go_on_where_they_were(tmp_path: Path) -> None:
     full(tmp_path / "a.db")
-    with reading(url(tmp_path / "a.db")) as source, filling(url(tmp_path / "b.db")) as target:
+    with reading(tmp_path / "a.db") as source, filling(tmp_path / "b.db") as target:
         copy(source, target)
-    with filling(url(tmp_path / "b.db")) as target:
+    with filling(tmp_path / "b.db") as target:
         table = metadata.tables["leases"]
         row = {name: value for name, value in _row(table, 1).items() if name != "id"}
         assert target.execute(insert(table).values(row | {"number": 99})).inserted_primary_key == (ROWS + 1,)
@@ -107,8 +153,8 @@ def test_a_copy_that_differs_is_no_copy(tmp_path: Path, spoils: str) -> None:
         db.execute(f"CREATE TRIGGER spoils AFTER INSERT ON turns WHEN NEW.rowid = 5 BEGIN {spoils}; END")
     with (
         pytest.raises(StorageError, match="turns differs"),
-        reading(url(tmp_path / "a.db")) as source,
-        filling(url(tmp_path / "b.db")) as target,
+        reading(tmp_path / "a.db") as source,
+        filling(tmp_path / "b.db") as target,
     ):
         copy(source, target)
     assert not any(rows_of(tmp_path / "b.db").values()), "nothing of it stays"
@@ -139,9 +185,9 @@ def test_a_backup_is_of_one_moment_while_potluck_writes_on(tmp_path: Path) -> No
     try:
         assert wrote.wait(60)
         for number in range(5):
-            with reading(url(file)) as source, new_file(tmp_path / f"{number}.db") as target:
+            with reading(file) as source, new_file(tmp_path / f"{number}.db") as target:
                 copy(source, target)
-            with reading(url(tmp_path / f"{number}.db")) as kept:
+            with reading(tmp_path / f"{number}.db") as kept:
                 assert kept.scalar(select(func.count()).select_from(pools)) == kept.scalar(
                     select(func.count()).select_from(pool_days)
                 )
@@ -163,7 +209,7 @@ def test_an_older_backup_is_brought_up_and_stays_as_it_is(tmp_path: Path) -> Non
     with closing(sqlite3.connect(tmp_path / "old.db")) as db, db:
         db.execute("INSERT INTO pools (id, started) VALUES ('p', 7)")
     before = (tmp_path / "old.db").read_bytes()
-    with upgraded(tmp_path / "old.db") as source, filling(url(tmp_path / "new.db")) as target:
+    with upgraded(tmp_path / "old.db") as source, filling(tmp_path / "new.db") as target:
         copy(source, target)
         assert target.execute(select(pools)).all() == [("p", 7)]
     assert (tmp_path / "old.db").read_bytes() == before

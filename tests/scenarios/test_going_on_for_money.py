@@ -12,7 +12,7 @@ from bot.messages import Finished, Member
 from bot.openrouter.sandbox import SandboxSettings
 from tests.fakes.commanding import Person
 from tests.fakes.deployment import Deployment, Heard, deployment
-from tests.fakes.linking import key_of
+from tests.fakes.linking import ADMIN, key_of
 from tests.fakes.virtual import VirtualClock
 
 pytestmark = pytest.mark.virtual
@@ -94,7 +94,9 @@ async def test_in_a_pool_that_others_share_an_admin_can_only_switch_it_off(tmp_p
         assert lane(await potluck.ask("ben")) == "paid"
         await house.ada.does("admin paid spent", member=BEN, then="ask")
         assert (await potluck.ask("ben")).error == "pool_spent"
-        await potluck.running.community_keys.link_community(house.ada.caller.community, await key_of(potluck, "ours"))
+        await potluck.running.community_keys.link_community(
+            house.ada.caller.community, await key_of(potluck, "ours"), by=ADMIN
+        )
         await house.ada.does("admin paid spent", member=BEN, then="pay")
         assert (await house.ada.run("admin paid spent", member=BEN, then="perhaps")).ok is False
 

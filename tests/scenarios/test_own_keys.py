@@ -18,7 +18,7 @@ from bot.openrouter.sandbox import FAULTS, AccountSettings, FaultRule, Faults, S
 from bot.quota.terms import Block, MemberTerms, Terms
 from bot.storage.keys import SqlKeys
 from tests.fakes.deployment import Deployment, Heard, deployment
-from tests.fakes.linking import key_of
+from tests.fakes.linking import ADMIN, key_of
 from tests.fakes.office import lay_down
 from tests.fakes.virtual import VirtualClock
 
@@ -208,7 +208,7 @@ async def test_more_than_a_few_at_once_are_refused(tmp_path: Path, clock: Virtua
 async def test_so_many_at_once_are_counted_over_all_communities(tmp_path: Path, clock: VirtualClock) -> None:
     ours = CommunityId("web:ours")
     async with linked(tmp_path, clock) as potluck:
-        await potluck.running.community_keys.link_community(ours, await key_of(potluck, "ours"))
+        await potluck.running.community_keys.link_community(ours, await key_of(potluck, "ours"), by=ADMIN)
         asked = [potluck.ask("ann", community=one) for one in ("web", ours) * 3]
         heard = await asyncio.gather(*asked, potluck.ask("ben", community=ours))
         assert sorted(one.error or "" for one in heard[:6]) == ["", "", "", "", "line_full", "line_full"]

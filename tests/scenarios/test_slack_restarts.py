@@ -13,6 +13,7 @@ import pytest
 
 from adapters.slack.unfinished import CUT_OFF
 from bot.openrouter.sandbox import SandboxSettings
+from tests.fakes.slack.files import Stored
 from tests.fakes.slack.potluck import Installed, in_slack, slack_server
 from tests.fakes.slack.server import FakeSlack
 from tests.fakes.slack.web_api import Fault
@@ -54,11 +55,11 @@ async def test_killed_in_mid_stream_what_was_shown_stays_and_a_word_says_what_ha
         async with in_slack(tmp_path / "1" / "left", clock, slack=slack, sandbox=SLOW) as there:
             (answer,) = await settled(there, said.root)
             assert answer.shown == shown
-            assert answer.beside == CUT_OFF
+            assert answer.beside == CUT_OFF.text
             assert answer.stream == "over"
             assert slack.sessions.status("C1", said.root) == "active", "nothing seems under way any more"
         async with in_slack(tmp_path / "1" / "left", clock, slack=slack, sandbox=SLOW) as there:
-            assert [one.beside for one in await settled(there, said.root)] == [CUT_OFF], "and it is said once"
+            assert [one.beside for one in await settled(there, said.root)] == [CUT_OFF.text], "and it is said once"
 
 
 async def test_killed_in_mid_stream_for_longer_than_slack_lets_a_message_grow(
@@ -74,7 +75,7 @@ async def test_killed_in_mid_stream_for_longer_than_slack_lets_a_message_grow(
         async with in_slack(tmp_path / "1" / "left", clock, slack=slack, sandbox=SLOW) as there:
             answer, word = await settled(there, said.root)
             assert answer.shown == shown
-            assert word.beside == CUT_OFF
+            assert word.beside == CUT_OFF.text
 
 
 async def test_killed_between_the_end_of_an_answer_and_its_showing_all_of_it_is_there_once(
@@ -98,7 +99,7 @@ async def test_killed_between_the_end_of_an_answer_and_its_showing_all_of_it_is_
         async with in_slack(tmp_path / "1" / "left", clock, slack=slack, sandbox=SLOW) as again:
             (answer,) = await settled(again, said.root)
             assert answer.shown == whole
-            assert CUT_OFF not in answer.beside
+            assert CUT_OFF.text not in answer.beside
 
 
 async def test_an_answer_shown_in_two_messages_and_rewritten_after_a_kill_is_not_there_one_and_a_half_times(
@@ -191,3 +192,22 @@ async def test_a_question_that_waits_for_room_can_be_dropped_by_who_asked_it_alo
         assert "Dropped." in str(slack.responses[2])
         await asyncio.sleep(12 * 3600)
         assert "one more" not in slack.answer("C1", said.root)
+
+
+@pytest.mark.parametrize("killed", [False, True])
+async def test_a_question_with_a_file_that_waited_in_line_over_a_restart_is_answered_with_the_file(
+    tmp_path: Path, clock: VirtualClock, killed: bool
+) -> None:
+    how = until_killed if killed else in_slack
+    async with slack_server(clock) as slack:
+        ann, ben = slack.person("U1ANN"), slack.person("U2BEN")
+        notes = slack.files.put("notes.txt", Stored(body=b"The cellar is damp.", type="text/plain"))
+        async with how(tmp_path / "1", clock, slack=slack, pool_rpm="1"):
+            await slack.settled("C1", (await ann.asks("first")).root)
+            waiting = await ben.asks("sandbox:echo what do the notes say?", files=[notes])
+            await slack.until(lambda: slack.thread("C1", waiting.root))
+            await asyncio.sleep(5)
+        folder = tmp_path / "1" / "left" if killed else tmp_path / "1"
+        async with in_slack(folder, clock, slack=slack, pool_rpm="1") as there:
+            (answer,) = await settled(there, waiting.root)
+            assert "The cellar is damp." in answer.shown

@@ -76,7 +76,7 @@ const table = {
     }
   },
 
-  say(seat, text) {
+  speak(seat, text) {
     if (seat !== this.attended || !text.trim()) return;
     const live = byId("live");
     live.append(Object.assign(document.createElement("p"), { textContent: text }));

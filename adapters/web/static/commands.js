@@ -49,12 +49,18 @@ export class Commands {
     this.#fetched = -Infinity; // what may be used can have changed
     if (answer.ask) return seat.ask(answer.ask);
     const item = Object.assign(document.createElement("li"), { className: "exchange command" });
-    const line = Object.assign(document.createElement("code"), { textContent: typeof shown === "string" ? shown : `/${shown.path.join(" ")}` });
+    const line = Object.assign(document.createElement("code"), { textContent: typeof shown === "string" ? this.#unsecret(shown) : `/${shown.path.join(" ")}` });
     const question = Object.assign(document.createElement("div"), { className: "question" });
     question.append(line);
     item.append(question, card(answer, (step) => this.run(step)));
     seat.show(item, heard(answer));
     seat.refresh().catch(() => {});
+  }
+
+  // A line as it may be shown: without what only its command is to see.
+  #unsecret(line) {
+    const command = this.#whole(line.trim().slice(1), this.#list);
+    return command?.parameters.some(({ kind }) => kind === "secret") ? `/${command.path.join(" ")} …` : line;
   }
 
   async #look() {
@@ -113,7 +119,7 @@ export class Commands {
     const query = new URLSearchParams({ ...this.seat.where, path: command.path.join(" "), name: parameter.name, typed: begun });
     const { suggestions } = await json(`/api/commands/suggestions?${query}`).catch(() => ({ suggestions: [] }));
     const before = line.slice(0, line.length - begun.length);
-    return [hint, ...suggestions.map((value) => ({ text: value, fill: `${before}${value} ` }))];
+    return [hint, ...suggestions.map(({ value, about }) => ({ text: value, about, fill: `${before}${value} ` }))];
   }
 
   #show(options) {

@@ -15,12 +15,12 @@ export class Exchange {
   ended = false;
   sent = false;
 
-  /** `actions`: stop(), ask(text, { hold }), giveUp(), why(). `say(text)` speaks to screen readers, `grew()` after changes. */
-  constructor(question, files, { actions, say, grew }) {
+  /** `actions`: stop(), ask(text, { hold }), giveUp(), why(). `speak(text)` speaks to screen readers, `grew()` after changes. */
+  constructor(question, files, { actions, speak, grew }) {
     this.question = question;
     this.files = files;
     this.actions = actions;
-    this.say = say;
+    this.speak = speak;
     this.grew = grew;
     this.element = template.content.firstElementChild.cloneNode(true);
     this.parts = Object.fromEntries(["question", "notices", "answer", "trouble", "meta", "pulse"].map((name) => [name, this.element.querySelector(`.${name}`)]));
@@ -71,7 +71,7 @@ export class Exchange {
   lose(headline, detail = "", again = null) {
     this.#draw(true);
     this.#trouble("broken", headline, detail, again ? [[gettext("Try again"), again]] : []);
-    this.say([headline, detail].join(" "));
+    this.speak([headline, detail].join(" "));
     this.#end("");
   }
 
@@ -87,7 +87,7 @@ export class Exchange {
     const since = performance.now();
     const left = () => (estimate_s === null ? null : Math.max(0, estimate_s - (performance.now() - since) / 1000));
     const show = () => this.#state("queued", words.place(place, left()));
-    if (place !== this.place) this.say(words.place(place, estimate_s));
+    if (place !== this.place) this.speak(words.place(place, estimate_s));
     this.place = place;
     show();
     this.ticking = setInterval(show, 1000);
@@ -122,7 +122,7 @@ export class Exchange {
     const end = all ? fresh.length : (/^[^]*[.!?:\n](?=\s)/.exec(fresh)?.[0].length ?? 0);
     if (!end) return;
     this.spoken += end;
-    this.say(fresh.slice(0, end).replace(/[*_`#>|]+/g, " "));
+    this.speak(fresh.slice(0, end).replace(/[*_`#>|]+/g, " "));
   }
 
   #finish({ model, lane, attempts, share, cost_usd, upstream_usd }) {
@@ -141,7 +141,7 @@ export class Exchange {
     const [headline] = /^[^]*?[.!?](?=\s|$)/.exec(message) ?? [message];
     const kind = error === "stopped" ? "calm" : BROKEN.has(error) ? "broken" : "refused";
     this.#trouble(kind, headline, message.slice(headline.length).trim(), offers);
-    this.say(message);
+    this.speak(message);
     this.#end(words.share(share));
   }
 
@@ -156,7 +156,7 @@ export class Exchange {
       : gettext("It is answered as soon as there is room today. Until then it costs nothing, and you may close this page.");
     this.#trouble("calm", kept, told, [[gettext("Let it go"), () => this.actions.giveUp(this)], [gettext("Why?"), () => this.actions.why(), { stays: true }]]);
     this.#state("held", gettext("Waiting for room"));
-    this.say([kept, told].join(" "));
+    this.speak([kept, told].join(" "));
   }
 
   /** A held question moves: its card has said its piece. */

@@ -30,11 +30,11 @@ export async function encoded(file) {
 export class Files {
   #files = [];
 
-  /** `seat` takes what is dropped on it, `form` has the composer's parts; `most`: { files, bytes, together }; `changed()` after each change, `say(text)` speaks. */
-  constructor(seat, form, { most, changed, say }) {
+  /** `seat` takes what is dropped on it, `form` has the composer's parts; `most`: { files, bytes, together }; `changed()` after each change, `speak(text)` speaks. */
+  constructor(seat, form, { most, changed, speak }) {
     this.most = most;
     this.changed = changed;
-    this.say = say;
+    this.speak = speak;
     this.list = form.querySelector(".files");
     this.note = form.querySelector(".note");
     this.button = form.querySelector(".attach");
@@ -70,7 +70,7 @@ export class Files {
     }
     this.#draw();
     this.#tell([...new Set(faults)].join(" "));
-    if (!faults.length && files.length) this.say(gettext("{names} will go along.", { names: files.map((file) => file.name).join(", ") }));
+    if (!faults.length && files.length) this.speak(gettext("{names} will go along.", { names: files.map((file) => file.name).join(", ") }));
   }
 
   /** Hand them over: the composer has none any more. */
@@ -87,7 +87,7 @@ export class Files {
     this.#files.splice(at, 1);
     this.#draw();
     this.#tell("");
-    this.say(gettext("{name} removed.", { name: file.name }));
+    this.speak(gettext("{name} removed.", { name: file.name }));
     const left = this.list.querySelectorAll("button");
     (left[Math.min(at, left.length - 1)] ?? this.textarea).focus();
   }
@@ -95,7 +95,7 @@ export class Files {
   #tell(fault) {
     this.note.textContent = fault;
     this.note.hidden = !fault;
-    if (fault) this.say(fault);
+    if (fault) this.speak(fault);
   }
 
   #draw() {

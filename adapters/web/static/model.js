@@ -44,11 +44,11 @@ export class ModelPicker {
     try {
       const { chosen } = await json("/api/model", { method: "PUT", body: { member: this.seat.member, model } });
       this.#show(chosen);
-      this.seat.table.say(this.seat, model ? gettext("{model} answers from now on.", { model: this.select.selectedOptions[0].text }) : gettext("Potluck chooses the model."));
+      this.seat.table.speak(this.seat, model ? gettext("{model} answers from now on.", { model: this.select.selectedOptions[0].text }) : gettext("Potluck chooses the model."));
     } catch (error) {
       if (!(error instanceof Lost || error instanceof Refused)) throw error;
       this.select.value = this.chosen;
-      this.seat.table.say(this.seat, error instanceof Refused ? error.message : gettext("Potluck could not be reached."));
+      this.seat.table.speak(this.seat, error instanceof Refused ? error.message : gettext("Potluck could not be reached."));
     }
   }
 }

@@ -103,7 +103,7 @@ export class Seat {
     if (!open) return;
     await this.#reasons();
     this.#grew();
-    this.table.say(this, this.whyPanel.textContent);
+    this.table.speak(this, this.whyPanel.textContent);
   }
 
   async #reasons() {
@@ -195,13 +195,13 @@ export class Seat {
     this.element.classList.add("begun");
     this.pinned = true;
     this.#grew();
-    this.table.say(this, said);
+    this.table.speak(this, said);
   }
 
   #add(text, files = []) {
     const exchange = new Exchange(text, files, {
       actions: { stop: () => this.stop(), ask: (question, options) => this.ask(question, options), giveUp: (held) => this.#giveUp(held), why: () => this.explain(true) },
-      say: (said) => this.table.say(this, said),
+      speak: (said) => this.table.speak(this, said),
       grew: () => this.#grew(),
     });
     this.exchanges.push(exchange);
@@ -278,7 +278,7 @@ export class Seat {
       this.sendButton.disabled = !this.input.value.trim() && !this.files.length;
     };
     const most = JSON.parse(document.getElementById("table").dataset.files);
-    this.files = new Files(this.element, form, { most, changed: fit, say: (said) => this.table.say(this, said) });
+    this.files = new Files(this.element, form, { most, changed: fit, speak: (said) => this.table.speak(this, said) });
     this.input.addEventListener("input", fit);
     this.input.addEventListener("keydown", (event) => {
       if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {

@@ -73,7 +73,7 @@ export function cost(lane, usd, upstream) {
   }
   if (lane === "free") return "";
   if (Number(usd) > 0) return ` · ${money.format(usd)}`;
-  return lane === "own_key" ? ` · ${gettext("no charge told")}` : "";
+  return lane === "own_key" ? [" · ", gettext("no charge told")].join("") : "";
 }
 
 export function source(model, lane) {

@@ -13,7 +13,9 @@ from bot.office.own_terms import OwnTerms
 from bot.office.pool_rules import read_caps
 from bot.quota.terms import Block
 from tests.contract.commands.bindings.binding import Everybody, Reply
+from tests.contract.commands.cases_of_members import it_leads_to_openrouter
 from tests.contract.commands.stage import Case, Here, Noted, Pairs, Someone, Stage, Step, asked, scarce, used
+from tests.fakes.linking import key_of
 
 BEN, EVERYBODY = Someone("ben"), Everybody()
 FREE, PAID = "sandbox/harbor-24b:free", "sandbox/lantern-70b"
@@ -216,6 +218,31 @@ async def community_counts(stage: Stage) -> Mapping[str, tuple[object, object]]:
     return {"weight": (stage.laid("weight", stage.place.community, everywhere=True), 3.0)}
 
 
+# --- the community's account -----------------------------------------------------------------------------
+
+
+async def key_made(stage: Stage) -> None:
+    """The caller has made a key of the account that belongs to the community."""
+    key = await key_of(stage.potluck, str(stage.place.community))
+    stage.notes["key"] = key.get_secret_value()
+
+
+async def the_community_has_a_key(stage: Stage) -> Mapping[str, tuple[object, object]]:
+    key = await stage.potluck.running.community_keys.community_key(stage.place.community)
+    return {"linked and works": (key is not None and key.works, True)}
+
+
+async def the_community_has_none(stage: Stage) -> Mapping[str, tuple[object, object]]:
+    return {"linked": (await stage.potluck.running.community_keys.community_key(stage.place.community), None)}
+
+
+async def its_key(stage: Stage) -> Mapping[str, object]:
+    key = await stage.potluck.running.community_keys.community_key(stage.place.community)
+    assert key is not None
+    return {"Community": stage.place.community, "Key": f"…{key.last_four}", "Works": "yes"}
+
+
+LINKED: Step = used("admin key paste", pasted=Noted("key"))
 BLOCKED: Step = used("admin quota block", member=BEN)
 TWICE: Step = used("admin quota weight", who=BEN, times=2)
 OWNER: Rank = "owner"
@@ -229,11 +256,13 @@ OF_ADMINS: Sequence[Case] = (
     Case(words="admin quota grant", given={"who": BEN, "units": 3}, first=[asked("ben", times=2)],
          does=terms(today=3), facts=ben_stands),
     Case(words="admin quota grant", given={"who": BEN, "units": 1200, "when": "every day"},
-         does=terms(every_day=1200), facts=ben_stands, says="every day"),
-    Case(words="admin quota set", given={"who": BEN, "weight": 0.5, "every_day": 4},
-         does=terms(weight=0.5, every_day=4), facts=ben_stands),
-    Case(words="admin quota reset", given={"who": BEN}, first=[TWICE], does=no_terms, facts=ben_stands),
-    Case(words="admin quota weight", given={"who": BEN, "times": 2}, does=terms(weight=2.0), facts=ben_stands),
+         first=[used("admin pool limits", by=OWNER, rpd=5000)], does=terms(every_day=1200),
+         says="1,200 units more every day"),
+    Case(words="admin quota set", given={"who": BEN, "weight": 0.5, "every_day": 4}, first=[asked("ben")],
+         does=terms(weight=0.5, every_day=4), facts=ben_stands, says="counts 0.5 times, 4 units more every day"),
+    Case(words="admin quota reset", given={"who": BEN}, first=[TWICE], does=no_terms, says="as everyone else"),
+    Case(words="admin quota weight", given={"who": BEN, "times": 2}, does=terms(weight=2.0),
+         says="counts 2 times"),
     Case(words="admin quota weight", given={"who": EVERYBODY, "times": 2}, does=everybody_counts_twice),
     Case(words="admin quota block", given={"member": BEN}, does=terms(block=Block(until=None)), says="nothing more"),
     Case(words="admin quota block", given={"member": BEN, "until": "2100-01-01"},
@@ -256,6 +285,12 @@ OF_ADMINS: Sequence[Case] = (
          does=budget("day/*", "0.1"), says="$0.10"),
     Case(words="admin paid budget", given={"usd": "2.50"}, by=OWNER, does=budget("month/", "2.5"), says="$2.50"),
     Case(words="admin paid spent", given={"member": BEN, "then": "pay"}, by=OWNER, does=ben_pays, says="for money"),
+    Case(words="admin key add", check=it_leads_to_openrouter, not_in=("shell",)),
+    Case(words="admin key paste", given={"pasted": Noted("key")}, first=[key_made], does=the_community_has_a_key,
+         facts=its_key, says="is linked"),
+    Case(words="admin key show", first=[key_made, LINKED], facts=its_key),
+    Case(words="admin key remove", first=[key_made, LINKED], does=the_community_has_none, for_good=True,
+         says="deleted"),
     Case(words="admin models list", first=[used("admin models default", model=FREE)], facts=models_here),
     Case(words="admin models default", given={"model": FREE}, does=laid("models", MODELS, {"default": FREE}),
          says=FREE),

@@ -218,6 +218,7 @@ OF_MEMBERS: Sequence[Case] = (
         says="go on for money",
     ),
     Case(words="key add", check=it_leads_to_openrouter),
+    Case(words="key paste", given={"pasted": Noted("code")}, first=[link_opened], does=there_is_a_key, says="linked"),
     Case(words="key show", first=[linked], facts=my_key),
     Case(words="key show", says="no OpenRouter account"),
     Case(words="key remove", first=[linked], does=there_is_no_key, says="deleted"),

@@ -5,7 +5,7 @@ What a case changes beyond its community is put back at its end: all cases of a 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -186,8 +186,10 @@ class Case:
     """What happens before."""
     does: Pairs | None = None
     """What there is afterwards, asked from the core, with what there must be. None: the database is what it was."""
-    writes: bool = False
-    """It leaves something in the database that only its platform knows of."""
+    for_good: bool = False
+    """It is on the record, and cannot be taken back."""
+    not_in: Collection[str] = ()
+    """Platforms that have the command and refuse it."""
     facts: Read | None = None
     """Figures that the answer must show by these names, asked from the core once it is given."""
     row: Callable[[Stage], Awaitable[Sequence[object]]] | None = None

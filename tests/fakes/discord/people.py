@@ -48,7 +48,10 @@ class Person:
     ) -> Payload:
         """Write a message. `files`: name, contents, type as the client says it."""
         attached = [self._world.attach(channel, *file) for file in files]
-        return self._world.message(channel, self.user, text, reply_to=reply_to, ping=ping, attachments=attached)
+        said = self._world.message(channel, self.user, text, reply_to=reply_to, ping=ping, attachments=attached)
+        if channel.archived and not channel.locked:
+            self._world.archive(channel, archived=False)
+        return said
 
     def mention(self, channel: Channel, text: str, **more: Any) -> Payload:
         return self.say(channel, f"<@{self._world.bot['id']}> {text}", **more)

@@ -39,6 +39,8 @@ class Channel:
     people: tuple[int, ...] = ()
     denied: int = 0
     """What nobody but its owner may do here."""
+    archived: bool = False
+    locked: bool = False
     messages: list[Payload] = field(default_factory=list)
 
 
@@ -53,6 +55,8 @@ class Places:
         self.application = self.bot["id"]
         self.users: dict[int, Payload] = {int(self.bot["id"]): self.bot}
         self.guilds: dict[int, Payload] = {}
+        self.left: set[int] = set()
+        """Servers it is in no more."""
         self.channels: dict[int, Channel] = {}
 
     # --- making things -----------------------------------------------------------------------------------
@@ -149,6 +153,16 @@ class Places:
         self.tell("THREAD_CREATE", self.channel_payload(thread))
         return thread
 
+    def archive(self, thread: Channel, *, archived: bool = True, locked: bool = False) -> None:
+        """A thread falls asleep, or somebody closes it."""
+        thread.archived, thread.locked = archived, locked
+        self.tell("THREAD_UPDATE", self.channel_payload(thread))
+
+    def leave(self, guild: Payload) -> None:
+        """The bot is removed from a server."""
+        self.left.add(int(guild["id"]))
+        self.tell("GUILD_DELETE", {"id": guild["id"]})
+
     def dm(self, user: Payload) -> Channel:
         number = int(user["id"])
         for channel in self.channels.values():
@@ -184,10 +198,10 @@ class Places:
                 "message_count": 0,
                 "member_count": 2,
                 "thread_metadata": {
-                    "archived": False,
+                    "archived": channel.archived,
                     "auto_archive_duration": 1440,
                     "archive_timestamp": self.now(),
-                    "locked": False,
+                    "locked": channel.locked,
                 },
             }
         return payload

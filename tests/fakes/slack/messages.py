@@ -40,6 +40,8 @@ class Messages:
             raise ApiError("channel_not_found")
         if call.team.bot_user not in channel.members:
             raise ApiError("not_in_channel")
+        if channel.archived:
+            raise ApiError("is_archived")
         return channel
 
     def post(self, call: Call) -> Json:
@@ -62,7 +64,7 @@ class Messages:
     def update(self, call: Call) -> Json:
         self.channel(call)
         message = self.own(call)
-        if message.stream == "live":
+        if self._world.alive(message):
             raise ApiError("streaming_state_conflict")
         self._check(call.args, text_max=UPDATE_TEXT_MAX, sharing=True)
         message.edits += 1
@@ -107,8 +109,13 @@ class Messages:
             | ({"metadata": one.sent["metadata"]} if "metadata" in one.sent else {})
             for one in found
         ]
-        limit = int(call.args.get("limit", 1000))
-        return {"messages": told[:limit], "has_more": len(told) > limit}
+        oldest = call.args.get("oldest", "0")
+        told = [one for one in told if one["ts"] == root or one["ts"] >= oldest]
+        limit, start = min(1000, int(call.args.get("limit", 1000))), int(call.args.get("cursor") or 0)
+        page = told[start : start + limit]
+        if start + limit >= len(told):
+            return {"messages": page, "has_more": False}
+        return {"messages": page, "has_more": True, "response_metadata": {"next_cursor": str(start + limit)}}
 
     def open(self, call: Call) -> Json:
         (user,) = need(call, "users")

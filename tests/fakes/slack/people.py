@@ -26,7 +26,7 @@ class People:
             "team_id": team.id,
             "user_id": team.bot_user,
             "bot_id": team.bot_id,
-            "is_enterprise_install": False,
+            "is_enterprise_install": team.by_organisation,
         }
         return told | ({"enterprise_id": team.enterprise} if team.enterprise else {})
 

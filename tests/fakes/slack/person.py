@@ -90,6 +90,36 @@ class Person:
         """Write to the app directly."""
         return await self.says(text, channel=self.dm().id, **more)
 
+    async def deletes(self, said: Said) -> Ack | None:
+        """Delete a message of one's own."""
+        place, message = self._world.channels[said.channel], self._world.messages[said.channel, said.ts]
+        message.deleted = True
+        event = {
+            "type": "message",
+            "subtype": "message_deleted",
+            "hidden": True,
+            "channel": said.channel,
+            "channel_type": place.kind,
+            "ts": self._world.ts(),
+            "deleted_ts": said.ts,
+            "previous_message": {"type": "message", "user": self.id, "text": message.text, "ts": said.ts},
+        }
+        return await self._delivery.deliver("events_api", self._event(event, place))
+
+    async def edits(self, said: Said, text: str) -> Ack | None:
+        """Change a message of one's own."""
+        place = self._world.channels[said.channel]
+        event = {
+            "type": "message",
+            "subtype": "message_changed",
+            "hidden": True,
+            "channel": said.channel,
+            "channel_type": place.kind,
+            "ts": self._world.ts(),
+            "message": {"type": "message", "user": self.id, "text": text, "ts": said.ts, "edited": {"user": self.id}},
+        }
+        return await self._delivery.deliver("events_api", self._event(event, place))
+
     # --- doing -------------------------------------------------------------------------------------------
 
     async def event(self, event: Json) -> Ack | None:
@@ -135,7 +165,7 @@ class Person:
             "user_name": self.user.name,
             "command": name,
             "text": text,
-            "is_enterprise_install": "false",
+            "is_enterprise_install": str(self.here.by_organisation).lower(),  # a string, as Slack sends it
             "response_url": f"{self._base()}/respond/{self._world.number()}",
             "trigger_id": self._views.trigger(),
         }
@@ -213,9 +243,9 @@ class Person:
         enterprise = {"id": self.here.enterprise, "name": "Org"} if self.here.enterprise else None
         whole: Json = {
             **self._base_fields(),
-            "team": {"id": self.here.id, "domain": "acme"},
+            "team": None if self.here.by_organisation else {"id": self.here.id, "domain": "acme"},
             "enterprise": enterprise,
-            "is_enterprise_install": False,
+            "is_enterprise_install": self.here.by_organisation,
             "user": {"id": self.id, "username": self.user.name, "team_id": self.user.team},
             "trigger_id": self._views.trigger(),
             **payload,
@@ -226,10 +256,10 @@ class Person:
         number = self._world.number()
         authorization = {
             "enterprise_id": self.here.enterprise or None,
-            "team_id": self.here.id,
+            "team_id": None if self.here.by_organisation else self.here.id,
             "user_id": self.here.bot_user,
             "is_bot": True,
-            "is_enterprise_install": False,
+            "is_enterprise_install": self.here.by_organisation,
         }
         return {
             **self._base_fields(),

@@ -10,6 +10,9 @@ from bot.clock import Clock
 
 Json: TypeAlias = dict[str, Any]
 
+TIME_TO_LIVE = 300.0
+"""Seconds of a stream from its start, whatever is appended meanwhile."""
+
 
 @dataclass(kw_only=True)
 class User:
@@ -70,6 +73,8 @@ class Team:
     scopes: tuple[str, ...] = ()
     """What its token may; empty: Slack does not say."""
     revoked: bool = False
+    by_organisation: bool = False
+    """Its organisation installed the app, for all of its workspaces: the token is the organisation's."""
 
 
 @dataclass(kw_only=True)
@@ -80,6 +85,7 @@ class Channel:
     """channel, group, im or mpim, as events say it."""
     name: str = "general"
     members: set[str] = field(default_factory=set)
+    archived: bool = False
     shared: bool = False
     """Shared with another organisation, as in Slack Connect."""
 
@@ -175,6 +181,13 @@ class World:
         )
         return team
 
+    def organisation(self, id: str, *teams: str) -> Team:
+        """An organisation that installed the app for workspaces of its own: one token and one bot for all."""
+        whole = self.team(id, name="Org", enterprise=id, by_organisation=True)
+        for team in teams:
+            self.team(team, enterprise=id, bot_token="", bot_user=whole.bot_user, by_organisation=True)
+        return whole
+
     def channel(self, id: str, team: str, **more: Any) -> Channel:
         channel = self.channels[id] = Channel(id=id, team=team, **more)
         channel.members.add(self.teams[team].bot_user)
@@ -183,6 +196,12 @@ class World:
     def post(self, message: Message) -> Message:
         self.messages[message.channel, message.ts] = message
         return message
+
+    def alive(self, message: Message) -> bool:
+        """A stream grows, and is not too old for it."""
+        if message.stream == "live" and self.clock.monotonic() - message.started_at >= TIME_TO_LIVE:
+            message.stream = "over"
+        return message.stream == "live"
 
     def ready(self, file: str) -> bool:
         """A file was uploaded and looked over: it can stand in a block."""

@@ -9,9 +9,9 @@ from itertools import pairwise
 
 import pytest
 
-from adapters.rendering import chatting
+from adapters.rendering import chatting, words
 from bot.errors import AnswerFailed
-from bot.messages import Failed, IncomingMessage, ReplyEvent, TextDelta
+from bot.messages import Failed, IncomingMessage, Notice, ReplyEvent, TextDelta
 from tests.fakes.conversations import ScriptedConversations
 from tests.fakes.discord import components
 from tests.fakes.discord.buckets import RULES
@@ -101,7 +101,7 @@ async def test_the_text_is_plain_until_its_end_and_what_potluck_says_of_it_stand
     text, footer = components.texts(last)
     assert text.endswith(forged)
     assert footer.startswith("-# `acme/wit-7b:free` · free · ")
-    assert {sent.payload["flags"] & components.V2 for sent in home.discord.world.sent[:-1]} == {0}
+    assert {sent.payload.get("flags", 0) & components.V2 for sent in home.discord.world.sent[:-1]} == {0}
     assert same(shown(home), whole)
 
 
@@ -127,7 +127,7 @@ async def test_an_answer_of_30_000_characters_is_some_messages_and_a_file(
     assert [components.shown_files(message) for message in messages] == [[], [], [], [], [], ["answer.md"]]
     (file,) = home.discord.world.files.values()
     assert file[0].decode() == whole
-    assert chatting.WHOLE_IN_FILE in home.reads()[-1]
+    assert chatting.WHOLE_IN_FILE.text in home.reads()[-1]
     assert [home.labels(message) for message in messages] == [[], [], [], [], [], ["Again"]]
     assert home.discord.buckets.limited == []
 
@@ -145,6 +145,37 @@ async def test_the_place_in_line_is_shown_and_stop_leaves_it(home: House, talks:
     await home.ann.press(home.last(), "Stop")
     await home.until(lambda: home.labels(home.ann.sees(home.channel)[0]) == ["Again"])
     assert "stopped" in home.reads()[0].lower()
+
+
+async def test_a_stranger_pressing_stop_stops_nothing_and_is_told_so_alone(
+    home: House, talks: ScriptedConversations
+) -> None:
+    talks.script = streaming(talks, text=text_of(1500), seconds=30)
+    home.ann.mention(home.channel, "one")
+    await home.until(lambda: len(home.reads()) == 1 and len(home.reads()[0]) > 300)
+    await home.bob.press(home.last(), "Stop")
+    assert home.bob.reads(home.channel)[-1] == chatting.ONLY_WHO_ASKED.text
+    assert len(home.reads()) == 1, "nobody else sees that"
+    await home.until(lambda: "acme/wit" in home.reads()[-1])
+    assert same(shown(home), text_of(1500))
+    assert talks.closed.empty()
+
+
+async def test_what_a_newcomer_should_know_stands_below_the_answer(home: House, talks: ScriptedConversations) -> None:
+    async def warns(message: IncomingMessage) -> AsyncGenerator[ReplyEvent]:
+        yield Notice(kind="free_models_may_train")
+        yield Notice(kind="history_shortened", count=3)
+        async for event in talks.echo(message):
+            yield event
+
+    talks.script = warns
+    home.ann.mention(home.channel, "one")
+    await home.until(lambda: home.reads())
+    _, footer = components.texts(home.last())
+    assert footer.splitlines()[:2] == [
+        f"-# {words.notice('free_models_may_train')}",
+        f"-# {words.notice('history_shortened', 3)}",
+    ]
 
 
 async def test_stop_ends_an_answer_and_what_has_come_stays(home: House, talks: ScriptedConversations) -> None:
@@ -175,7 +206,7 @@ async def test_an_answer_that_broke_off_can_be_continued(home: House, talks: Scr
     talks.script = talks.echo
     await home.ann.press(home.last(), "Continue")
     await home.until(lambda: len(home.reads()) == 2)
-    assert talks.asked[1].text == chatting.CONTINUE
+    assert talks.asked[1].text == chatting.CONTINUE.text
     assert talks.asked[1].conversation == talks.asked[0].conversation
 
 
@@ -251,7 +282,7 @@ async def test_where_the_bot_is_not_a_command_says_so_before_its_token_dies(
     elsewhere = home.discord.world.channel({"id": "4242"}, "elsewhere")
     talks.script = streaming(talks, text="late", seconds=1, queue=[(1, 2000.0)])
     await home.ann.slash(elsewhere, "ask", here=False, question="what?")
-    await home.until(lambda: home.reads(elsewhere)[-1:] == [chatting.CANNOT_WRITE_LATER], seconds=900)
+    await home.until(lambda: home.reads(elsewhere)[-1:] == [chatting.CANNOT_WRITE_LATER.text], seconds=900)
     assert await asyncio.wait_for(talks.closed.get(), 10) == talks.asked[0].id
 
 

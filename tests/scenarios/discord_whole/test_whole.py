@@ -68,7 +68,7 @@ async def test_a_question_in_line_keeps_its_message_over_a_restart(tmp_path: Pat
             home.adapter.stopping()
             await whole.running.conversations.close()
             await home.stop()
-        assert home.reads()[-1] == chatting.RESTARTING_IN_LINE
+        assert home.reads()[-1] == chatting.RESTARTING_IN_LINE.text
         async with deployment(tmp_path, clock, env={"pool_rpm": "1"}) as whole:
             home.store = SqlPosts(whole.running.database, clock)
             await home.start(whole.running.conversations)

@@ -43,6 +43,9 @@ class Shell:
     def has(self, command: Command) -> bool:
         return command.path[0] == "admin"
 
+    def takes(self, words: str, given: Mapping[str, object]) -> bool:
+        return True
+
     async def registered(self, place: Place, person: Person) -> Collection[str]:
         found = []
         for command in filter(self.has, ALL):
@@ -61,7 +64,8 @@ class Shell:
         assert person.member == OWNER, "nobody else sits there"
         command = next((one for one in ALL if one.name == words), None)
         line = words.split()[1:] + ([] if command is None else _arguments(command, given))
-        code, said = await self._run([*line, "--community", place.community])
+        asked_for = "".join(f"{value}\n" for name, value in given.items() if name in _secrets(command))
+        code, said = await self._run([*line, "--community", place.community], asked_for)
         await asyncio.sleep(SEEN)
         lines = [line for line in said.splitlines() if line.strip()]
         rows = [cells(line) for line in lines]
@@ -86,11 +90,11 @@ class Shell:
     def name_of(self, member: Member) -> str:
         return member.user
 
-    async def _run(self, words: list[str]) -> tuple[int, str]:
-        """In a thread: time stands still in the process beside."""
+    async def _run(self, words: list[str], typed: str = "") -> tuple[int, str]:
+        """In a thread: time stands still in the process beside. `typed` is what is asked for meanwhile."""
 
         def run() -> tuple[int, str]:
-            done = CliRunner().invoke(main, ["admin", *words], env=self._env, obj=self.potluck.clock)
+            done = CliRunner().invoke(main, ["admin", *words], env=self._env, obj=self.potluck.clock, input=typed)
             return done.exit_code, done.output
 
         return await asyncio.to_thread(run)
@@ -98,6 +102,7 @@ class Shell:
 
 def _arguments(command: Command, given: Mapping[str, Given]) -> list[str]:
     """As they are typed: what must be there in order, the rest by options."""
+    given = {name: value for name, value in given.items() if name not in _secrets(command)}
     required = [one.name for one in command.parameters if one.required]
     words = [_typed(given[name]) for name in required if name in given]
     for name, value in given.items():
@@ -105,6 +110,10 @@ def _arguments(command: Command, given: Mapping[str, Given]) -> list[str]:
             option = f"--{name.replace('_', '-')}"
             words += [option] if value is True else [option, _typed(value)]
     return words
+
+
+def _secrets(command: Command | None) -> Collection[str]:
+    return [] if command is None else [one.name for one in command.parameters if one.kind == "secret"]
 
 
 def _typed(value: Given) -> str:

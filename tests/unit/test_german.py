@@ -217,11 +217,11 @@ def test_nothing_is_worded_without_saying_for_whom() -> None:
         for node in ast.walk(ast.parse(file.read_text())):
             if not isinstance(node, ast.Call) or any(given.arg in ("tongue", None) for given in node.keywords):
                 continue
-            named = isinstance(node.func, ast.Name) and node.func.id in ("why", "price")
-            of_words = isinstance(node.func, ast.Attribute) and getattr(node.func.value, "id", "") in (
-                "words",
-                "models",
-            )
-            if named or (of_words and node.func.attr in speaking):
-                silent.append(f"{file.relative_to(ROOT)}:{node.lineno}")
+            match node.func:
+                case ast.Attribute(value=ast.Name(id="words" | "models"), attr=name) if name in speaking:
+                    silent.append(f"{file.relative_to(ROOT)}:{node.lineno}")
+                case ast.Name(id="why" | "price"):
+                    silent.append(f"{file.relative_to(ROOT)}:{node.lineno}")
+                case _:
+                    pass
     assert not silent

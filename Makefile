@@ -3,7 +3,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
 
-.PHONY: run setup setup-dev test coverage check format texts bench soak fuzz mutants
+.PHONY: run setup setup-dev test coverage check format texts commands bench soak fuzz mutants
 .DELETE_ON_ERROR:
 
 run: $(BIN)/.installed
@@ -36,6 +36,10 @@ texts: $(BIN)/.installed
 	@for po in $(TEXTS)/*.po; do $(BIN)/pybabel --quiet update --no-fuzzy-matching --ignore-obsolete --ignore-pot-creation-date \
 		--width 120 --input-file $(TEXTS)/texts.pot --locale $$(basename $$po .po) --output-file $$po; done
 	@rm $(TEXTS)/texts.pot
+
+# Writes docs/commands.md anew; a test compares it with the commands there are.
+commands: $(BIN)/.installed
+	@$(BIN)/python -m bot.commands.reference > docs/commands.md
 
 soak: $(BIN)/.installed-dev
 	@POTLUCK_SOAK=1 $(BIN)/pytest -p no:randomly --timeout 3600 -m soak -s $(ARGS)

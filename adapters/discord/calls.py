@@ -92,7 +92,8 @@ class Calls:
         self, interaction: discord.Interaction[Any], command: Command, name: str, typed: str
     ) -> list[discord.app_commands.Choice[str]]:
         found = await self.registry.suggest(command.path, name, typed, {}, self.caller(interaction))
-        return [discord.app_commands.Choice(name=one[:100], value=one[:100]) for one in found]
+        speech = Speech(locale=str(interaction.locale), clock=self._clock)
+        return [discord.app_commands.Choice(name=speech.suggested(one)[:100], value=one.value[:100]) for one in found]
 
     def _speech(self, interaction: discord.Interaction[Any]) -> Speech:
         return Speech(locale=str(interaction.locale), clock=self._clock, writing=OnDiscord())

@@ -13,6 +13,7 @@ from babel.numbers import format_currency, format_decimal, format_percent
 
 from adapters.rendering.languages import customs, language, texts
 from bot.clock import Clock, Instant
+from bot.commands.command import Suggestion
 from bot.commands.saying import At, Code, Group, Percent, Say, Span, Usd, Value, say, says
 from bot.messages import Member
 
@@ -167,6 +168,10 @@ class Speech(Tongue):
     def __init__(self, *, locale: str = "en", clock: Clock, zone: tzinfo = UTC, writing: Writing = PLAIN) -> None:
         super().__init__(locale)
         self._clock, self._zone, self._writing = clock, zone, writing
+
+    def suggested(self, one: Suggestion) -> str:
+        """A value that is offered, with what there is to know of it."""
+        return one.value if one.about is None else f"{one.value} · {self.say(one.about)}"
 
     def written(self, text: str) -> str:
         return self._writing.text(text)

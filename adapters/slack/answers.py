@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, assert_never
 
-from adapters.rendering.saying import Speech
+from adapters.rendering.saying import Speech, tongue
 from adapters.slack import look
 from adapters.slack.plain_text import Mrkdwn, escape
 from bot.clock import Clock, Instant
@@ -61,11 +61,11 @@ class Reader:
 
     @property
     def speech(self) -> Speech:
-        return Speech(locale=self.locale, clock=self.clock, writing=Mrkdwn())
+        return Speech(locale=self.locale, clock=self.clock, writing=Mrkdwn(tongue(self.locale)))
 
     @property
     def cells(self) -> Speech:
-        return Speech(locale=self.locale, clock=self.clock, writing=_Cells())
+        return Speech(locale=self.locale, clock=self.clock, writing=_Cells(tongue(self.locale)))
 
     @property
     def plainly(self) -> Speech:

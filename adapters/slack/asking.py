@@ -14,6 +14,7 @@ from adapters.slack.people import People, Person
 from adapters.slack.talk import Talk
 from adapters.slack.workspace import Workspace
 from bot.clock import Clock
+from bot.commands.saying import say
 from bot.messages import MessageId
 from bot.telemetry.logs import logger
 
@@ -30,11 +31,12 @@ class Asking:
 
     async def openly(self, workspace: Workspace, person: Person, channel: str, question: str) -> bool:
         """Ask in a thread of its own below the question, in a channel. False: Potluck may not write there."""
-        shown = plain_text.escape(question)
-        text = f"<@{person.id}> asks: {shown[:_SHOWN_MAX]}{'…' if len(shown) > _SHOWN_MAX else ''}"
+        shown, asks = plain_text.escape(question), say("{person} asks: {question}")
+        cut = f"{shown[:_SHOWN_MAX]}{'…' if len(shown) > _SHOWN_MAX else ''}"
+        text = person.tongue.say(asks.given(person=f"<@{person.id}>", question=cut))
         arguments: dict[str, Any] = {
             "channel": channel,
-            "text": look.notification(f"{person.name} asks: {question}"),
+            "text": look.notification(person.tongue.say(asks.given(person=person.name, question=question))),
             "blocks": [look.section(text)],
             "unfurl_links": False,
             "unfurl_media": False,
@@ -87,8 +89,10 @@ class Asking:
         person = await self._people.find(workspace, str(body["user"]["id"]))
         spot = Spot(team=workspace.team, channel=str(carried["channel"]), root=str(carried["root"]))
         quoted = "\n".join(f"> {line}" for line in str(carried.get("text", "")).splitlines())
-        text = f"{question}\n\nThis is about:\n{quoted}" if quoted else question
+        about = say("{question}\n\nThis is about:\n{text}", question=question, text=quoted)
+        text = person.tongue.say(about) if quoted else question
         id = MessageId(f"slack:{spot.team}/{spot.channel}/{view['id']}")
         message = self._talk.message(workspace, spot, person, text, id=id)
-        asked = f"<@{person.id}> asked: {plain_text.escape(question)}"
+        escaped = plain_text.escape(question)
+        asked = person.tongue.say(say("{person} asked: {question}", person=f"<@{person.id}>", question=escaped))
         await self._talk.ask(workspace, spot, person, message, beside=[look.context(asked[:_SHOWN_MAX])])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal, TypeAlias
 
 from adapters.rendering.saying import Speech
@@ -16,11 +16,11 @@ from adapters.slack.showing import Place, Showing, show_modal
 from adapters.slack.workspace import Workspace
 from bot.clock import Clock
 from bot.commands.answer import Answer
-from bot.commands.command import Caller, Command, Given, InGroup, Path
+from bot.commands.command import Caller, Command, Given, InGroup, Path, Suggestion
 from bot.commands.registry import Registry
 from bot.commands.saying import Code, say
 from bot.commands.typed import typed
-from bot.messages import Member, ModelId
+from bot.messages import Member
 
 Form: TypeAlias = Literal["always", "missing", "never"]
 """When a form is shown before a command runs: if it takes anything, if it needs what was not given, or not again."""
@@ -141,11 +141,10 @@ class Commands:
     async def _show_form(
         self, workspace: Workspace, caller: Caller, command: Command, place: Place, given: Mapping[str, str]
     ) -> bool:
-        models: list[ModelId] = []
+        models: Sequence[Suggestion] = ()
         for parameter in command.parameters:
             if parameter.kind == "model":
-                found = await self._registry.suggest(command.path, parameter.name, "", {}, caller)
-                models = [ModelId(one) for one in found]
+                models = await self._registry.suggest(command.path, parameter.name, "", {}, caller)
         view = forms.of_command(
             command,
             Speech(locale=caller.locale, clock=self._clock),

@@ -64,6 +64,11 @@ class Feed:
             return
         self._changed.clear()
 
+    async def ended(self) -> None:
+        """Wait for its end."""
+        while not self.over:
+            await self.changed(within=None)
+
     def _take(self, event: ReplyEvent) -> None:
         match event:
             case TextDelta(text=text):

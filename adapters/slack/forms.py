@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import Any, assert_never
 
 from adapters.rendering.saying import Speech
 from adapters.slack import look, plain_text
-from bot.commands.command import Command, Parameter, Path
+from bot.commands.command import Command, Parameter, Path, Suggestion
 from bot.commands.saying import Say, say
-from bot.messages import ModelId
 
 COMMAND, ABOUT, READ = "command", "about", "read"
 """Callback ids of the modals."""
@@ -27,7 +27,7 @@ def of_command(
     *,
     place: Mapping[str, str],
     given: Mapping[str, str],
-    models: Sequence[ModelId] = (),
+    models: Sequence[Suggestion] = (),
 ) -> look.Block:
     """The form of a command. `given` are values that were typed already; those without an input, such as which
     community it is about, come back with the form."""
@@ -58,8 +58,8 @@ def of_answer(path: Path, blocks: Sequence[look.Block], plainly: Speech) -> look
 
 
 def of_key(command: Command, answer: Sequence[look.Block], plainly: Speech) -> look.Block:
-    """How to link an own account: the link, and a place for the code that is shown behind it."""
-    code = next(one for one in command.parameters if one.name == "code")
+    """How to link an own account: the link, and a place for the code that is shown behind it, which `command` takes."""
+    (code,) = command.parameters
     return {
         "type": "modal",
         "callback_id": COMMAND,
@@ -108,31 +108,31 @@ def filled(view: Mapping[str, Any]) -> dict[str, str]:
     return values
 
 
-def _input(parameter: Parameter, plainly: Speech, given: str, models: Sequence[ModelId]) -> look.Block:
+def _input(parameter: Parameter, plainly: Speech, given: str, models: Sequence[Suggestion]) -> look.Block:
     made: look.Block = {
         "type": "input",
         "block_id": parameter.name,
         "label": look.plain(plainly.say(parameter.about)[:_LABEL_MAX]),
         "optional": not parameter.required,
-        "element": {**_element(parameter, given, models), "action_id": _VALUE},
+        "element": {**_element(parameter, given, models, plainly), "action_id": _VALUE},
     }
     if hint := _hint(parameter):
         made["hint"] = look.plain(plainly.say(hint)[:_HINT_MAX])
     return made
 
 
-def _element(parameter: Parameter, given: str, models: Sequence[ModelId]) -> look.Block:
+def _element(parameter: Parameter, given: str, models: Sequence[Suggestion], plainly: Speech) -> look.Block:
     if parameter.choices:
-        return _select(parameter.choices, given)
+        return _select({one: one for one in parameter.choices}, given)
     match parameter.kind:
         case "flag":
-            return _select(("yes", "no"), given)
+            return _select({"yes": "yes", "no": "no"}, given)
         case "member":
             return {"type": "users_select"}
         case "channel":
             return {"type": "conversations_select", "default_to_current_conversation": True}
         case "model" if models:
-            return _select(models, given)
+            return _select({one.value: plainly.suggested(one) for one in models}, given)
         case "text" | "long_text" | "secret" | "whole" | "number" | "usd" | "grantee" | "model" | "moment":
             most = min(_LONG, int(parameter.most or _LONG)) if parameter.kind in ("text", "long_text") else _LONG
             made: look.Block = {"type": "plain_text_input", "multiline": parameter.kind in _MULTILINE}
@@ -143,8 +143,9 @@ def _element(parameter: Parameter, given: str, models: Sequence[ModelId]) -> loo
             assert_never(parameter.kind)
 
 
-def _select(choices: Sequence[str], given: str) -> look.Block:
-    options = [{"text": look.plain(one[:75]), "value": one} for one in choices[:100]]
+def _select(choices: Mapping[str, str], given: str) -> look.Block:
+    """`choices`: what is shown, by value."""
+    options = [{"text": look.plain(shown[:75]), "value": one} for one, shown in islice(choices.items(), 100)]
     chosen = next((one for one in options if one["value"] == given), None)
     return {"type": "static_select", "options": options} | ({"initial_option": chosen} if chosen else {})
 

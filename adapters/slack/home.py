@@ -3,27 +3,38 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
+from adapters.rendering.saying import Tongue
 from adapters.slack import answers, forms, look
 from adapters.slack.calls import Refused, Unsure, call
 from adapters.slack.commands import Commands, place_of
-from adapters.slack.home_view import ADD_KEY, AFRESH, CHOOSE, LINK, MANAGE, MODEL, SET_MODEL, HomeView
+from adapters.slack.home_view import ADD_KEY, AFRESH, CHOOSE, LINK, MANAGE, MODEL, PASTE_KEY, SET_MODEL, HomeView
 from adapters.slack.listeners import Json, Work
 from adapters.slack.people import People, Person
 from adapters.slack.showing import Showing, show_modal
 from adapters.slack.workspace import Workspace
+from bot.commands.answer import Next
 from bot.commands.registry import Registry
+from bot.commands.saying import say
 from bot.ports import Conversations
 from bot.telemetry.logs import logger
 
 log = logger(__name__)
 
 PROMPTS = (
-    ("Explain something", "Explain in simple words: "),
-    ("Improve a text", "Make this text clearer, and keep its meaning: "),
-    ("Plan a day", "Help me plan my day. I have to: "),
-    ("What is a fair share?", "What is a fair share of something that many people use?"),
+    (say("Explain something"), say("Explain in simple words:")),
+    (say("Improve a text"), say("Make this text clearer, and keep its meaning:")),
+    (say("Plan a day"), say("Help me plan my day. I have to:")),
+    (say("What is a fair share?"), say("What is a fair share of something that many people use?")),
 )
+
+
+def prompts(tongue: Tongue) -> list[dict[str, str]]:
+    """What an empty conversation suggests."""
+    asked = [(tongue.say(title), tongue.say(message)) for title, message in PROMPTS]
+    # One that ends with a colon is to be written on.
+    return [{"title": title, "message": re.sub(r":$", ": ", message)} for title, message in asked]
 
 
 class Home:
@@ -58,7 +69,8 @@ class Home:
         """`app_home_opened`, of either tab."""
         event = body["event"]
         if event.get("tab") == "messages":
-            await self._suggest(workspace, str(event["channel"]))
+            person = await self._people.find(workspace, str(event["user"]))
+            await self._suggest(workspace, str(event["channel"]), person)
         elif event.get("tab") == "home":
             await self.publish(workspace, await self._people.find(workspace, str(event["user"])))
 
@@ -97,7 +109,7 @@ class Home:
         if self._view is None or self._commands is None:
             share = await self._conversations.share(person.member, workspace.community)
             meter = answers.bar(share.used, share.used + share.left_now, share.left_sure)
-            return [look.section(f"`{meter}`  {look.share(share)}")]
+            return [look.section(f"`{meter}`  {look.share(share, person.tongue)}")]
         return await self._view.blocks(self._commands.caller(workspace, person, ""), self._showing.reader(person))
 
     # --- what is done on it ------------------------------------------------------------------------------
@@ -122,28 +134,29 @@ class Home:
 
     async def _link(self, workspace: Workspace, body: Json) -> None:
         """The link to OpenRouter, and a place for the code that is shown behind it."""
-        command = None if self._registry is None else self._registry.find(ADD_KEY)
+        command = None if self._registry is None else self._registry.find(PASTE_KEY)
         if command is None or self._commands is None:
             return
         person = await self._people.find(workspace, str(body["user"]["id"]))
         answer = await self._commands.run(workspace, self._commands.caller(workspace, person, ""), ADD_KEY, {})
         reader = self._showing.reader(person)
-        view = forms.of_key(command, answers.blocks(answer, reader, surface="view"), reader.plainly)
+        # The form is the next step itself.
+        said = replace(answer, parts=[part for part in answer.parts if not isinstance(part, Next)])
+        view = forms.of_key(command, answers.blocks(said, reader, surface="view"), reader.plainly)
         if not await show_modal(workspace, place_of(body, ""), view):
             await self._showing.tell(workspace, person, "", answers.blocks(answer, reader))
 
     async def _afresh(self, workspace: Workspace, body: Json) -> None:
         await self.publish(workspace, await self._people.find(workspace, str(body["user"]["id"])))
 
-    async def _suggest(self, workspace: Workspace, channel: str) -> None:
-        prompts = [{"title": title, "message": message} for title, message in PROMPTS]
+    async def _suggest(self, workspace: Workspace, channel: str, person: Person) -> None:
         try:
             await call(
                 workspace.client.assistant_threads_setSuggestedPrompts,
                 workspace.allowance.rest,
                 tries=1,
                 channel_id=channel,
-                prompts=prompts,
+                prompts=prompts(person.tongue),
             )
         except (Refused, Unsure) as problem:
             log.info("no prompts", extra={"action": "slack", "error": str(problem)})

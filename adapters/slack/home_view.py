@@ -32,9 +32,22 @@ QUOTA: Path = ("quota",)
 POOL: Path = ("pool",)
 SET_MODEL: Path = ("model", "set")
 ADD_KEY: Path = ("key", "add")
+PASTE_KEY: Path = ("key", "paste")
 SHOW_KEY: Path = ("key", "show")
 _SHOWN_ELSEWHERE = frozenset(
-    {("ask",), QUOTA, POOL, SET_MODEL, ("model", "show"), ADD_KEY, SHOW_KEY, ("key", "remove"), ("stop",), ("new",)}
+    {
+        ("ask",),
+        QUOTA,
+        POOL,
+        SET_MODEL,
+        ("model", "show"),
+        ADD_KEY,
+        PASTE_KEY,
+        SHOW_KEY,
+        ("key", "remove"),
+        ("stop",),
+        ("new",),
+    }
 )
 """Members' commands that the menu leaves out: what they do stands on the tab, or needs a conversation."""
 _AT_HAND: Sequence[tuple[Path, Say]] = (
@@ -122,7 +135,7 @@ class HomeView:
         usable = desk.choices.usable(who, limit=_OPTIONS - 1)
         chosen = desk.choices.chosen(member)
         options = [(ANY, reader.plainly.say(say("Let Potluck choose, among the free ones")))]
-        options += [(model.id, _priced(model)) for model in usable if len(model.id) <= _VALUE_MAX]
+        options += [(model.id, _priced(model, reader)) for model in usable if len(model.id) <= _VALUE_MAX]
         said = say("Potluck chooses the model that answers you.")
         if chosen is not None:
             said = say("{model} answers you.", model=Code(chosen))
@@ -202,8 +215,8 @@ def _day(use: Use, most: int, reader: Reader) -> str:
     return f"`{bar.ljust(_DAY_BAR, '░')}`  {reader.speech.say(said)}"
 
 
-def _priced(model: ModelOnOffer) -> str:
-    price = models.price(model, brief=True)
+def _priced(model: ModelOnOffer, reader: Reader) -> str:
+    price = models.price(model, brief=True, tongue=reader.plainly)
     return f"{model.id[: _LABEL_MAX - len(price) - 3]} · {price}"
 
 

@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import Any, Literal, TypeAlias
 
 from adapters.slack import look
-from adapters.slack.calls import Refused, Unsure, call
+from adapters.slack.calls import Refused, Unsure, call, outlasting
 from adapters.slack.inbound import Spot
 from adapters.slack.limits import Now
 from adapters.slack.workspace import Workspace
@@ -95,12 +95,13 @@ class Live:
             with suppress(Refused, Unsure):  # it was stopped before, or will be by its age
                 await self._stop()
         try:
-            await self._rewrite(whole, blocks)
+            await outlasting(lambda: self._rewrite(whole, blocks))
         except Refused as refused:
             if refused.error != "streaming_state_conflict":
                 raise
-            await self._stop()  # it was alive after all
-            await self._rewrite(whole, blocks)
+            with suppress(Refused):
+                await self._stop()  # it was alive after all
+            await outlasting(lambda: self._rewrite(whole, blocks))
         return False
 
     async def remove(self) -> None:

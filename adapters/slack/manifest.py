@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from adapters.rendering.saying import ENGLISH
 from adapters.slack.commands import ASK, POTLUCK
 from adapters.slack.forms import ASK_ABOUT
-from adapters.slack.home import PROMPTS
+from adapters.slack.home import prompts
 from adapters.slack.http import PATH
 from adapters.slack.install import REDIRECT
 
@@ -61,7 +62,7 @@ def manifest(*, name: str = "Potluck", url: str = "") -> dict[str, Any]:
             "bot_user": {"display_name": name, "always_online": True},
             "agent_view": {
                 "agent_description": _ABOUT,
-                "suggested_prompts": [{"title": title, "message": message} for title, message in PROMPTS],
+                "suggested_prompts": prompts(ENGLISH),
             },
             "slash_commands": [
                 {

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from adapters.rendering.saying import Tongue, tongue
 from adapters.slack.calls import Refused, Unsure, call
 from adapters.slack.limits import Now
 from adapters.slack.workspace import Workspace
@@ -33,6 +34,11 @@ class Person:
     """False: a bot, Slack itself, or an account that was switched off."""
     manages: bool = False
     locale: str = "en"
+
+    @property
+    def tongue(self) -> Tongue:
+        """How to speak to them."""
+        return tongue(self.locale)
 
 
 class People:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import Sequence
 from typing import Any
 
 from adapters.slack import look
-from adapters.slack.calls import Refused, Unsure, call
+from adapters.slack.calls import Refused, call, outlasting
 from adapters.slack.inbound import Spot
 from adapters.slack.workspace import Workspace
 from bot.telemetry.logs import logger
@@ -17,8 +16,6 @@ log = logger(__name__)
 
 ANSWER = "potluck_answer"
 """The type of the metadata by which a message is found again."""
-_AGAIN_AFTER = (1.0, 4.0, 15.0, 30.0, 60.0, 120.0, 240.0, 300.0, 300.0, 300.0, 300.0, 130.0)
-"""Seconds between two tries; half an hour in all."""
 _TS = re.compile(r"\d{9,}\.\d+")
 _NOT_SEEN = frozenset({"user_not_in_channel", "user_not_found", "channel_type_not_supported", "ephemeral_not_allowed"})
 
@@ -37,16 +34,16 @@ async def post(workspace: Workspace, spot: Spot, *, id: str, text: str, blocks: 
         "metadata": {"event_type": ANSWER, "event_payload": {"id": id}},
     }
     posts, doubt = workspace.allowance.posts(spot.channel), False
-    for seconds in _AGAIN_AFTER:
-        try:
-            # One whose answer was lost may be there: it is looked for before anything is posted again.
-            if doubt and (found := await _find(workspace, spot, id)) is not None:
-                return found
-            return str((await call(workspace.client.chat_postMessage, posts, **arguments))["ts"])
-        except Unsure:
-            doubt = True
-            await asyncio.sleep(seconds)
-    raise Unsure("away for too long")
+
+    async def once() -> str:
+        nonlocal doubt
+        # One whose answer was lost may be there: it is looked for before anything is posted again.
+        if doubt and (found := await _find(workspace, spot, id)) is not None:
+            return found
+        doubt = True
+        return str((await call(workspace.client.chat_postMessage, posts, **arguments))["ts"])
+
+    return await outlasting(once)
 
 
 async def directly(workspace: Workspace, channel: str, *, text: str, blocks: Sequence[look.Block] = ()) -> None:

@@ -21,6 +21,7 @@ from adapters.slack.replies import Replies
 from adapters.slack.unfinished import Unfinished
 from adapters.slack.workspace import Workspace
 from bot.clock import Clock
+from bot.commands.saying import Say, say
 from bot.errors import AttachmentRefused
 from bot.messages import Attachment, Failed, Held, IncomingMessage, MessageId, ModelId, ReplyEvent, Started
 from bot.ports import Conversations
@@ -108,19 +109,19 @@ class Talk:
     async def _answer(self, workspace: Workspace, said: Written, author: Person, *, new_here: bool) -> None:
         text = said.question(workspace.bot_user)
         if not text and not said.files:
-            await self._tell(workspace, said, author, "Yes? Write your question behind my name, or just here.")
+            await self._tell(workspace, said, author, say("Yes? Write your question behind my name, or just here."))
             return
         try:
             attachments = await self._files.take(workspace, said.files) if said.files else ()
         except AttachmentRefused as refused:
             share = await self._conversations.share(author.member, workspace.community)
-            blocks = look.failed(Failed(error=refused, share=share))
+            blocks = look.failed(Failed(error=refused, share=share), author.tongue)
             await self._show_blocks(workspace, said.spot, author, blocks, id=said.id)
             return
         if new_here and said.in_thread:
             text += await self._earlier(workspace, said)
         message = self.message(workspace, said.spot, author, text, id=said.id, attachments=attachments)
-        beside = [look.mute_button()] if new_here else []
+        beside = [look.mute_button(author.tongue)] if new_here else []
         await self.ask(workspace, said.spot, author, message, beside=beside)
 
     def message(
@@ -183,7 +184,7 @@ class Talk:
         )
         if not (isinstance(feed.ending, Failed) and feed.ending.may_hold):
             self._refused.pop(message.id, None)
-        if feed.put_off(paused=self._replies.paused) or feed.unseen:
+        if feed.put_off(paused=self._replies.paused) or (feed.unseen and feed.started is not None):
             return
         if isinstance(feed.ending, Held):
             ticket = feed.ending.ticket
@@ -226,17 +227,18 @@ class Talk:
     async def mute(self, workspace: Workspace, spot: Spot, author: Person, quiet: bool) -> None:
         """Answer only who calls, or everybody, in a thread."""
         await self._memory.mute(str(spot.conversation), quiet)
-        text = (
+        from_now_on = say(
             "From now on I only answer here when I am mentioned. Mention me with the word unmute to undo that."
-            if quiet
-            else "I answer everything that is written in this thread again."
         )
+        again = say("I answer everything that is written in this thread again.")
+        text = author.tongue.say(from_now_on if quiet else again)
         await self._show_blocks(
             workspace, spot, author, [look.context(text)], id=MessageId(f"mute {spot.conversation}")
         )
 
-    async def _tell(self, workspace: Workspace, said: Written, author: Person, text: str) -> None:
-        await self._show_blocks(workspace, said.spot, author, [look.context(text)], id=said.id)
+    async def _tell(self, workspace: Workspace, said: Written, author: Person, word: Say) -> None:
+        blocks = [look.context(author.tongue.say(word))]
+        await self._show_blocks(workspace, said.spot, author, blocks, id=said.id)
 
     async def _show_blocks(
         self,

@@ -26,6 +26,7 @@ from adapters.slack.progress import Page, Progress
 from adapters.slack.sessions import Session, Sessions
 from adapters.slack.workspace import Workspace
 from bot import errors
+from bot.commands.saying import say
 from bot.messages import Failed, Finished, Held, MessageId
 from bot.telemetry.logs import logger
 
@@ -72,7 +73,7 @@ class Telling:
     ) -> None:
         self._workspace, self._spot, self._told, self._feed = workspace, spot, told, feed
         self._now, self._stopped, self._shown, self._paused = now, stopped, shown, paused
-        self._sessions = sessions
+        self._sessions, self._tongue = sessions, told.author.tongue
         self._session: Session | None = None if later else sessions.begin(workspace, spot)
         self._seen_at: float | None = None
         """When there first was something to show."""
@@ -105,6 +106,7 @@ class Telling:
         except Unsure as unsure:
             log.error("an answer could not be shown", extra={"action": "slack", "error": str(unsure)})
             self._feed.unseen = True
+            await self._feed.ended()  # what was asked upstream is spent: the answer is kept with the conversation
         finally:
             if self._live is not None and self._live.state == "growing":
                 self._workspace.allowance.live -= 1
@@ -133,7 +135,7 @@ class Telling:
         begun = feed.started is not None or bool(feed.text)
         if feed.queued is None or (begun and not self._task):
             return None
-        line = look.answering(feed.started) if begun else look.waiting(feed.queued)
+        line = look.answering(feed.started, self._tongue) if begun else look.waiting(feed.queued, self._tongue)
         return line if line["title"] != self._task else None
 
     async def _step(self) -> None:
@@ -238,18 +240,18 @@ class Telling:
             case Failed() if self._feed.put_off(paused=self._paused()):
                 await self._end_text([])  # the place in line goes: it is asked again after the restart
             case None if self._feed.broke:
-                await self._end_text([look.context(escape(str(words.explain("internal"))))])
+                await self._end_text([look.context(escape(str(words.explain("internal", tongue=self._tongue))))])
             case None:
                 await self._end_text([])  # it had been handled before
             case Finished():
-                await self._end_text([*look.footer(ending, self._feed.notices), *self._told.beside])
+                await self._end_text([*look.footer(ending, self._feed.notices, self._tongue), *self._told.beside])
             case Failed() if self._feed.text:
-                await self._end_text(look.broken_off(ending))
+                await self._end_text(look.broken_off(ending, self._tongue))
             case Failed():
-                await self._refuse(ending, look.failed(ending, hold=self._told.hold))
+                await self._refuse(ending, look.failed(ending, self._tongue, hold=self._told.hold))
             case Held():
-                await self._close_line(look.task("Kept until there is room", "complete"))
-                await self._post("", look.held(ending))
+                await self._close_line(look.task(self._tongue.say(say("Kept until there is room")), "complete"))
+                await self._post("", look.held(ending, self._tongue))
             case _:
                 assert_never(ending)
 
@@ -271,7 +273,7 @@ class Telling:
     async def _refuse(self, failed: Failed, blocks: Sequence[look.Block]) -> None:
         """There is no text. In a channel only the author reads why, unless something was shown there already."""
         if self._live is not None:
-            await self._close_line(look.task("Not answered", "error"), blocks)
+            await self._close_line(look.task(self._tongue.say(say("Not answered")), "error"), blocks)
         elif self._spot.private or not isinstance(failed.error, errors.Refused | errors.Stopped):
             await self._post("", blocks)
         else:
@@ -282,21 +284,23 @@ class Telling:
     async def _elsewhere(self) -> None:
         """Nothing can be written here any more: whoever asked has the answer in their direct messages."""
         author, feed = self._told.author, self._feed
-        while not feed.over:
-            await feed.changed(within=None)
+        await feed.ended()
         channel = None if self._spot.private else await direct(self._workspace, author)
         if channel is None or (feed.ending is None and not feed.text):
             return
         match feed.ending:
             case Finished() as finished:
-                blocks = look.footer(finished, feed.notices)
+                blocks = look.footer(finished, feed.notices, self._tongue)
             case Failed() as failed:
-                blocks = look.broken_off(failed) if feed.text else look.failed(failed, hold=self._told.hold)
+                broken_off = look.broken_off(failed, self._tongue)
+                blocks = broken_off if feed.text else look.failed(failed, self._tongue, hold=self._told.hold)
             case Held() as held:
-                blocks = look.held(held)
+                blocks = look.held(held, self._tongue)
             case None:
                 blocks = []
-        why = look.context(f"I cannot write in <#{self._spot.channel}> any more. This is what you asked there.")
+        there = f"<#{self._spot.channel}>"
+        said = say("I cannot write in {channel} any more. This is what you asked there.", channel=there)
+        why = look.context(self._tongue.say(said))
         try:
             texts = pieces.whole(feed.text) or ("",)
             await posting.directly(self._workspace, channel, text="", blocks=[why])

@@ -18,6 +18,7 @@ from adapters.slack.people import People, Person
 from adapters.slack.plain_text import defuse
 from adapters.slack.replies import Replies
 from adapters.slack.workspace import Workspace, Workspaces
+from bot.commands.saying import say
 from bot.messages import IncomingMessage, Member, MessageId, TicketId
 from bot.ports import Conversations
 from bot.posts import PostedAnswer, Posts
@@ -25,7 +26,7 @@ from bot.telemetry.logs import logger
 
 log = logger(__name__)
 
-CUT_OFF = "Potluck was restarted while this was being written. Ask again if you need the rest."
+CUT_OFF = say("Potluck was restarted while this was being written. Ask again if you need the rest.")
 
 AskAgain = Callable[[Workspace, Spot, Person, IncomingMessage], Awaitable[None]]
 
@@ -101,7 +102,8 @@ class Unfinished:
         self._followed[ticket] = author
         try:
             person = await self._people.find(workspace, author.user)
-            beside = [] if spot.private else [look.context(f"For <@{person.id}>, who asked this earlier.")]
+            earlier = say("For {person}, who asked this earlier.", person=f"<@{person.id}>")
+            beside = [] if spot.private else [look.context(person.tongue.say(earlier))]
             feed = await self._replies.show(
                 workspace,
                 spot,
@@ -132,7 +134,7 @@ class Unfinished:
             # Killed while it was written: Slack alone knows how far it came, so nothing of that is touched.
             await self._end_with_a_word(answer, workspace, spot, there)
             return
-        text, note = defuse(turn.answer), [] if turn.whole else [look.context(CUT_OFF)]
+        text, note = defuse(turn.answer), [] if turn.whole else [await self._cut_off(answer, workspace)]
         shown = pieces.whole(text) or (("",) if note else ())
         for number, piece in enumerate(shown, start=1):
             blocks = note if number == len(shown) else []
@@ -142,10 +144,13 @@ class Unfinished:
         for surplus in there[len(shown) :]:  # it was cut elsewhere while it grew: all of it stands above
             await _remove(workspace, spot, surplus)
 
+    async def _cut_off(self, answer: PostedAnswer, workspace: Workspace) -> look.Block:
+        return look.context((await self._people.find(workspace, answer.member.user)).tongue.say(CUT_OFF))
+
     async def _end_with_a_word(
         self, answer: PostedAnswer, workspace: Workspace, spot: Spot, there: Sequence[str]
     ) -> None:
-        note = [look.context(CUT_OFF)]
+        note = [await self._cut_off(answer, workspace)]
         with suppress(Refused):  # it grows no more
             if there:
                 place: dict[str, Any] = {"channel": spot.channel, "ts": there[-1]}

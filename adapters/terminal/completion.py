@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from bot.commands.command import Caller, Command
+from bot.commands.command import Caller, Command, Suggestion
 from bot.commands.registry import Registry
 from bot.commands.typed import typed
 
@@ -51,12 +51,17 @@ async def _values(done: str, word: str, registry: Registry, caller: Caller) -> S
     name, equals, begun = word.partition("=")
     if equals and any(one.name == name for one in waiting):
         found = await registry.suggest(order.path, name, begun, order.given, caller)
-        return [f"{name}={one} " for one in found if one.startswith(begun) and " " not in one]
+        return [f"{name}={one.value} " for one in found if _goes_on(one, begun)]
     if not waiting:
         return ()
     found = await registry.suggest(order.path, waiting[0].name, word, order.given, caller)
-    values = [f"{one} " for one in found if one.startswith(word) and " " not in one]
+    values = [f"{one.value} " for one in found if _goes_on(one, word)]
     return [*values, *(f"{one.name}=" for one in waiting if not one.required and one.name.startswith(word))]
+
+
+def _goes_on(suggestion: Suggestion, begun: str) -> bool:
+    """It can be completed as one word."""
+    return suggestion.value.startswith(begun) and " " not in suggestion.value
 
 
 def _files(path: str, word: str, folder: Path) -> Sequence[str]:

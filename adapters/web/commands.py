@@ -50,7 +50,11 @@ class CommandPages:
         found = await self._registry.suggest(
             path, query.get("name", ""), query.get("typed", "")[:200], {}, self._caller(request, query)
         )
-        return web.json_response({"suggestions": list(found)})
+        speech = self._speech(request)
+        suggestions = [
+            {"value": one.value, "about": "" if one.about is None else speech.say(one.about)} for one in found
+        ]
+        return web.json_response({"suggestions": suggestions})
 
     async def run(self, request: web.Request) -> web.Response:
         fields = await inbound.read_json(request)

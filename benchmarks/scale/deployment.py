@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import count
-from pathlib import Path
 from time import perf_counter, process_time
 
 from sqlalchemy import Connection, insert
@@ -25,6 +24,7 @@ from bot.storage.database import Database
 from bot.storage.ledger import SqlLedger, microseconds
 from bot.storage.migration import migrate
 from bot.storage.tables import day_events
+from bot.storage.units import Where
 
 TODAYS = 1_000
 """Members who ask today, in all pools together."""
@@ -35,10 +35,10 @@ _numbers = count()
 
 
 @asynccontextmanager
-async def deployed(file: Path, *, pools: int, known: int) -> AsyncIterator[Sequence[Scheduler]]:
+async def deployed(where: Where, *, pools: int, known: int) -> AsyncIterator[Sequence[Scheduler]]:
     """The schedulers of so many pools. All known members are the first pool's."""
-    migrate(file)
-    database = Database(file, _CLOCK)
+    migrate(where)
+    database = Database(where, _CLOCK)
     await database.open()
     ledger = SqlLedger(database, _CLOCK)
     schedulers = []

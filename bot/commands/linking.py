@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import assert_never
 
 from bot.commands.answer import Answer, Facts, Line, Next, lines
-from bot.commands.command import BadInput, Call, Command, Parameter
+from bot.commands.command import BadInput, Call, Command, Parameter, Suggestion
 from bot.commands.saying import At, Code, Say, say
 from bot.joining import JoinError
 from bot.messages import Member
@@ -131,9 +131,9 @@ def _why_not(error: JoinError) -> Say:
             assert_never(error.fault)
 
 
-async def _own_accounts(call: Call, typed: str) -> Sequence[str]:
+async def _own_accounts(call: Call, typed: str) -> Sequence[Suggestion]:
     found = (account.key for account in call.desk.people.accounts(call.caller.member))
-    return [key for key in found if typed.strip().lower() in key.lower()]
+    return [Suggestion(key) for key in found if typed.strip().lower() in key.lower()]
 
 
 COMMANDS = (

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 from bot.commands.answer import Answer, Facts, Line, Table, lines
-from bot.commands.command import BadInput, Call, Command, Parameter
+from bot.commands.command import BadInput, Call, Command, Parameter, Suggestion
 from bot.commands.saying import Code, Say, Usd, Value, say
 from bot.commands.spent import may_pay, pays, who
 from bot.errors import AnswerFailed, NotAllowed, Refused
@@ -81,6 +81,21 @@ async def set_model(call: Call) -> Answer:
     return lines(say("{model} answers you from now on.", model=Code(model)))
 
 
+async def _may_use(call: Call, typed: str) -> Sequence[Suggestion]:
+    """The models the caller may use, by name or id, free ones first, each with its price."""
+    await call.desk.choices.refresh(call.community)
+    found = call.desk.choices.usable(who(call), typed)
+    left = [Suggestion(ANY, say("the choice is Potluck's"))] if ANY.startswith(typed.strip().lower()) else []
+    return [*left, *(Suggestion(model.id, _costs(model)) for model in found)]
+
+
+def _costs(model: ModelOnOffer) -> Say:
+    if model.free:
+        return say("free")
+    sent, answered = _prices(model)
+    return say("{sent} / {answered} a million tokens", sent=sent, answered=answered)
+
+
 _ADD = Code("/key add")
 
 
@@ -116,7 +131,13 @@ COMMANDS = (
         about=say("Choose the model that answers, for you or for this conversation"),
         handler=set_model,
         parameters=(
-            Parameter(name="model", kind="model", about=say("The model; any: leave it to Potluck"), most=200),
+            Parameter(
+                name="model",
+                kind="model",
+                about=say("The model; any: leave it to Potluck"),
+                most=200,
+                suggests=_may_use,
+            ),
             Parameter(
                 name="where",
                 kind="text",

@@ -161,14 +161,14 @@ COMMANDS = (
     ),
     Command(
         path=("admin", "models", "default"),
-        about=say("Which free model is asked first where a question names none; without one: no such model"),
+        about=say("The free model that is asked first where a question names none; without one: none is"),
         handler=default,
         parameters=(Parameter(name="model", kind="model", about=say("Its id"), required=False),),
         rank="admin",
     ),
     Command(
         path=("admin", "models", "chain"),
-        about=say("Which free models are asked in turn where a question names none; without any: as set for all"),
+        about=say("The free models asked in turn where a question names none; without any: as set for all of Potluck"),
         handler=chain,
         parameters=(
             Parameter(

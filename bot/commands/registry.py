@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from bot.commands import values
 from bot.commands.answer import Answer, Line, refusal
-from bot.commands.command import COMMUNITY, BadInput, Call, Caller, Command, Given, Path, Rank
+from bot.commands.command import COMMUNITY, BadInput, Call, Caller, Command, Given, Path, Rank, Suggestion
 from bot.commands.desk import Desk
 from bot.commands.known_here import known_here
 from bot.commands.saying import Code, Say, say
@@ -72,20 +72,20 @@ class Registry:
 
     async def suggest(
         self, path: Path, name: str, typed: str, given: Mapping[str, Given], caller: Caller
-    ) -> Sequence[str]:
+    ) -> Sequence[Suggestion]:
         """Values to offer for one parameter, at most 25. Nothing for whom the command is not, and never an error."""
         command = self._commands.get(path)
         parameter = None if command is None else next((one for one in command.parameters if one.name == name), None)
         if command is None or parameter is None:
             return ()
         if parameter.choices:
-            return [one for one in parameter.choices if typed.lower() in one.lower()][:_SUGGESTED]
+            return [Suggestion(one) for one in parameter.choices if typed.lower() in one.lower()][:_SUGGESTED]
         try:
             call = self._call(replace(command, parameters=()), {}, await self._person(caller))
             if parameter.suggests is not None:
                 return (await parameter.suggests(call, typed))[:_SUGGESTED]
             if parameter.kind == "model":
-                return (await self._desk.models(call, typed))[:_SUGGESTED]
+                return [Suggestion(one) for one in await self._desk.models(call, typed)][:_SUGGESTED]
         except (BadInput, PotluckError):
             return ()
         return ()

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from adapters.rendering.saying import Speech
 from bot.clock import day_of
 from bot.errors import AnswerFailed, Refused
 from bot.messages import CommunityId, Failed, Finished, InConversation, Member, ModelId, Started, Who
@@ -215,6 +216,26 @@ async def test_the_rules_are_the_communitys_own_also_before_anybody_has_asked_th
         assert f"{SUMMIT} |" in home.read(await home.does("model show", search="summit")), "the control"
 
 
+async def test_models_are_offered_by_name_free_first_and_with_their_price(tmp_path: Path, clock: VirtualClock) -> None:
+    async with deployment(tmp_path, clock, sandbox=RICH) as potluck:
+        await fund(potluck, ToMember(ANN))
+
+        async def offered(member: Member, typed: str) -> dict[str, str]:
+            caller = Person(potluck.running.registry, clock, member).caller
+            found = await potluck.running.registry.suggest(("model", "set"), "model", typed, {}, caller)
+            return {one.value: Speech(clock=clock).suggested(one) for one in found}
+
+        everything = list((await offered(ANN, "")).values())
+        priced = [" / $" in one for one in everything]
+        assert priced == sorted(priced), "free ones first"
+        assert {True, False} == {*priced}
+        assert await offered(ANN, "Sandbox: Summit") == {
+            f"{SUMMIT}:free": f"{SUMMIT}:free · free",
+            SUMMIT: f"{SUMMIT} · $3.00 / $15.00 a million tokens",
+        }
+        assert SUMMIT not in await offered(BEN, "summit"), "the control: it is not open to him"
+
+
 # --- what no longer holds --------------------------------------------------------------------------------
 
 
@@ -270,7 +291,8 @@ async def test_what_an_admin_hides_is_passed_over_and_its_member_told_once(tmp_p
         closed = {one.id: one.why_not for one in choices.usable(who(ANN), limit=100, all=True)}
         assert closed[HARBOR] == "hidden"
         assert HARBOR not in ada.read(await ada.run("model show"))
-        assert HARBOR not in await potluck.running.registry.suggest(("model", "set"), "model", "", {}, ada.caller)
+        offered = await potluck.running.registry.suggest(("model", "set"), "model", "", {}, ada.caller)
+        assert HARBOR not in [one.value for one in offered]
         assert "not on this community's list" in await ada.fails("model set", model=HARBOR)
         elsewhere = await potluck.ask("ann", community="slack:T1")
         assert first_asked(elsewhere) == HARBOR, "it is hidden here alone"

@@ -156,7 +156,7 @@ async def test_an_own_account_is_linked_and_parted_with_on_the_tab(tmp_path: Pat
         (link,) = [one["url"] for block in form["blocks"] if block["type"] == "actions" for one in block["elements"]]
         async with aiohttp.ClientSession() as session:
             code = await Linker(name="", url="", session=session).approve(link, account="anns")
-        await ann.submits(form, {"code": {"value": {"type": "plain_text_input", "value": code}}})
+        await ann.submits(form, {"pasted": {"value": {"type": "plain_text_input", "value": code}}})
         await slack.until(lambda: slack.views.modal is not form)
         assert "Your account is linked" in reads(slack.views.modal)
         await slack.until(lambda: "Link another account" in reads(slack.views.homes[ann.id][-1]))

@@ -55,11 +55,11 @@ async def test_killed_in_mid_stream_what_was_shown_stays_and_a_word_says_what_ha
         async with in_slack(tmp_path / "1" / "left", clock, slack=slack, sandbox=SLOW) as there:
             (answer,) = await settled(there, said.root)
             assert answer.shown == shown
-            assert answer.beside == CUT_OFF
+            assert answer.beside == CUT_OFF.text
             assert answer.stream == "over"
             assert slack.sessions.status("C1", said.root) == "active", "nothing seems under way any more"
         async with in_slack(tmp_path / "1" / "left", clock, slack=slack, sandbox=SLOW) as there:
-            assert [one.beside for one in await settled(there, said.root)] == [CUT_OFF], "and it is said once"
+            assert [one.beside for one in await settled(there, said.root)] == [CUT_OFF.text], "and it is said once"
 
 
 async def test_killed_in_mid_stream_for_longer_than_slack_lets_a_message_grow(
@@ -75,7 +75,7 @@ async def test_killed_in_mid_stream_for_longer_than_slack_lets_a_message_grow(
         async with in_slack(tmp_path / "1" / "left", clock, slack=slack, sandbox=SLOW) as there:
             answer, word = await settled(there, said.root)
             assert answer.shown == shown
-            assert word.beside == CUT_OFF
+            assert word.beside == CUT_OFF.text
 
 
 async def test_killed_between_the_end_of_an_answer_and_its_showing_all_of_it_is_there_once(
@@ -99,7 +99,7 @@ async def test_killed_between_the_end_of_an_answer_and_its_showing_all_of_it_is_
         async with in_slack(tmp_path / "1" / "left", clock, slack=slack, sandbox=SLOW) as again:
             (answer,) = await settled(again, said.root)
             assert answer.shown == whole
-            assert CUT_OFF not in answer.beside
+            assert CUT_OFF.text not in answer.beside
 
 
 async def test_an_answer_shown_in_two_messages_and_rewritten_after_a_kill_is_not_there_one_and_a_half_times(

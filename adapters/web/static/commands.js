@@ -119,7 +119,7 @@ export class Commands {
     const query = new URLSearchParams({ ...this.seat.where, path: command.path.join(" "), name: parameter.name, typed: begun });
     const { suggestions } = await json(`/api/commands/suggestions?${query}`).catch(() => ({ suggestions: [] }));
     const before = line.slice(0, line.length - begun.length);
-    return [hint, ...suggestions.map((value) => ({ text: value, fill: `${before}${value} ` }))];
+    return [hint, ...suggestions.map(({ value, about }) => ({ text: value, about, fill: `${before}${value} ` }))];
   }
 
   #show(options) {

@@ -13,6 +13,7 @@ import pytest_asyncio
 
 from bot.commands.all import ALL
 from bot.commands.command import Caller
+from tests.contract.commands.bad_input import BAD, refused_in_a_sentence
 from tests.contract.commands.bindings import BINDINGS
 from tests.contract.commands.bindings.binding import Binding, Given, Person, Place, Reply
 from tests.contract.commands.bindings.core import Core, core
@@ -42,6 +43,10 @@ async def test_who_may_not_use_a_command_may_use_it_on_no_platform(binding: Bind
         if rank in binding.ranks:
             commands = [command for command in ALL if command.rank in kept and binding.has(command)]
             await refused(one_each(commands), binding, rank)  # type: ignore[arg-type]
+
+
+async def test_what_cannot_be_is_one_sentence_with_the_fix_and_changes_nothing(binding: Binding) -> None:
+    assert await refused_in_a_sentence(binding) > len(BAD) / 2
 
 
 async def test_every_platform_offers_every_command(binding: Binding) -> None:
@@ -89,6 +94,14 @@ class TellsAll(Core):
         return replace(await super().use(place, person, words, given), private=False)
 
 
+class TakesWhatItCanOf(Core):
+    """Makes something of what cannot be."""
+
+    async def use(self, place: Place, person: Person, words: str, given: Mapping[str, Given]) -> Reply:
+        better = {name: value.lstrip("-") if isinstance(value, str) else value for name, value in given.items()}
+        return await super().use(place, person, words, better)
+
+
 def case(id: str) -> Case:
     return next(one for one in CASES if one.id == id)
 
@@ -102,6 +115,9 @@ async def test_a_platform_that_gets_it_wrong_is_found_out(tmp_path: Path) -> Non
                 wrong = binding is not right
                 with pytest.raises(AssertionError) if wrong else nullcontext():
                     await refused([used], binding, "anyone")
+        assert await refused_in_a_sentence(right) > len(BAD) / 2
+        with pytest.raises(AssertionError):
+            await refused_in_a_sentence(TakesWhatItCanOf(potluck=potluck))
         for kind, id in (
             (ShowsOtherNumbers, "quota"),
             (ShowsOtherNumbers, "pool"),

@@ -40,6 +40,8 @@ class Messages:
             raise ApiError("channel_not_found")
         if call.team.bot_user not in channel.members:
             raise ApiError("not_in_channel")
+        if channel.archived:
+            raise ApiError("is_archived")
         return channel
 
     def post(self, call: Call) -> Json:
@@ -62,7 +64,7 @@ class Messages:
     def update(self, call: Call) -> Json:
         self.channel(call)
         message = self.own(call)
-        if message.stream == "live":
+        if self._world.alive(message):
             raise ApiError("streaming_state_conflict")
         self._check(call.args, text_max=UPDATE_TEXT_MAX, sharing=True)
         message.edits += 1

@@ -90,6 +90,36 @@ class Person:
         """Write to the app directly."""
         return await self.says(text, channel=self.dm().id, **more)
 
+    async def deletes(self, said: Said) -> Ack | None:
+        """Delete a message of one's own."""
+        place, message = self._world.channels[said.channel], self._world.messages[said.channel, said.ts]
+        message.deleted = True
+        event = {
+            "type": "message",
+            "subtype": "message_deleted",
+            "hidden": True,
+            "channel": said.channel,
+            "channel_type": place.kind,
+            "ts": self._world.ts(),
+            "deleted_ts": said.ts,
+            "previous_message": {"type": "message", "user": self.id, "text": message.text, "ts": said.ts},
+        }
+        return await self._delivery.deliver("events_api", self._event(event, place))
+
+    async def edits(self, said: Said, text: str) -> Ack | None:
+        """Change a message of one's own."""
+        place = self._world.channels[said.channel]
+        event = {
+            "type": "message",
+            "subtype": "message_changed",
+            "hidden": True,
+            "channel": said.channel,
+            "channel_type": place.kind,
+            "ts": self._world.ts(),
+            "message": {"type": "message", "user": self.id, "text": text, "ts": said.ts, "edited": {"user": self.id}},
+        }
+        return await self._delivery.deliver("events_api", self._event(event, place))
+
     # --- doing -------------------------------------------------------------------------------------------
 
     async def event(self, event: Json) -> Ack | None:

@@ -10,6 +10,9 @@ from bot.clock import Clock
 
 Json: TypeAlias = dict[str, Any]
 
+TIME_TO_LIVE = 300.0
+"""Seconds of a stream from its start, whatever is appended meanwhile."""
+
 
 @dataclass(kw_only=True)
 class User:
@@ -82,6 +85,7 @@ class Channel:
     """channel, group, im or mpim, as events say it."""
     name: str = "general"
     members: set[str] = field(default_factory=set)
+    archived: bool = False
     shared: bool = False
     """Shared with another organisation, as in Slack Connect."""
 
@@ -192,6 +196,12 @@ class World:
     def post(self, message: Message) -> Message:
         self.messages[message.channel, message.ts] = message
         return message
+
+    def alive(self, message: Message) -> bool:
+        """A stream grows, and is not too old for it."""
+        if message.stream == "live" and self.clock.monotonic() - message.started_at >= TIME_TO_LIVE:
+            message.stream = "over"
+        return message.stream == "live"
 
     def ready(self, file: str) -> bool:
         """A file was uploaded and looked over: it can stand in a block."""

@@ -80,6 +80,10 @@ class Binding(Protocol):
         """The platform has it by design. What it really has is for `registered` to say."""
         ...
 
+    def takes(self, words: str, given: Mapping[str, object]) -> bool:
+        """Somebody can give a command such values there: nothing but a picker may stand for some."""
+        ...
+
     async def registered(self, place: Place, person: Person) -> Collection[str]:
         """The names of the commands a person finds there."""
         ...

@@ -41,6 +41,9 @@ class Core:
     def has(self, command: Command) -> bool:
         return True
 
+    def takes(self, words: str, given: Mapping[str, object]) -> bool:
+        return True
+
     async def registered(self, place: Place, person: Person) -> Collection[str]:
         return [command.name for command in self.registry.usable(self.caller(place, person))]
 

@@ -44,6 +44,10 @@ class Discord:
     def has(self, command: Command) -> bool:
         return True
 
+    def takes(self, words: str, given: Mapping[str, object]) -> bool:
+        kinds = {parameter.name: parameter.kind for parameter in _named(words).takes}
+        return all(_fits(kinds[name], value) for name, value in given.items())
+
     async def registered(self, place: Place, person: Person) -> Collection[str]:
         found = set(_leaves(self._world.commands))
         return [command.name for command in ALL if {command.name, f"{command.name} show"} & found]
@@ -61,7 +65,7 @@ class Discord:
         return Person(member=Member("discord", str(account.id)), native=account)
 
     async def use(self, place: Place, person: Person, words: str, given: Mapping[str, Given]) -> Reply:
-        account, command = self._account(person), next(one for one in ALL if one.name == words)
+        account, command = self._account(person), _named(words)
         kinds = {one.name: one.kind for one in command.takes}
         options = {name: self._picked(value, place, kinds.get(name)) for name, value in given.items()}
         typed = {name: str(options.pop(name)) for name in list(options) if kinds.get(name) in IN_FORMS}
@@ -115,6 +119,8 @@ class Discord:
                 return str(value)
             case str() if kind == "whole":
                 return int(value)
+            case str() if kind == "number":
+                return float(value)
             case _:
                 return value
 
@@ -148,6 +154,25 @@ class Discord:
     def _file(self, attachment: Payload) -> bytes:
         path = attachment["url"].removeprefix(self._world.base).partition("?")[0]
         return self._world.files[path][0]
+
+
+def _named(words: str) -> Command:
+    return next(one for one in ALL if one.name == words)
+
+
+def _fits(kind: str, value: object) -> bool:
+    """An option of that type can hold it: figures are figures there, and people are picked."""
+    match kind:
+        case "whole":
+            return isinstance(value, int) or re.fullmatch(r"-?\d+", str(value)) is not None
+        case "number":
+            return not isinstance(value, str) or re.fullmatch(r"-?[\d.]+(e\d+)?", value) is not None
+        case "flag":
+            return isinstance(value, bool)
+        case "member" | "grantee" | "channel":
+            return not isinstance(value, str)
+        case _:
+            return True
 
 
 def _plain(text: str) -> str:

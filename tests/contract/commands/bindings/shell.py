@@ -43,6 +43,9 @@ class Shell:
     def has(self, command: Command) -> bool:
         return command.path[0] == "admin"
 
+    def takes(self, words: str, given: Mapping[str, object]) -> bool:
+        return True
+
     async def registered(self, place: Place, person: Person) -> Collection[str]:
         found = []
         for command in filter(self.has, ALL):

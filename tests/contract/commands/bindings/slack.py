@@ -38,6 +38,9 @@ class Slack:
     def has(self, command: Command) -> bool:
         return True
 
+    def takes(self, words: str, given: Mapping[str, object]) -> bool:
+        return True
+
     async def registered(self, place: Place, person: Person) -> Collection[str]:
         text = (await self.use(place, person, "help", {})).text
         return [command.name for command in ALL if f"/{command.name}\n" in text.replace(" | ", "\n")]

@@ -38,6 +38,9 @@ class Web:
     def has(self, command: Command) -> bool:
         return True
 
+    def takes(self, words: str, given: Mapping[str, object]) -> bool:
+        return True
+
     async def registered(self, place: Place, person: Person) -> Collection[str]:
         found = await self._get("/api/commands", self._who(place, person))
         return [" ".join(one["path"]) for one in found["commands"]]

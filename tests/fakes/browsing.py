@@ -49,11 +49,20 @@ class Browser:
     def __init__(self, session: aiohttp.ClientSession, url: str, answers: Answers) -> None:
         self._session, self._url, self.answers = session, url, answers
 
-    async def ask(self, member: str, text: str = "hello", *, until: str = "", **more: Any) -> list[tuple[str, Any]]:
-        """The events of one reply; with `until`, the tab is closed after the first event of that name."""
+    async def ask(
+        self,
+        member: str,
+        text: str = "hello",
+        *,
+        until: str = "",
+        heard: list[tuple[str, Any]] | None = None,
+        **more: Any,
+    ) -> list[tuple[str, Any]]:
+        """The events of one reply, in `heard` as they come; with `until`, the tab is closed after the first event of
+        that name."""
         body = {"member": member, "conversation": "c1", "text": text, **more}
         async with self._session.post(f"{self._url}/api/chat", json=body) as answer:
-            return await _events(answer, until)
+            return await _events(answer, until, heard)
 
     async def follow(self, ticket: str) -> list[tuple[str, Any]]:
         """The events of a held reply."""
@@ -64,6 +73,13 @@ class Browser:
         """Let a held question go; the status of the answer to that."""
         async with self._session.delete(f"{self._url}/api/tickets/{ticket}") as answer:
             return answer.status
+
+    async def command(self, line: str, member: str) -> Any:
+        """What is answered to a command that was typed into the page."""
+        body = {"line": line, "member": member, "conversation": "c1"}
+        async with self._session.post(f"{self._url}/api/commands", json=body) as answer:
+            assert answer.status == 200, await answer.text()
+            return await answer.json()
 
     def member(self, name: str) -> Linker:
         """One who links an account of their own from here."""
@@ -102,6 +118,7 @@ async def browsing(
             health=health,
             metrics=potluck.running.metrics.page,
             own_keys=potluck.running.own_keys,
+            registry=potluck.running.registry,
         )
         url = await web.start()
         serving = asyncio.create_task(web.run())
@@ -114,9 +131,11 @@ async def browsing(
             await asyncio.wait([serving])
 
 
-async def _events(answer: aiohttp.ClientResponse, until: str = "") -> list[tuple[str, Any]]:
+async def _events(
+    answer: aiohttp.ClientResponse, until: str = "", heard: list[tuple[str, Any]] | None = None
+) -> list[tuple[str, Any]]:
     assert answer.status == 200, await answer.text()
-    heard: list[tuple[str, Any]] = []
+    heard = [] if heard is None else heard
     name = ""
     async for line in answer.content:
         field, _, value = line.decode().rstrip("\n").partition(": ")

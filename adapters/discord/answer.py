@@ -10,16 +10,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import discord
 
 from adapters.discord.board import LATER, Board
 from adapters.discord.look import Post, Scene
 from adapters.discord.pacing import Pacing
-from adapters.discord.trying import FAULTS, Lost, attempt
+from adapters.discord.trying import FAULTS, SOON, Lost, attempt
+from adapters.rendering import chatting
 from bot.clock import Clock
-from bot.messages import Ending, Held, ReplyEvent
+from bot.messages import Ending, Failed, Held, ReplyEvent
 from bot.posts import PostedAnswer, Posts
 from bot.telemetry.logs import logger
 
@@ -97,6 +98,8 @@ class LiveAnswer:
         except Lost as lost:
             self.lost = lost
             log.warning("an answer could not be shown", extra={"action": "show", "why": str(lost)})
+            if lost.refused:
+                await self._say_refused()
         finally:
             for task in (reading, *beside):
                 task.cancel()
@@ -206,6 +209,17 @@ class LiveAnswer:
             self._shown.append(_Shown(new, post))
             await self._store.posted(self.kept.question, self._first + number, str(new))
 
+    async def _say_refused(self) -> None:
+        """Below what stands there already, or in its place."""
+        said, number = self.scene.tongue.say(chatting.NOT_TAKEN), len(self._shown) - 1
+        last = self._shown[-1].post if self._shown else None
+        with suppress(Lost):
+            if last is not None:
+                told = replace(last, footer=(*last.footer, said), buttons=(), tongue=self.scene.tongue)
+                await attempt(lambda: self._board.edit(self._shown[number].id, told), SOON)
+            else:
+                await attempt(lambda: self._board.post(self._first + number + 1, Post(content=said)), SOON)
+
     async def _type(self) -> None:
         with suppress(*FAULTS):
             while not (self._shown or self.scene.over or self._read_all or self.scene.later or self._sparing()):
@@ -221,4 +235,5 @@ class LiveAnswer:
         if isinstance(ending, Held) and self.lost is None:
             await self._store.move(self.kept.question, "held", ticket=ending.ticket)
         else:
-            await self._store.move(self.kept.question, "over")
+            unsent = isinstance(ending, Failed) and self.scene.started is None and not self.scene.later
+            await self._store.move(self.kept.question, "over", keep=unsent)

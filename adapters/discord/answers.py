@@ -192,7 +192,7 @@ class Answers:
         with suppress(*FAULTS):
             private = await self._client.create_dm(discord.Object(int(kept.member.user)))
             said = self._tongue(kept).say(chatting.CANNOT_WRITE_HERE)
-            await private.send(said, allowed_mentions=NOBODY)
+            await private.send(said, nonce=self._nonces.of(f"closed:{kept.question}", 0), allowed_mentions=NOBODY)
 
     def _tongue(self, kept: PostedAnswer) -> Tongue:
         return self._spoken.with_(kept.member, kept.community)

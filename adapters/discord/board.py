@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import io
 from collections.abc import Hashable
+from dataclasses import replace
 from typing import Any, Protocol
 
 import discord
 
 from adapters.discord.buttons import layout, row
 from adapters.discord.look import FILE, MOST_PIECES, Post
-from adapters.discord.safe import NOBODY, WHO_ASKED, Nonces
+from adapters.discord.safe import NOBODY, WHO_ASKED, Nonces, naming
 from bot.clock import Clock
 
 TOKEN_SECONDS = 14 * 60.0
@@ -94,13 +95,18 @@ class ChannelBoard:
 
     async def post(self, number: int, post: Post) -> int:
         more: dict[str, Any] = {}
+        allowed = WHO_ASKED if self._tell else NOBODY
+        if self._tell and self._reply_to is None and number == LATER:
+            # There is no message to reply to: who asked by a command is named. Later edits need not name them again.
+            post = replace(post, content=f"<@{self.owner}>\n{post.content}")
+            allowed = naming(self.owner)
         if self._reply_to is not None and number in (0, LATER):
             more["reference"] = discord.MessageReference(
                 message_id=self._reply_to, channel_id=self.channel, fail_if_not_exists=False
             )
         message = await self._place.send(
             nonce=self._nonces.of(self._question, number),
-            **_new(post, self.owner, WHO_ASKED if self._tell else NOBODY),
+            **_new(post, self.owner, allowed),
             **more,
         )
         return message.id

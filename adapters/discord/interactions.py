@@ -204,10 +204,13 @@ class Interactions:
         if action == "continue":
             return self._question(interaction, chatting.CONTINUE, conversation=kept.conversation)
         turn = await self._answers.turn(kept)
-        if turn is None:
+        if turn is not None:
+            text, files_of = turn.question, turn.message if turn.files else None
+        elif kept.message is not None:  # it was never sent
+            text, files_of = kept.message.text, kept.message.files_of
+        else:
             return None
-        question = self._question(interaction, turn.question, conversation=kept.conversation)
-        return replace(question, files_of=turn.message if turn.files else None)
+        return replace(self._question(interaction, text, conversation=kept.conversation), files_of=files_of)
 
     def _in_words(self, said: str | Say, interaction: discord.Interaction[Any]) -> str:
         spoken = self._spoken.to(interaction)

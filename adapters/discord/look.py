@@ -40,6 +40,8 @@ MOST_PIECES = 6
 _FOOTER = 1000
 """What is kept free for the footer where a message is as long as can be."""
 FILE = "answer.md"
+_NAMED = 40
+"""What is kept free where the one who asked may have to be named first."""
 _LONGEST_NAME = 60
 _MARKUP = re.compile(r"([\\`*_~|<>@#\[\]():-])")
 
@@ -158,6 +160,8 @@ def _text(scene: Scene) -> list[Post]:
 
 def _limits(scene: Scene) -> Limits:
     """Where there is one message for all, its text may grow into what only an ended one can hold."""
+    if scene.later:
+        return Limits(length=LONGEST - _NAMED, most=scene.most)
     length = LONGEST_ENDED - _FOOTER if scene.most == 1 and scene.over else LONGEST
     return Limits(length=length, most=scene.most)
 

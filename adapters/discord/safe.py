@@ -21,6 +21,12 @@ NOBODY = discord.AllowedMentions.none()
 WHO_ASKED = discord.AllowedMentions(everyone=False, users=False, roles=False, replied_user=True)
 """For an answer that comes hours after its question: tells the one who asked, and nobody else."""
 
+
+def naming(user: int) -> discord.AllowedMentions:
+    """For the same, where there is no message of theirs to reply to: rings for that one person."""
+    return discord.AllowedMentions(everyone=False, roles=False, replied_user=False, users=[discord.Object(user)])
+
+
 INVALID, INVALID_SECONDS = 10_000, 600.0
 """Requests answered 401, 403 or 429 (but for shared limits) after which Discord bans the machine for a while."""
 _TIGHT = INVALID // 2

@@ -21,8 +21,10 @@ FAULTS = (discord.HTTPException, aiohttp.ClientError, OSError, TimeoutError)
 class Lost(Exception):  # what Discord refuses is no error of the program
     """It cannot be written there."""
 
-    def __init__(self, why: str, *, forbidden: bool = False, for_good: bool = True) -> None:
+    def __init__(self, why: str, *, forbidden: bool = False, refused: bool = False, for_good: bool = True) -> None:
         super().__init__(why)
+        self.refused = refused
+        """Discord does not take what was to be written: its rules, or the server's."""
         self.forbidden = forbidden
         """Potluck may not."""
         self.for_good = for_good
@@ -43,7 +45,7 @@ async def attempt(call: Callable[[], Awaitable[T]], waits: Sequence[float] = AS_
             raise Lost(f"{error.status} {error.code}", forbidden=forbidden) from None
         except FAULTS as error:
             if isinstance(error, discord.HTTPException) and error.status < 500 and error.status != 429:
-                raise Lost(f"{error.status} {error.code}") from None
+                raise Lost(f"{error.status} {error.code}", refused=True) from None
             if seconds is None:
                 raise Lost(type(error).__name__, for_good=False) from None
         await asyncio.sleep(seconds)

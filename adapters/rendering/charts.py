@@ -70,7 +70,7 @@ def _day(data: DayPicture, speech: Speech) -> Picture:
         axes.step(times, units, where="post", color=colour, linewidth=2, solid_capstyle="round")
         axes.fill_between(times, units, step="post", color=colour, alpha=0.12, linewidth=0)
         axes.annotate(
-            f"{label} {units[-1]:,}",
+            f"{label} {speech.number(units[-1])}",
             (now, units[-1]),
             xytext=(5, above),
             textcoords="offset points",
@@ -85,6 +85,7 @@ def _day(data: DayPicture, speech: Speech) -> Picture:
     axes.set_xticks([hours * part / 6 for part in range(7)])
     axes.xaxis.set_major_formatter(FuncFormatter(lambda hour, _: f"{round(hour) % 24:02d}:00"))
     axes.yaxis.set_major_locator(MaxNLocator(4, integer=True))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda units, _: speech.number(units)))
     axes.set_xlabel("UTC", color=_SOFT, fontsize=8, loc="right")
     return Picture(png=_png(figure), alt=speech.say(data.alt))
 
@@ -100,12 +101,19 @@ def _use(data: UsePicture, speech: Speech) -> Picture:
     axes.barh(places, units, color=_MINE, height=0.62)
     for place, count in zip(places, units, strict=True):
         axes.annotate(
-            f"{count:,}", (count, place), xytext=(4, 0), textcoords="offset points", va="center", fontsize=9, color=_INK
+            speech.number(count),
+            (count, place),
+            xytext=(4, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=9,
+            color=_INK,
         )
     axes.set_yticks(list(places), names, fontsize=9, color=_INK)
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.set_xlim(0, max(units, default=1) * 1.12)
     axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda units, _: speech.number(units)))
     axes.grid(visible=False, axis="y")
     axes.set_title(speech.say(data.about), loc="left", fontsize=10, color=_INK)
     return Picture(png=_png(figure), alt=speech.say(data.alt))

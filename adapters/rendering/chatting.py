@@ -40,6 +40,7 @@ CANNOT_WRITE_LATER = say(
     "I cannot write here any longer than 15 minutes after a command. Please ask again in a direct message."
 )
 CANNOT_WRITE_HERE = say("I may not write in this channel. Ask me in another one, or in a direct message.")
+NOT_TAKEN = say("Discord does not let me show this answer here. A rule of this server may stand against it.")
 MUTED = say("I will be quiet in here until I am mentioned again.")
 NOT_IN_THREAD = say("That works in a thread I have been called into.")
 STARTED_WITHOUT_TEXT = say("That message has no text I could ask about.")

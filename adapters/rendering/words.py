@@ -284,13 +284,3 @@ def dollars(amount: Decimal, *, tongue: Tongue = ENGLISH) -> str:
     cent = Decimal("0.01")
     places = cent if amount >= cent or not amount else Decimal(1).scaleb(amount.adjusted() - 1)
     return tongue.dollars(amount.quantize(places, rounding=ROUND_CEILING))
-
-
-def plural(count: int, noun: str) -> str:
-    """A count with its noun."""
-    return f"{number(count)} {noun}" if count == 1 else f"{number(count)} {noun}s"
-
-
-def number(count: int) -> str:
-    """A whole number as people write it."""
-    return f"{count:,}"

@@ -46,8 +46,12 @@ class SqlPosts:
 
         await self._database.write(unit)
 
-    async def move(self, question: MessageId, stage: Stage, *, ticket: TicketId | None = None) -> None:
-        change = update(posted_answers).where(posted_answers.c.question == question).values(stage=stage, message=None)
+    async def move(
+        self, question: MessageId, stage: Stage, *, ticket: TicketId | None = None, keep: bool = False
+    ) -> None:
+        change = update(posted_answers).where(posted_answers.c.question == question).values(stage=stage)
+        if not keep:
+            change = change.values(message=None)
         if ticket is not None:
             change = change.values(ticket=ticket)
         await self._database.write(lambda connection: connection.execute(change) and None)

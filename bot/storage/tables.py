@@ -363,7 +363,7 @@ posted_answers = Table(
     Column("channel", Text, nullable=False),
     Column("reply_to", Text, nullable=False),
     Column("stage", Text, nullable=False, doc="waiting, started, held or over."),
-    Column("message", Text, doc="JSON, by bot.storage.posts; only while it waits."),
+    Column("message", Text, doc="JSON, by bot.storage.posts; while it waits, or came to nothing."),
     Column("ticket", Text),
     Column("asked_at", BigInteger, nullable=False),
     Index(

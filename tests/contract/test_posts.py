@@ -110,3 +110,15 @@ async def test_a_question_with_a_key_in_it_is_not_kept(posts: SqlPosts) -> None:
     await posts.begin(replace(ANSWER, message=replace(MESSAGE, text=f"use {key}")))
     (waiting,) = await posts.unfinished("discord")
     assert waiting.message is None
+
+
+async def test_a_question_that_was_never_sent_can_be_asked_again(posts: SqlPosts, clock: VirtualClock) -> None:
+    """It goes with the answer, once that is old."""
+    await posts.begin(ANSWER)
+    await posts.posted(ANSWER.question, 0, "100")
+    await posts.move(ANSWER.question, "over", keep=True)
+    found = await posts.find("discord", "100")
+    assert found is not None
+    assert (found.message, found.stage) == (MESSAGE, "over")
+    assert await posts.prune(before=Instant(MESSAGE.received_at + 1)) == 1
+    assert await posts.find("discord", "100") is None

@@ -61,7 +61,7 @@ class Stage:
         self.binding, self.place = binding, place
         self.notes: dict[str, str] = {}
         self._people: dict[str, Person] = {}
-        self._stood = dict(self.office.laid_down)
+        self.remember()
 
     @classmethod
     async def of(cls, binding: Binding) -> Stage:
@@ -123,6 +123,10 @@ class Stage:
         for pool in self.potluck.running.pools.at_hand:
             await pool.scheduler.caught_up()
 
+    def remember(self) -> None:
+        """What is laid down now is what `tidy` goes back to."""
+        self._stood = dict(self.office.laid_down)
+
     async def tidy(self) -> None:
         """All that was laid down since the stage was set is gone again."""
         office, now = self.office, dict(self.office.laid_down)
@@ -130,6 +134,7 @@ class Stage:
             Edit(address, to(self._stood.get(address)))
             for address in {*now, *self._stood}
             if now.get(address) != self._stood.get(address)
+            and (address.kind != "key" or address in now)  # one that was removed is kept nowhere
         ]
         if edits:
             by = Member("web", "stage")

@@ -94,6 +94,14 @@ class TellsAll(Core):
         return replace(await super().use(place, person, words, given), private=False)
 
 
+class TakesWhatItCanOf(Core):
+    """Makes something of what cannot be."""
+
+    async def use(self, place: Place, person: Person, words: str, given: Mapping[str, Given]) -> Reply:
+        better = {name: value.lstrip("-") if isinstance(value, str) else value for name, value in given.items()}
+        return await super().use(place, person, words, better)
+
+
 def case(id: str) -> Case:
     return next(one for one in CASES if one.id == id)
 
@@ -107,6 +115,9 @@ async def test_a_platform_that_gets_it_wrong_is_found_out(tmp_path: Path) -> Non
                 wrong = binding is not right
                 with pytest.raises(AssertionError) if wrong else nullcontext():
                     await refused([used], binding, "anyone")
+        assert await refused_in_a_sentence(right) > len(BAD) / 2
+        with pytest.raises(AssertionError):
+            await refused_in_a_sentence(TakesWhatItCanOf(potluck=potluck))
         for kind, id in (
             (ShowsOtherNumbers, "quota"),
             (ShowsOtherNumbers, "pool"),

@@ -138,6 +138,7 @@ class Rest:
         self._note(request, payload, files)
         self._need(channel, SEND_IN_THREADS if channel.type == PUBLIC_THREAD else SEND_MESSAGES)
         composing.check(payload, files)
+        self._moderate(payload)
         if channel.archived:
             if channel.locked:
                 raise Refused(403, 160005, "This thread is locked")
@@ -184,6 +185,7 @@ class Rest:
             if refused is not None:
                 return refused
         composing.check(payload, files, old=message)
+        self._moderate(payload)
         world.edit(message, composing.fields(world, channel, payload, files, old=message))
         world.ping(message, payload.get("allowed_mentions"))
         return self._answer(message)
@@ -255,6 +257,10 @@ class Rest:
         return channel.guild is not None and any(
             int(role["permissions"]) & MANAGE_MESSAGES for role in self._world.guilds[channel.guild]["roles"]
         )
+
+    def _moderate(self, payload: Payload) -> None:
+        if self._world.blocked and self._world.blocked in str(payload):
+            raise Refused(400, 200000, "Message was blocked by automatic moderation")
 
     def _note(self, request: web.Request, payload: Payload, files: dict[str, bytes]) -> None:
         self._world.sent.append(

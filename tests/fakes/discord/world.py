@@ -42,6 +42,8 @@ class World(Places):
         self.commands: list[Payload] = []
         self.command_syncs = 0
         self.content_intent = False
+        self.blocked = ""
+        """What automatic moderation lets nobody write."""
         self.base = ""
         """Where the CDN is."""
 
@@ -152,6 +154,7 @@ class World(Places):
             whom += [word for word in ("everyone", "here") if f"@{word}" in content]
         whom += [f"role:{role}" for role in re.findall(r"<@&(\d+)>", content) if "roles" in parse]
         whom += [f"user:{user}" for user in re.findall(r"<@!?(\d+)>", content) if "users" in parse]
+        whom += [f"user:{user}" for user in allowed.get("users", []) if f"<@{user}>" in content]
         if allowed.get("replied_user") and message.get("referenced_message"):
             whom.append(f"user:{message['referenced_message']['author']['id']}")
         self.pings += [(who, message["id"]) for who in whom]

@@ -8,7 +8,8 @@ from collections.abc import AsyncGenerator
 import pytest
 
 from adapters.rendering import chatting
-from bot.messages import IncomingMessage, Queued, ReplyEvent
+from bot.errors import Stopped
+from bot.messages import Failed, Held, IncomingMessage, Queued, ReplyEvent, TextDelta, TicketId
 from tests.fakes.conversations import ScriptedConversations
 from tests.fakes.discord import components
 from tests.fakes.discord.house import House
@@ -102,6 +103,8 @@ async def test_a_thread_that_is_locked_in_mid_answer_is_left_alone_and_who_asked
     home.ann.mention(thread, "two")
     await asyncio.sleep(10)
     assert len(talks.asked) == 1
+    assert home.adapter is not None
+    assert home.adapter.state == "ok", "what it tells in private is known as its own"
 
 
 @pytest.mark.parametrize("how", ["closed", "kicked", "deleted"])
@@ -242,3 +245,53 @@ async def test_presence_comes_back_after_lines_that_broke(
     home.ann.say(home.ann.dm, "hello")
     await home.until(lambda: len(gateway.presences) == 3)
     assert gateway.presences[-1][1]["activities"][0]["state"] == "49 of 50 left today"
+
+
+@pytest.mark.parametrize("at", [0, 10])
+async def test_an_answer_the_servers_rules_do_not_take_says_so(
+    home: House, talks: ScriptedConversations, at: int
+) -> None:
+    home.discord.world.blocked = "forbidden word"
+    talks.script = streaming(talks, text=WORDS * at + "forbidden word " + WORDS * 5, seconds=20)
+    home.ann.mention(home.channel, "one")
+    await home.until(lambda: home.reads() and chatting.NOT_TAKEN.text in home.reads()[-1])
+    assert await asyncio.wait_for(talks.closed.get(), 10) == talks.asked[0].id
+    (said,) = home.reads()
+    assert said.startswith(WORDS.strip()) == bool(at), "what stood there stays"
+
+
+@pytest.mark.parametrize("deleted", [False, True])
+async def test_a_command_that_was_held_is_answered_to_the_one_who_asked_by_name(
+    home: House, talks: ScriptedConversations, deleted: bool
+) -> None:
+    """There is no message to reply to. A held question whose message is deleted is dropped instead."""
+    room = asyncio.Event()
+
+    async def held(message: IncomingMessage) -> AsyncGenerator[ReplyEvent]:
+        yield Held(ticket=TicketId("t1"), estimate_at=None)
+
+    async def later() -> AsyncGenerator[ReplyEvent]:
+        await room.wait()
+        if deleted:
+            yield Failed(error=Stopped(), share=await talks.share(talks.asked[0].author, talks.asked[0].community))
+            return
+        yield talks.started()
+        yield TextDelta(text=WORDS * 50)
+        yield talks.finished(talks.asked[0].author)
+
+    talks.script, talks.held[TicketId("t1")] = held, later
+    if deleted:
+        asked = home.ann.mention(home.channel, "one")
+    else:
+        await home.ann.slash(home.channel, "ask", question="one")
+    await home.until(lambda: home.reads() and home.labels(home.last()) == ["Never mind"])
+    await asyncio.sleep(1)
+    if deleted:
+        home.discord.world.delete(home.channel, asked)
+        await asyncio.sleep(1)
+        assert talks.given_up == ["t1"]
+    room.set()
+    await home.until(lambda: home.reads()[0] == (chatting.GIVEN_UP if deleted else chatting.ANSWERED_BELOW).text)
+    named = [] if deleted else [f"user:{home.ann.id}"]
+    assert [who for who, _ in home.discord.world.pings] == named
+    assert len(home.reads()) == (1 if deleted else 3)

@@ -10,6 +10,7 @@ import pytest
 
 from adapters.rendering import chatting
 from bot.messages import ConversationId
+from bot.ports import Turn
 from bot.storage.posts import SqlPosts
 from tests.fakes.deployment import Deployment, deployment
 from tests.fakes.discord.house import House
@@ -132,3 +133,25 @@ async def test_what_admins_lay_down_for_a_channel_holds_there_and_in_its_threads
         home.bob.mention(other, "two")
         await home.until(lambda: home.reads(other) and "1 of today's" in home.reads(other)[-1])
         assert "Questions are not answered in this channel." in home.reads(thread)[-1]
+
+
+async def test_again_works_below_a_question_that_was_refused(tmp_path: Path, clock: VirtualClock) -> None:
+    """Nothing was sent, so there is no turn that has it."""
+    async with potluck(tmp_path, clock) as (home, whole):
+        home.ann.user["_permissions"] = 1 << 5
+        await home.ann.slash(home.channel, "admin channels deny")
+        await home.until(lambda: home.reads() and home.reads()[-1])
+        await home.bob.slash(home.channel, "ask", question="What is bread?")
+        await home.until(lambda: "Questions are not answered in this channel." in home.reads()[-1])
+        refused = home.last()
+        await home.ann.slash(home.channel, "admin channels allow")
+        await home.until(lambda: "are answered in" in home.reads()[-1])
+        await home.bob.press(refused, "Again")
+        await home.until(lambda: "1 of today's" in home.reads()[-1])
+        assert [turn.question for turn in await _turns(home, whole)] == ["What is bread?"]
+
+
+async def _turns(home: House, whole: Deployment) -> list[Turn]:
+    kept = await home.store.find("discord", home.last()["id"])
+    assert kept is not None
+    return await whole.running.conversations.turns(kept.conversation)

@@ -311,6 +311,19 @@ async def test_a_name_that_is_none_is_a_wrong_use(tmp_path: Path) -> None:
 # --- beside another --------------------------------------------------------------------------------------
 
 
+async def test_what_is_changed_from_the_shell_beside_a_chat_holds_in_it(tmp_path: Path) -> None:
+    async with chat(tmp_path) as ann:
+        await ann.prompted()
+        ended = await result("admin", "quota", "block", "terminal:ann", folder=tmp_path, env=ENV)
+        assert ended.code == 0, ended.err
+        async with asyncio.timeout(PATIENCE):
+            while "has blocked you" not in ann.screen:  # it is looked for every second
+                ann.type("/quota\n")
+                await ann.prompted()
+        ann.type("hello\n")
+        await ann.sees("You cannot ask here at the moment.")
+
+
 async def test_beside_a_running_potluck(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])

@@ -7,7 +7,7 @@ line of the audit; the process that runs sees within a second that there is a ne
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, cast
@@ -28,8 +28,10 @@ from bot.office.edits import Json
 from bot.office.front import FrontOffice
 from bot.office.office import Office
 from bot.openrouter.client import OpenRouter
+from bot.openrouter.wire import KeyInfo
 from bot.people import People
 from bot.pool import DEFAULT_RPD, days_of
+from bot.pools import account_pool
 from bot.ports import WhoseAccount
 from bot.quota.ledger import Caps, PoolId
 from bot.quota.line import FirstCome
@@ -83,7 +85,9 @@ async def shell(settings: Settings, clock: Clock) -> AsyncIterator[Registry]:
         people = People(store=SqlPeople(database, keys), digest=secret.pseudonym())
         await people.open()
         front = await open_office(database, clock, people, default=pool_of(settings))
-        linked = {community: one.pool for community, one in (await keys.communities()).items()}
+        client = _client(settings, clock, stack)
+        beside = _Beside(settings, front.office, client, secret.pseudonym())
+        linked = await beside.pools()
         front.pool_id_of = lambda community: linked.get(community, pool_of(settings))
         pools = _Pools(front, settings, database, clock, stack)
         desk = OfficeDesk(
@@ -101,8 +105,8 @@ async def shell(settings: Settings, clock: Clock) -> AsyncIterator[Registry]:
             community_keys=CommunityKeys(
                 kept=keys,
                 links=None,
-                client=_client(settings, clock, stack),
-                feeds=_Beside(settings, front.office),
+                client=client,
+                feeds=beside,
                 office=front.office,
                 pseudonym=secret.pseudonym(),
             ),
@@ -114,8 +118,8 @@ async def shell(settings: Settings, clock: Clock) -> AsyncIterator[Registry]:
 class _Beside:
     """`bot.community_keys.Feeds` where nothing runs: the process that does takes up what is linked here."""
 
-    def __init__(self, settings: Settings, office: Office) -> None:
-        self._settings, self._office = settings, office
+    def __init__(self, settings: Settings, office: Office, client: OpenRouter, pseudonym: Callable[[str], str]) -> None:
+        self._settings, self._office, self._client, self._pseudonym = settings, office, client, pseudonym
 
     async def know(self) -> None:
         if self._settings.sandbox:
@@ -129,7 +133,21 @@ class _Beside:
     async def whose(self, community: CommunityId) -> WhoseAccount | None:
         accounts = {address.community: _account(value) for address, value in self._office.of("key")}
         own = accounts.pop(community, None)
-        return None if own is None else whose(own, set(accounts.values()))
+        if own is None:
+            return None
+        return "everybodys" if own == await self._everybodys() else whose(own, set(accounts.values()))
+
+    async def pools(self) -> Mapping[CommunityId, PoolId]:
+        """The pools of communities that have one of their own."""
+        linked = {address.community: _account(value) for address, value in self._office.of("key")}
+        same = await self._everybodys() if linked else None
+        return {community: pool for community, pool in linked.items() if pool != same}
+
+    async def _everybodys(self) -> PoolId | None:
+        """What everybody's account would be as a community's; None: it is not told soon enough."""
+        key = self._settings.openrouter_api_key
+        info = None if key is None else await _told(self._client)
+        return None if key is None or info is None else account_pool(info, key, self._pseudonym)
 
 
 def _account(kept: Json) -> PoolId:
@@ -167,7 +185,8 @@ class _Pools:
         settings, shared = self._settings, id == pool_of(self._settings)
         rpd = settings.pool_rpd if shared else None
         if rpd is None and shared and not settings.sandbox:
-            rpd = await _told(_client(settings, self._clock, self._stack))
+            info = await _told(_client(settings, self._clock, self._stack))
+            rpd = None if info is None else info.free_limit
         branch = await self._front.branch(id)
         scheduler = Scheduler(
             pool=id,
@@ -211,11 +230,11 @@ def _client(settings: Settings, clock: Clock, stack: AsyncExitStack) -> OpenRout
     return client
 
 
-async def _told(client: OpenRouter) -> int | None:
-    """The account's cap on the day, if OpenRouter says it soon enough."""
+async def _told(client: OpenRouter) -> KeyInfo | None:
+    """What OpenRouter says of the account, if it does soon enough."""
     try:
         async with asyncio.timeout(_PATIENCE):
-            return (await client.key()).free_limit
+            return await client.key()
     except (UpstreamFailure, TimeoutError):
         return None
 

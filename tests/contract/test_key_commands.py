@@ -56,7 +56,8 @@ async def linked(folder: Path) -> dict[CommunityId, Linked]:
 
 async def test_a_key_is_linked_shown_replaced_and_removed(home: Path) -> None:
     assert "is linked" in await run("show")
-    assert KEY[-4:] in await run("paste", typed=f"{KEY}\n")
+    assert KEY[-4:] in (said := await run("paste", typed=f"{KEY}\n"))
+    assert "that everybody shares" in said, "the sandbox's one account"
     first = (await linked(home))[CommunityId("discord:9")]
     assert first.pool.startswith("account:")
     assert KEY[-4:] in await run("show")

@@ -12,7 +12,7 @@ from tests.contract.commands.stage import Someone, Stage, Written, differing
 
 BEN = Someone("ben")
 PAST = "2020-01-01"
-GO_BY_NAMES = ("core", "web", "shell")
+GO_BY_NAMES = ("core", "web", "shell", "terminal")
 """Where people are whom they say they are: a name nobody has come by yet is of somebody who will."""
 NOT_THERE = "maker/none-such"
 

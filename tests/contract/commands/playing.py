@@ -41,7 +41,7 @@ async def refused(cases: Iterable[Case], binding: Binding, rank: Rank) -> None:
         assert reply.refused is not False, f"{words}: {reply.text}"
         assert re.search(r"is for those who (manage this community|run Potluck)\.$", reply.text.strip()), reply.text
         assert len(reply.text.strip().splitlines()) == 1, reply.text
-        assert reply.private
+        assert reply.private is not False
     assert differing(before, await stage.dump()) == {}
 
 
@@ -68,7 +68,9 @@ async def _play(case: Case, stage: Stage) -> None:
     reply = await stage.binding.use(stage.place, caller, case.words, given)
     assert not reply.refused, reply.text
     if command.name not in QUESTIONS:
-        assert reply.private == command.private, f"{reply.text!r} was shown to {'one' if reply.private else 'all'}"
+        assert reply.private in (command.private, None), (
+            f"{reply.text!r} was shown to {'one' if reply.private else 'all'}"
+        )
         assert len((await stage.dump())["leases"]) == len(before["leases"]), "a command costs nothing"
     await _says(case, stage, reply)
     if case.does is None:

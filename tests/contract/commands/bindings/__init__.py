@@ -11,9 +11,10 @@ from tests.contract.commands.bindings.binding import Binding
 from tests.contract.commands.bindings.discord import discord
 from tests.contract.commands.bindings.shell import shell
 from tests.contract.commands.bindings.slack import slack
+from tests.contract.commands.bindings.terminal import terminal
 from tests.contract.commands.bindings.web import web
 from tests.fakes.virtual import VirtualClock
 
 Start: TypeAlias = Callable[[Path, VirtualClock], AbstractAsyncContextManager[Binding]]
 
-BINDINGS: Mapping[str, Start] = {"web": web, "shell": shell, "discord": discord, "slack": slack}
+BINDINGS: Mapping[str, Start] = {"web": web, "shell": shell, "discord": discord, "slack": slack, "terminal": terminal}

@@ -53,7 +53,8 @@ class Reply:
     """Values by their names."""
     rows: Sequence[Sequence[str]] = ()
     """Of all tables, without their heads."""
-    private: bool
+    private: bool | None
+    """Nobody but the caller was shown it. None: nobody else is there."""
     refused: bool | None
     """It is shown that nothing was done. None: the platform tells it by the words alone."""
     files: Mapping[str, bytes] = field(default_factory=dict)

@@ -76,7 +76,7 @@ class Shell:
             text=said,
             facts={row[0]: row[1] for row in rows if len(row) == 2},
             rows=rows,
-            private=True,
+            private=None,
             refused=code == 2,
             files=files,
         )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Coroutine, Iterable
-from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
@@ -28,6 +27,7 @@ from adapters.slack.once import Once
 from adapters.slack.people import People
 from adapters.slack.presses import Presses
 from adapters.slack.replies import Replies
+from adapters.slack.settings import SlackError, SlackSettings
 from adapters.slack.showing import PICTURE, Showing
 from adapters.slack.socket import Socket, Transport
 from adapters.slack.talk import Talk
@@ -43,7 +43,6 @@ from adapters.slack.workspace import (
 )
 from bot.clock import DAY, Clock, Instant
 from bot.commands.registry import Registry
-from bot.errors import PotluckError
 from bot.ports import Conversations
 from bot.posts import Posts
 from bot.telemetry.logs import logger
@@ -53,24 +52,6 @@ log = logger(__name__)
 _PRUNE_EVERY = 3600.0
 _SEEN_SECONDS = 2 * DAY
 """How long it is remembered what was seen. Slack sends nothing again after an hour; two days are for outages."""
-
-
-class SlackError(PotluckError):
-    """Slack cannot be used as it is set up; its text says what to do."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SlackSettings:
-    """How to reach Slack. Either an app token (Socket Mode) or a signing secret (HTTP)."""
-
-    api_url: str
-    bot_token: str = ""
-    """Of one workspace; empty: of many, by installations."""
-    app_token: str = ""
-    signing_secret: str = ""
-    client_id: str = ""
-    client_secret: str = ""
-    """Of the app, for installations."""
 
 
 class SlackAdapter:

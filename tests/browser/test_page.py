@@ -176,7 +176,9 @@ async def test_a_german_reads_german_and_nothing_is_cut_off(tmp_path: Path) -> N
             await box.fill(text)
             await box.press("Enter")
         await expect(ann.get_by_text("kostenlos · 1 von heute 1 verbraucht")).to_be_visible()
-        await expect(ann.get_by_text("Der heutige Topf ist leer: Seine eine kostenlose Anfrage ist verbraucht.").first).to_be_visible()
+        await expect(
+            ann.get_by_text("Der heutige Topf ist leer: Seine eine kostenlose Anfrage ist verbraucht.").first
+        ).to_be_visible()
         await expect(ann.get_by_role("button", name="Warum?").last).to_be_visible()
         await expect(page.get_by_text("keine Schlange")).to_be_visible()
         for width in (1280, 1000, 360):

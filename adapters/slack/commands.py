@@ -133,6 +133,7 @@ class Commands:
             community=workspace.community,
             standing=person.standing,
             manages=person.manages,
+            groups=person.groups,
             conversation=None if spot is None else spot.conversation,
             channel=channel,
             locale=person.locale,

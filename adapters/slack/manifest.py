@@ -23,6 +23,7 @@ SCOPES = (
     "im:history",
     "im:write",
     "mpim:history",
+    "usergroups:read",
     "users:read",
 )
 EVENTS = (

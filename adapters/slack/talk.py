@@ -143,6 +143,7 @@ class Talk:
             received_at=self._clock.now(),
             model=model,
             standing=author.standing,
+            groups=author.groups,
             channel="" if spot.private else spot.channel,
             attachments=tuple(attachments),
         )

@@ -199,7 +199,6 @@ async def service(
             access=lambda community: pools.now(community).access,
             offer=lambda who: pools.now(who.community).shelf.offer(who.community),
             own_key=own_keys.has,
-            hidden=front.rules.hidden,
             opened=lambda community: pools.of(community),
         )
         await choices.open()

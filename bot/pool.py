@@ -219,7 +219,7 @@ async def open_pool(shared: Shared, id: PoolId, client: OpenRouter, *, own: bool
         learn_rpd=rpd is None,
         own=own,
     )
-    shelf = Shelf(models=models, chain=Chain.of(settings.free_models), clock=clock, chain_of=shared.front.rules.chain)
+    shelf = Shelf(models=models, chain=Chain.of(settings.free_models), clock=clock, house=shared.front.rules)
     access = SqlAccess(database, id)
     await access.load()
     await branch.govern(scheduler, access.load)

@@ -15,7 +15,7 @@ from adapters.slack.asking import Asking
 from adapters.slack.calls import Refused, Unsure
 from adapters.slack.commands import Commands
 from adapters.slack.files import Files, files_origin
-from adapters.slack.forms import ABOUT, ASK_ABOUT, COMMAND
+from adapters.slack.forms import ABOUT, ANYTHING, ASK_ABOUT, ASK_ANYTHING, COMMAND
 from adapters.slack.home import Home
 from adapters.slack.http import PATH, Http
 from adapters.slack.inbound import Spot
@@ -122,8 +122,8 @@ class SlackAdapter:
         self._presses = Presses(
             talk=self._talk, unfinished=self._unfinished, people=self._people, memory=self._memory, session=session
         )
-        asking = Asking(talk=self._talk, people=self._people, memory=self._memory, clock=self._clock)
         showing = Showing(session=session, clock=self._clock)
+        asking = Asking(talk=self._talk, people=self._people, memory=self._memory, showing=showing)
         self._commands = None
         if self._registry is not None:
             self._commands = Commands(
@@ -242,7 +242,7 @@ class SlackAdapter:
         }
         actions: dict[str | re.Pattern[str], Work] = dict(self._presses.actions.items())
         actions |= home.actions
-        views: dict[str, Work] = {ABOUT: asking.about}
+        views: dict[str, Work] = {ABOUT: asking.about, ANYTHING: asking.sent_in}
         if self._commands is not None:
             actions[re.compile(rf"^{NEXT}\d+$")] = _then(self._commands.press, home.afterwards)
             actions[PICTURE] = self._commands.picture
@@ -252,7 +252,7 @@ class SlackAdapter:
             commands={} if self._commands is None else self._commands.listened,
             actions=actions,
             views=views,
-            shortcuts={ASK_ABOUT: asking.form},
+            shortcuts={ASK_ABOUT: asking.about_this, ASK_ANYTHING: asking.anything},
             gone=self._on_gone,
         )
 

@@ -107,18 +107,26 @@ class Talk:
         if not text and not said.files:
             await self._tell(workspace, said, author, say("Yes? Write your question behind my name, or just here."))
             return
-        try:
-            attachments = await self._files.take(workspace, said.files) if said.files else ()
-        except AttachmentRefused as refused:
-            share = await self._conversations.share(author.member, workspace.community)
-            blocks = look.failed(Failed(error=refused, share=share), author.tongue)
-            await self._show_blocks(workspace, said.spot, author, blocks, id=said.id)
+        attachments = await self.taken(workspace, said.spot, author, said.files, id=said.id)
+        if attachments is None:
             return
         if new_here and said.in_thread:
             text += await earlier(workspace, self._people, said)
         message = self.message(workspace, said.spot, author, text, id=said.id, attachments=attachments)
         beside = [look.mute_button(author.tongue)] if new_here else []
         await self.ask(workspace, said.spot, author, message, beside=beside)
+
+    async def taken(
+        self, workspace: Workspace, spot: Spot, author: Person, files: Sequence[Json], *, id: MessageId
+    ) -> tuple[Attachment, ...] | None:
+        """Files that come along; None: one cannot be used, which the author is told."""
+        try:
+            return await self._files.take(workspace, files) if files else ()
+        except AttachmentRefused as refused:
+            share = await self._conversations.share(author.member, workspace.community)
+            blocks = look.failed(Failed(error=refused, share=share), author.tongue)
+            await self._show_blocks(workspace, spot, author, blocks, id=id)
+            return None
 
     def message(
         self,
@@ -143,6 +151,7 @@ class Talk:
             received_at=self._clock.now(),
             model=model,
             standing=author.standing,
+            groups=author.groups,
             channel="" if spot.private else spot.channel,
             attachments=tuple(attachments),
         )

@@ -131,7 +131,7 @@ ALLOWED = {
     # Where a question is asked, for the model.
     "a direct message on Discord", "the #{} {} of a Discord server", "a {} of a Discord server",
     "direct messages in Slack", "a thread in a channel of a Slack workspace", "the Potluck web page",
-    "a terminal", "\n\nEarlier in this thread:\n{}",
+    "a terminal", "\n\nEarlier in this thread:\n{}\n{}",
     # What the log and `/readyz` say.
     "another program uses this token",
     # The line below the bot's name on Discord: one for all who see it, wherever they are.

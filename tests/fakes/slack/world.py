@@ -162,6 +162,8 @@ class World:
         self.users: dict[str, User] = {}
         self.channels: dict[str, Channel] = {}
         self.messages: dict[tuple[str, str], Message] = {}
+        self.groups: dict[str, set[str]] = {}
+        """User groups: who is in each."""
         self.hosted: dict[str, Hosted] = {}
         self.app_token = "xapp-1-A1-token"
         self.app_id = "A1"

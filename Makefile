@@ -3,7 +3,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
 
-.PHONY: run setup setup-dev test coverage check format bench soak fuzz mutants
+.PHONY: run setup setup-dev test coverage check format texts commands bench soak fuzz mutants
 .DELETE_ON_ERROR:
 
 run: $(BIN)/.installed
@@ -27,6 +27,20 @@ check: $(BIN)/.installed-bench
 format: $(BIN)/.installed-dev
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
 
+# Brings every language's catalogue up to date with what stands in the code; what is new there waits for translation.
+TEXTS := adapters/rendering/texts
+texts: $(BIN)/.installed
+	@$(BIN)/pybabel --quiet extract --mapping-file $(TEXTS)/gather.cfg --keywords say --keywords says:1,2 \
+		--add-comments Translators: --sort-by-file --add-location file --width 120 --project potluck \
+		--output-file $(TEXTS)/texts.pot bot/commands adapters
+	@for po in $(TEXTS)/*.po; do $(BIN)/pybabel --quiet update --no-fuzzy-matching --ignore-obsolete --ignore-pot-creation-date \
+		--width 120 --input-file $(TEXTS)/texts.pot --locale $$(basename $$po .po) --output-file $$po; done
+	@rm $(TEXTS)/texts.pot
+
+# Writes docs/commands.md anew; a test compares it with the commands there are.
+commands: $(BIN)/.installed
+	@$(BIN)/python -m bot.commands.reference > docs/commands.md
+
 soak: $(BIN)/.installed-dev
 	@POTLUCK_SOAK=1 $(BIN)/pytest -p no:randomly --timeout 3600 -m soak -s $(ARGS)
 
@@ -42,7 +56,7 @@ mutants: $(BIN)/.installed-dev
 	@$(BIN)/mutmut run $(ARGS) && $(BIN)/mutmut results
 
 bench: $(BIN)/.installed-bench
-	@for b in overhead decision discord; do $(BIN)/python -m benchmarks.$$b $(ARGS) || exit 1; done
+	@for b in overhead decision discord scale; do $(BIN)/python -m benchmarks.$$b $(ARGS) || exit 1; done
 
 $(BIN)/python:
 	@test -n "$(PYTHON)" || { echo "Potluck needs Python 3.11 or newer: install it, or name it with make PYTHON=/path/to/python3"; exit 1; }

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, TextIO
 import click
 
 from bot.admin import admin
-from bot.admin_keys import key
 from bot.command_line import Finite, one_line_errors, run_async, settings_and_logs, usd_amount
 from bot.errors import SettingsError
 from bot.settings import faults, load_settings
@@ -193,12 +192,14 @@ def _traffic(trace: Path | None, made: str | None, *, rpd: int, seed: int) -> li
 
 @main.command()
 @click.argument("model", required=False)
+@click.option("--community", metavar="COMMUNITY", help="Look MODEL up for one community, such as discord:123.")
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
 @one_line_errors
-def doctor(model: str | None, as_json: bool) -> None:
+def doctor(model: str | None, community: str | None, as_json: bool) -> None:
     """Look for what would keep Potluck from running: settings, database, key, limits, port, clock.
 
-    It changes nothing and asks no model. With MODEL it looks that one up in OpenRouter's catalogue, too.
+    It changes nothing and asks no model. With MODEL it looks that one up in OpenRouter's catalogue, too: its lane, its
+    price, who may use it and why not.
     The exit code is 1 if Potluck could not run.
     """
     from rich.console import Console
@@ -207,11 +208,15 @@ def doctor(model: str | None, as_json: bool) -> None:
     from bot.clock import SystemClock
     from bot.doctor.examine import examine
     from bot.doctor.finding import stops
-    from bot.messages import ModelId
+    from bot.messages import CommunityId, ModelId
+
+    if community and not model:
+        raise click.UsageError("--community goes with a model: potluck doctor MODEL --community COMMUNITY.")
 
     async def look() -> list[Finding]:
-        wanted = ModelId(model) if model else None
-        found = [one async for one in examine(env_file=Path(".env"), clock=SystemClock(), model=wanted)]
+        wanted, place = ModelId(model) if model else None, CommunityId(community) if community else None
+        looking = examine(env_file=Path(".env"), clock=SystemClock(), model=wanted, community=place)
+        found = [one async for one in looking]
         return found + [one async for one in _chats()]
 
     with Console(stderr=True).status("Looking"):
@@ -296,11 +301,11 @@ def migrate() -> None:
     from bot.storage.migration import migrate as to_head
 
     settings = settings_and_logs()
-    done = to_head(settings.database_file)
+    done = to_head(settings.database)
     if done.before == done.after:
-        click.echo(f"{settings.database_file} is at version {done.after} already.")
+        click.echo(f"{settings.database_name} is at version {done.after} already.")
     else:
-        click.echo(f"{settings.database_file} is now at version {done.after} (was {done.before or 'new'}).")
+        click.echo(f"{settings.database_name} is now at version {done.after} (was {done.before or 'new'}).")
 
 
 @main.command()
@@ -378,7 +383,6 @@ def sandbox(
     run_async(serve(settings, host=host, port=port, say=click.echo))
 
 
-admin.add_command(key)
 main.add_command(admin)
 
 

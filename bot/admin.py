@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from bot.admin_copies import backup, move_to, restore
 from bot.command_line import one_line_errors, run_async, settings_and_logs
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ _GROUPS = {
     "quota": "Who counts how much, who has units besides, who is kept out.",
     "pool": "The pool's state, pausing it, its limits, units held back for an event.",
     "paid": "Who may use models that cost, and how much may be spent. Until this says so, nobody and nothing.",
+    "key": "A community's own OpenRouter account, which makes it a pool of its own.",
     "models": "Which free models a community's questions go to.",
     "persona": "What models are told to be in a channel.",
     "channels": "Where questions are answered.",
@@ -60,11 +62,11 @@ def rotate_secrets() -> None:
     from bot.storage.migration import migrate as to_head
 
     settings = settings_and_logs()
-    to_head(settings.database_file)
+    to_head(settings.database)
     clock = SystemClock()
 
     async def rotate() -> None:
-        database = Database(settings.database_file, clock)
+        database = Database(settings.database, clock)
         await database.open()
         try:
             count = await SqlKeys(database, clock, load_secret(settings).vault()).rotate()
@@ -73,6 +75,10 @@ def rotate_secrets() -> None:
         click.echo(f"{count} {'key is' if count == 1 else 'keys are'} encrypted with the first key of SECRET_KEY.")
 
     run_async(rotate())
+
+
+for _command in (backup, restore, move_to):
+    admin.add_command(_command)
 
 
 def _tree() -> dict[str, click.Command]:
@@ -102,7 +108,7 @@ def _click(command: Command) -> click.Command:
         command.path[-1],
         callback=run,
         params=[
-            *(_parameter(one) for one in command.takes),
+            *(_parameter(one) for one in command.takes if one.kind != "secret"),
             click.Option(["--json", "as_json"], is_flag=True, help="Print the answer as JSON."),
         ],
         help=f"{command.about.text}.",
@@ -121,20 +127,30 @@ def _parameter(one: Parameter) -> click.Parameter:
     return click.Option([option, one.name], metavar=shown, help=f"{one.about.text}.")
 
 
+def _typed_unseen() -> str:
+    """A secret is asked for, or read from standard input: a list of processes or a shell's history would show an
+    argument to others."""
+    asked: str = click.prompt("Key", hide_input=True) if sys.stdin.isatty() else sys.stdin.readline()
+    return asked
+
+
 def _run(command: Command, values: dict[str, Any]) -> None:
     """Do it and print the answer. Exit code 2 where it was not done."""
     from rich.console import Console
 
+    from adapters.rendering.languages import locale_here
     from adapters.rendering.saying import Speech
-    from adapters.terminal.answers import shown
+    from adapters.terminal.answers import shown, write_files
     from adapters.terminal.answers_json import as_json
     from adapters.terminal.screen import local_zone
     from bot.clock import SystemClock
     from bot.shell import caller, shell
 
-    settings, clock = settings_and_logs(), SystemClock()
+    # Who runs this inside a program of theirs may bring a clock; the shell has the machine's.
+    settings, clock = settings_and_logs(), click.get_current_context().obj or SystemClock()
     as_text = not values.pop("as_json")
     given = {name: value for name, value in values.items() if value is not None and value is not False}
+    given |= {one.name: _typed_unseen() for one in command.parameters if one.kind == "secret"}
     # The community is the caller's own here: who names none speaks of all of them.
     who = caller(given.pop("community", None))
     answers: list[Answer] = []
@@ -144,28 +160,14 @@ def _run(command: Command, values: dict[str, Any]) -> None:
             answers.append(await registry.run(command.path, given, who))
 
     run_async(run())
-    answer, speech = answers[0], Speech(clock=clock, zone=local_zone(clock.now()))
+    # Programs read names in it: JSON is the same wherever it is asked for.
+    locale = locale_here() if as_text else "en"
+    answer, speech = answers[0], Speech(locale=locale, clock=clock, zone=local_zone(clock.now()))
     if as_text:
         Console(stderr=not answer.ok, highlight=False).print(shown(answer, speech))
     else:
         click.echo(as_json(answer, speech))
-    _write_files(answer)
+    if faults := write_files(answer, Path.cwd(), speech):
+        raise click.ClickException("\n".join(faults))
     if not answer.ok:
         sys.exit(2)
-
-
-def _write_files(answer: Answer) -> None:
-    """What is to be handed over is put here, in place of nothing.
-
-    Raises:
-        click.ClickException: there is a file of that name.
-    """
-    from bot.commands.answer import Document
-
-    for part in answer.parts:
-        if isinstance(part, Document):
-            try:
-                with Path(part.name).open("xb") as file:
-                    file.write(part.content)
-            except OSError as error:
-                raise click.ClickException(f"{part.name} cannot be written: {error.strerror}.") from None

@@ -14,9 +14,9 @@ from filelock import FileLock, Timeout
 from bot.account_clients import AccountClients
 from bot.belongings import Belongings, Retention
 from bot.choices import Choices
-from bot.clock import DAY, Clock, Instant, day_of, day_start
+from bot.clock import DAY, Clock, Instant, SharedClock, day_of, day_start
 from bot.commands.registry import Registry
-from bot.community_keys import CommunityKeys
+from bot.community_keys import CommunityKeys, PoolsFed
 from bot.conversation.paying import Paying
 from bot.conversation.service import ConversationService
 from bot.day_book import LedgerDayBook
@@ -45,6 +45,7 @@ from bot.settings import Settings
 from bot.storage.access import SqlAccess
 from bot.storage.attachments import SqlFiles
 from bot.storage.belongings import SqlBelongings
+from bot.storage.board import SqlBoard
 from bot.storage.choices import SqlChoices
 from bot.storage.database import Database
 from bot.storage.fairness import SqlFairness
@@ -53,6 +54,7 @@ from bot.storage.keys import SqlKeys
 from bot.storage.ledger import SqlLedger
 from bot.storage.migration import migrate
 from bot.storage.money import SqlMoney
+from bot.storage.office import SqlArchive
 from bot.storage.people import SqlPeople
 from bot.storage.posts import SqlPosts
 from bot.storage.transcripts import SqlTranscripts
@@ -148,10 +150,13 @@ async def service(
         PotluckError: it cannot start; one line says why.
     """
     async with AsyncExitStack() as stack:
-        stack.callback(_alone_with(settings).release)
-        migrate(settings.database_file)
+        if settings.server:
+            clock = SharedClock(clock)
+        else:
+            stack.callback(alone_with(settings).release)
+        migrate(settings.database)
         secret = load_secret(settings)
-        database = database or Database(settings.database_file, clock)
+        database = database or Database(settings.database, clock)
         await database.open()
         stack.push_async_callback(database.close)
         upstream = settings.openrouter_base_url
@@ -169,6 +174,10 @@ async def service(
         stack.push_async_callback(client.close)
         metrics = Metrics()
         ledger, money = SqlLedger(database, clock), SqlMoney(database, clock)
+        board = None if database.process is None else SqlBoard(database, ledger, money, clock)
+        if board is not None:
+            await board.join()
+            stack.push_async_callback(board.part)
         recovered = await ledger.recover()
         await money.recover()
         vault = secret.vault()
@@ -188,8 +197,9 @@ async def service(
         choices = Choices(
             store=chosen,
             access=lambda community: pools.now(community).access,
-            offer=lambda who: pools.now(who.community).shelf.offer(),
+            offer=lambda who: pools.now(who.community).shelf.offer(who.community),
             own_key=own_keys.has,
+            opened=lambda community: pools.of(community),
         )
         await choices.open()
         shared = Shared(
@@ -207,6 +217,7 @@ async def service(
             unknown_cost=costs.expect,
             prefers=choices.prefers,
             people=people,
+            board=board,
         )
         pools = Pools(
             shared=shared,
@@ -215,6 +226,8 @@ async def service(
             keys=keys,
         )
         stack.push_async_callback(pools.close)
+        if board is not None:
+            stack.push_async_callback(_end, asyncio.create_task(board.run()))
         await pools.open()
         front.pool_id_of = pools.id_of
         await front.moved()
@@ -244,6 +257,7 @@ async def service(
         )
 
         async def moved() -> None:
+            await front.office.open()
             await asyncio.gather(own_keys.open(), choices.open(), *(pool.access.load() for pool in pools.at_hand))
             await front.moved()
 
@@ -257,7 +271,11 @@ async def service(
             people=people,
             store=SqlBelongings(database, lambda: secrets.token_hex(16)),
             clock=clock,
-            retention=Retention(messages=settings.retain_messages_days, counts=settings.retain_counts_days),
+            retention=Retention(
+                messages=settings.retain_messages_days,
+                counts=settings.retain_counts_days,
+                audit=settings.retain_audit_days,
+            ),
             idle=conversations.idle,
             held_back=kept_back,
             schedulers=pools.lines,
@@ -275,11 +293,21 @@ async def service(
             digest=secret.pseudonym(),
         )
         metrics.watch_pools(lambda: [pool.measured() for pool in pools.at_hand])
-        pruning = _prune(transcripts, SqlPosts(database, clock), ledger, money, chosen, clock, settings)
+        archive = SqlArchive(database, clock)
+        pruning = _prune(transcripts, SqlPosts(database, clock), ledger, money, chosen, archive, clock, settings)
         for chore in (pools.watch(), costs.watch(), fairness.watch(), joining.watch(), pruning):
             stack.push_async_callback(_end, asyncio.create_task(chore))
         day = LedgerDayBook(scheduler=pools.line_at_hand, ledger=ledger, clock=clock)
         personal, preferences = PersonalKeys(own_keys, people), PersonalChoices(choices, people)
+        community_keys = CommunityKeys(
+            kept=keys,
+            links=_links(vault, client, upstream, clock),
+            client=client,
+            feeds=PoolsFed(pools),
+            office=front.office,
+            pseudonym=secret.pseudonym(),
+        )
+        front.office.enforce(pools.refresh, "key")
         uses = Uses(store=SqlUses(database), people=people)
         registry = registry_of(
             front,
@@ -295,6 +323,8 @@ async def service(
             belongings=belongings,
             day=day,
             fairness=fairness,
+            byok_rule=settings.byok_rule,
+            community_keys=community_keys,
         )
         yield Service(
             settings=settings,
@@ -304,13 +334,7 @@ async def service(
             conversations=conversations,
             pools=pools,
             own_keys=own_keys,
-            community_keys=CommunityKeys(
-                kept=keys,
-                links=_links(vault, client, upstream, clock),
-                client=client,
-                pools=pools,
-                pseudonym=secret.pseudonym(),
-            ),
+            community_keys=community_keys,
             keys=personal,
             choices=preferences,
             people=people,
@@ -337,7 +361,7 @@ def _links(vault: Vault, client: OpenRouter, upstream: str, clock: Clock) -> Ope
     return OpenLinks(vault=vault, client=client, page=site(upstream), clock=clock, entropy=secrets.token_bytes)
 
 
-def _alone_with(settings: Settings) -> FileLock:
+def alone_with(settings: Settings) -> FileLock:
     """One process per SQLite database: a second one would take the first one's open leases for a crash's."""
     lock = FileLock(f"{settings.database_file}.lock", blocking=False)
     try:
@@ -369,6 +393,7 @@ async def _prune(
     ledger: SqlLedger,
     money: SqlMoney,
     choices: SqlChoices,
+    archive: SqlArchive,
     clock: Clock,
     settings: Settings,
 ) -> None:
@@ -382,6 +407,7 @@ async def _prune(
         await ledger.prune(before_day=oldest)
         await money.prune(before=day_start(oldest))
         await choices.prune(before=day_start(oldest))
+        await archive.prune(before=Instant(clock.now() - settings.retain_audit_days * DAY))
         await asyncio.sleep(_PRUNE_EVERY)
 
 

@@ -3,7 +3,7 @@
 What is deleted leaves the counts that the caps rest on, without the name: how many units the pool gave on a day, what
 was spent in all. What the person has taken today goes on counting for them until 00:00 UTC, and what they have spent
 until its budget is whole again, under a keyed hash; so deleting wins nobody a unit or a cent. What admins have laid
-down (a block, a grant, a budget) and the audit are theirs, and stay.
+down (a block, a grant, a budget) is theirs, and stays; so does the audit, in which they are somebody from then on.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ class Retention:
 
     messages: int
     counts: int
+    audit: int
 
 
 class BelongingsStore(Protocol):

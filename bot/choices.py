@@ -1,13 +1,13 @@
-"""Which model answers whom: what was chosen for a conversation, a member, a community, and whether it still holds.
+"""Which model answers whom: what was chosen for a conversation or a member, and whether it still holds.
 
 What is kept is a wish. It is looked at anew for each message, since models go and grants end: a model that is gone is
-forgotten, one that is closed to this member in this place is passed over, and the member is told either once. A model
-that costs is used for nobody's questions but those of the member who chose it.
+forgotten, one that is closed to this member in this place or hidden there is passed over, and the member is told either
+once. A model that costs is used for nobody's questions but those of the member who chose it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -16,7 +16,6 @@ from bot.messages import (
     ChosenFor,
     CommunityId,
     IncomingMessage,
-    InCommunity,
     InConversation,
     Member,
     ModelId,
@@ -59,6 +58,7 @@ class Choices:
         access: who may spend, in a community.
         offer: what can be asked for there at this moment.
         own_key: whether a member has an account of their own.
+        opened: has the pool of a community opened, whose rules and models those are.
     """
 
     def __init__(
@@ -68,10 +68,11 @@ class Choices:
         access: Callable[[CommunityId], Access],
         offer: Callable[[Who], Offer],
         own_key: Callable[[Member], bool],
+        opened: Callable[[CommunityId], Awaitable[object]],
     ) -> None:
-        self._store, self._access, self._offer, self._own_key = store, access, offer, own_key
+        self._store, self._access, self._offer, self._own_key, self._opened = store, access, offer, own_key, opened
         self._kept: dict[ChosenFor, Choice] = {}
-        self._told: set[tuple[Member, InCommunity, ModelId]] = set()
+        self._told: set[tuple[Member, CommunityId, ModelId]] = set()
         """Who has heard that what they chose is closed to them, and where."""
         self._forgotten: set[ChosenFor] = set()
         """What is kept no longer, but stands in the store still."""
@@ -88,15 +89,20 @@ class Choices:
         """See to it that the rules at hand are those that stand, where the message may be for money."""
         named = [message.model, *(self.chosen(whom) for whom in _places(message))]
         if any(model is not None and not is_free_id(model) for model in named):
-            await self._access(message.community).refresh()
+            await self.refresh(message.community)
 
     async def refresh(self, community: CommunityId) -> None:
+        await self._opened(community)
         await self._access(community).refresh()
 
     def usable(self, who: Who, search: str = "", *, limit: int = 25, all: bool = False) -> Sequence[ModelOnOffer]:
-        own_key = self._own_key(who.member)
         found = listed(
-            self._offer(who), who, self._access(who.community).rules, own_key=own_key, search=search, all=all
+            self._offer(who),
+            who,
+            self._access(who.community).rules,
+            own_key=self._own_key(who.member),
+            search=search,
+            all=all,
         )
         return found[: max(0, limit)]
 
@@ -104,19 +110,17 @@ class Choices:
         if model is None:
             await self._keep(whom, None)
             return
-        await self._access(who.community).refresh()
+        await self.refresh(who.community)
         if holds_key(model):
             raise AnswerFailed("bad_key", reason="pasted_key")
         if not (0 < len(model) <= ID_MAX and model.isprintable()):
             raise Refused("model_not_allowed", why="unknown")
         found = self._found(model, who)
         # What a member's own account may use is not known here: it is asked when it is used.
-        if found is None and not (self._own_key(who.member) and not isinstance(whom, InCommunity)):
+        if found is None and not self._own_key(who.member):
             raise Refused("model_not_allowed", why="unknown")
         if found is not None and found.why_not is not None:
             raise Refused("model_not_allowed", why=found.why_not)
-        if isinstance(whom, InCommunity) and not self._offer(who).free(model):
-            raise Refused("model_not_allowed", why="wide")
         await self._keep(whom, Choice(model=model, by=who.member))
 
     def wanted(self, message: IncomingMessage) -> tuple[ModelId | None, NoticeKind | None]:
@@ -124,11 +128,17 @@ class Choices:
 
         Where it is anything, `tidy` is due.
         """
-        if message.model is not None:
-            return message.model, None
         said: NoticeKind | None = None
+        hidden = self._offer(message.who).hidden
+        if message.model is not None:
+            if message.model not in hidden:
+                return message.model, None
+            said = "model_gone"
         for whom in _places(message):
             if (choice := self._kept.get(whom)) is None:
+                continue
+            if choice.model in hidden:  # in this place: elsewhere it may be had, and here again one day
+                said = said or self._once("model_gone", message, choice)
                 continue
             verdict = self._verdict(choice, message.who)
             if verdict is None:
@@ -138,10 +148,16 @@ class Choices:
                 self._forgotten.add(whom)
                 said = verdict
             elif verdict == "model_closed" and choice.by == message.author:
-                here = (message.author, InCommunity(message.community), choice.model)
-                said = said or (None if here in self._told else verdict)
-                self._told.add(here)
+                said = said or self._once(verdict, message, choice)
         return None, said
+
+    def _once(self, kind: NoticeKind, message: IncomingMessage, choice: Choice) -> NoticeKind | None:
+        """What a member is told of a choice that does not hold here; None: they know."""
+        here = (message.author, message.community, choice.model)
+        if here in self._told:
+            return None
+        self._told.add(here)
+        return kind
 
     async def tidy(self) -> None:
         """Let what is gone be forgotten for good."""
@@ -169,7 +185,11 @@ class Choices:
 
     def _found(self, model: ModelId, who: Who) -> ModelOnOffer | None:
         return on_offer(
-            model, self._offer(who), who, self._access(who.community).rules, own_key=self._own_key(who.member)
+            model,
+            self._offer(who),
+            who,
+            self._access(who.community).rules,
+            own_key=self._own_key(who.member),
         )
 
     async def _keep(self, whom: ChosenFor, choice: Choice | None) -> None:
@@ -184,4 +204,4 @@ class Choices:
 
 def _places(message: IncomingMessage) -> tuple[ChosenFor, ...]:
     """Where a model may have been chosen for it, the nearest first."""
-    return InConversation(message.conversation), message.author, InCommunity(message.community)
+    return InConversation(message.conversation), message.author

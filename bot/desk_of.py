@@ -21,9 +21,11 @@ from bot.office.office import Office
 from bot.office.roster import Persons
 from bot.people import People
 from bot.pools import Pools
-from bot.ports import Conversations, DayBook, KeyLinks, ModelChoices
+from bot.ports import CommunityLinks, Conversations, DayBook, KeyLinks, ModelChoices
 from bot.quota.ledger import PoolId
+from bot.routing.byok import ByokRule
 from bot.storage.authors import authors
+from bot.storage.byok import SqlByok
 from bot.storage.communities import communities
 from bot.storage.database import Database
 from bot.storage.office import SqlArchive
@@ -62,6 +64,8 @@ def registry_of(
     belongings: Belongings,
     day: DayBook,
     fairness: Fairness,
+    byok_rule: ByokRule,
+    community_keys: CommunityLinks,
 ) -> Registry:
     """All commands, at the desk of this process."""
 
@@ -74,13 +78,15 @@ def registry_of(
             roster=pool.branch.roster,
             rules=pool.branch.rules,
             shelf=pool.shelf,
+            byok=partial(SqlByok(database, front.clock, pool.id).so_far, byok_rule),
         )
 
     desk = Desk(
         clock=front.clock,
         rights=rights_of(front, owners),
         find_member=find_member(front.known),
-        models=models_of(front, pool_of),
+        has_asked=front.known.knows,
+        models=models_of(pool_of),
         office=front.office,
         choices=choices,
         people=people,
@@ -94,23 +100,22 @@ def registry_of(
         communities=partial(communities, database, front.clock),
         conversations=conversations,
         keys=keys,
+        community_keys=community_keys,
     )
     return Registry(desk, ALL)
 
 
-def models_of(
-    front: FrontOffice, pool_of: Callable[[CommunityId], Awaitable[DeskPool]]
-) -> Callable[[Call, str], Awaitable[Sequence[str]]]:
+def models_of(pool_of: Callable[[CommunityId], Awaitable[DeskPool]]) -> Callable[[Call, str], Awaitable[Sequence[str]]]:
     """The free models a caller may use where they are."""
 
     async def models(call: Call, typed: str) -> Sequence[str]:
-        offer, hidden = (await pool_of(call.community)).shelf.offer(), front.rules.models(call.community).hidden
+        offer = (await pool_of(call.community)).shelf.offer(call.community)
         listed = [one.id for one in offer.catalogue.free_models(offer.now)] if offer.catalogue is not None else []
-        return [one for one in listed or offer.chain.models if one not in hidden and typed.lower() in one.lower()]
+        return [one for one in listed or offer.chain.models if one not in offer.hidden and typed.lower() in one.lower()]
 
     return models
 
 
 def find_member(known: Acquaintances) -> Callable[[str, Caller], Member | None]:
     """Whom a text means."""
-    return lambda text, caller: known.find(text, caller.member)
+    return lambda text, caller: known.find(text, caller.member, caller.community)

@@ -164,6 +164,7 @@ AttachmentFault: TypeAlias = Literal[
     "too_large",
     "too_large_together",
     "no_room",
+    "gone",
     "unavailable",
     "empty",
     "web_page",
@@ -175,8 +176,9 @@ AttachmentFault: TypeAlias = Literal[
     "pdf_too_heavy",
     "images",
 ]
-"""Why a file cannot be used. `no_room`: so many others are being read that memory is short; `unavailable`: the
-platform did not hand it over; `web_page`: a page came in place of the file; `images`: no model in question reads any.
+"""Why a file cannot be used. `no_room`: so many others are being read that memory is short; `gone`: it came with an
+earlier message, and is kept no more; `unavailable`: the platform did not hand it over; `web_page`: a page came in place
+of the file; `images`: no model in question reads any.
 """
 
 

@@ -95,15 +95,8 @@ class InConversation:
     conversation: ConversationId
 
 
-@dataclass(frozen=True, slots=True)
-class InCommunity:
-    """One community, as the place a model is chosen for."""
-
-    community: CommunityId
-
-
-ChosenFor: TypeAlias = Member | InConversation | InCommunity
-"""What a model is chosen for."""
+ChosenFor: TypeAlias = Member | InConversation
+"""What a model is chosen for. What admins choose for a community is laid down as all that is theirs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,6 +129,9 @@ class IncomingMessage:
     persona: str = ""
     """What admins want a model to be in that channel. For the core to fill in."""
     attachments: tuple[Attachment, ...] = ()
+    files_of: MessageId | None = None
+    """The files kept of that message come with this one: of a question that is asked once more, or of this one after
+    a restart. An adapter names only messages of the same author's."""
     accounts: frozenset[Member] = frozenset()
     """All accounts of the author, once the core has put the person in the account's place."""
 

@@ -334,7 +334,8 @@ class ModelChoices(Protocol):
         ...
 
     async def refresh(self, community: CommunityId) -> None:
-        """Take up what an admin has just changed from the shell; before `usable` is shown to somebody."""
+        """See to it that the models and rules of the community's own pool are at hand, with what an admin has just
+        changed from the shell; before `usable` is shown to somebody."""
         ...
 
     async def choose(self, whom: ChosenFor, model: ModelId | None, *, who: Who) -> None:
@@ -421,22 +422,26 @@ class CommunityLinks(Protocol):
     """
 
     async def start_link(self, community: CommunityId) -> LinkOpened:
-        """A new link, in place of the one that was open."""
+        """A new link, in place of the one that was open.
+
+        Raises:
+            LinkError: there is nobody here to come back with its code.
+        """
         ...
 
-    async def finish_link(self, community: CommunityId, pasted: str) -> CommunityKey:
+    async def finish_link(self, community: CommunityId, pasted: str, *, by: Member) -> CommunityKey:
         """Exchange the pasted code for a key, and do as `link_community` does. A link serves for one code."""
         ...
 
-    async def link_community(self, community: CommunityId, pasted: SecretStr) -> CommunityKey:
-        """Check a key, keep it in place of the one there was, and go on by it.
+    async def link_community(self, community: CommunityId, pasted: SecretStr, *, by: Member) -> CommunityKey:
+        """Check a key, keep it in place of the one there was, and go on by it. `by` stands in the audit.
 
         Raises:
             LinkError: nothing was kept, and what was kept before still is.
         """
         ...
 
-    async def unlink_community(self, community: CommunityId) -> bool:
+    async def unlink_community(self, community: CommunityId, *, by: Member) -> bool:
         """Forget the key and open link at once: the community draws on the pool for all. False: there was no key."""
         ...
 

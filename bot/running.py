@@ -17,7 +17,8 @@ from bot.settings import Settings
 
 if TYPE_CHECKING:
     from adapters.discord.adapter import DiscordAdapter
-    from adapters.slack.adapter import SlackAdapter, SlackSettings
+    from adapters.slack.adapter import SlackAdapter
+    from adapters.slack.settings import SlackSettings
 
 ADAPTERS = ("web", "discord", "slack")
 
@@ -68,6 +69,7 @@ async def run(settings: Settings, *, say: Callable[[str], None], only: Collectio
             metrics=running.metrics.page,
             retain_messages_days=settings.retain_messages_days,
             retain_counts_days=settings.retain_counts_days,
+            retain_audit_days=settings.retain_audit_days,
             own_keys=running.keys,
             models=running.choices,
             signed=slack.routes() if slack is not None else (),
@@ -130,7 +132,7 @@ def _discord(running: Service, only: Collection[str]) -> DiscordAdapter | None:
 
 def slack_settings(settings: Settings) -> SlackSettings:
     """How the settings say to reach Slack."""
-    from adapters.slack.adapter import SlackSettings
+    from adapters.slack.settings import SlackSettings
 
     def plain(secret: SecretStr | None) -> str:
         return secret.get_secret_value() if secret is not None else ""
@@ -195,7 +197,7 @@ def started(running: Service, url: str) -> list[str]:
         lines.append(("OpenRouter", running.upstream + (f" (says nothing yet: {trouble})" if trouble else "")))
     lines += [
         ("Pool", f"{caps.rpd:,} requests a day, {caps.rpm:,} a minute; {running.scheduler.used:,} used today"),
-        ("Database", str(settings.database_file)),
+        ("Database", settings.database_name),
     ]
     if running.recovered:
         lines.append(("Recovered", f"{running.recovered} cut off when it last ended; they count as spent"))

@@ -47,6 +47,9 @@ def load_secret(settings: Settings) -> Secret:
     """
     if given := secret_keys(settings.secret_key):
         return Secret(base64.urlsafe_b64decode(given[-1]), None, tuple(given[:-1]))
+    if settings.server:
+        fix = "Set it, the same for every process, to what `openssl rand -base64 32 | tr +/ -_` prints."
+        raise SettingsError("SECRET_KEY", "is unset, and beside a server there is no file to keep one in", fix)
     file = settings.database_file.with_suffix(".key")
     try:
         if file.exists():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Sequence
 from decimal import Decimal
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Literal, TypeAlias
 from urllib.parse import urlsplit
@@ -15,6 +16,7 @@ from pydantic_settings import SettingsError as SourceError
 
 from bot.errors import SettingsError
 from bot.messages import Member, ModelId
+from bot.routing.byok import ByokRule
 from bot.routing.chain import Chain
 
 BYOK_FREE_USD, BYOK_FEE_PERCENT = Decimal(25_000), Decimal(5)
@@ -59,7 +61,8 @@ def _host(value: str) -> str:
     return value
 
 
-def _database_url(value: str) -> str:
+def checked_database_url(value: str) -> str:
+    """The address of a database that Potluck knows. Raises: ValueError: says what is wrong."""
     if value.startswith("sqlite+aiosqlite:///"):
         path = value.removeprefix("sqlite+aiosqlite:///")
         if path in ("", ":memory:"):
@@ -67,7 +70,19 @@ def _database_url(value: str) -> str:
         if not path.isprintable():
             raise ValueError("names a file whose name cannot be shown")
         return value
+    if value.startswith(("postgresql+psycopg://", "postgresql://")):
+        parts = urlsplit(value)
+        if not value.isprintable() or len(parts.path) < 2 or "/" in parts.path[1:]:
+            raise ValueError("names no database of the server's")
+        if find_spec("psycopg") is None:
+            raise ValueError("needs psycopg, which is not installed: pip install 'potluck[postgres]'")
+        return "postgresql+psycopg" + value.removeprefix(parts.scheme)
     raise ValueError("is not a database Potluck knows")
+
+
+def database_at(url: str) -> Path | str:
+    """Where a checked address leads, for `bot.storage.database.Database`: a file of SQLite's, or a server's address."""
+    return url if url.startswith("postgresql") else Path(url.removeprefix("sqlite+aiosqlite:///"))
 
 
 def _owner_ids(value: object) -> object:
@@ -123,9 +138,10 @@ class Settings(BaseSettings):
         description="Up to two free models to ask first: maker/model:free,maker/model:free. "
         "openrouter/free comes last by itself.",
     )
-    database_url: Annotated[str, AfterValidator(_database_url)] = Field(
+    database_url: Annotated[str, AfterValidator(checked_database_url)] = Field(
         default="sqlite+aiosqlite:///potluck.db",
-        description="Where everything is kept: sqlite+aiosqlite:///FILE.",
+        repr=False,
+        description="Where everything is kept: sqlite+aiosqlite:///FILE, or postgresql+psycopg://USER@HOST/NAME.",
     )
     pool_rpm: int = Field(default=20, ge=1, le=100_000, description="Requests a minute the pool may start.")
     pool_rpd: int | None = Field(
@@ -152,6 +168,9 @@ class Settings(BaseSettings):
     )
     retain_counts_days: int = Field(
         default=60, ge=28, le=3650, description="Days it is kept who asked and was sent when; the level learns from 28."
+    )
+    retain_audit_days: int = Field(
+        default=365, ge=1, le=3650, description="Days it is kept who changed what, and how long it can be taken back."
     )
     owner_ids: Annotated[tuple[Member, ...], NoDecode, BeforeValidator(_owner_ids)] = Field(
         default=(), description="Who runs this Potluck: discord:123,slack:T1/U2,web:ann."
@@ -210,13 +229,42 @@ class Settings(BaseSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(default="INFO", description="What is logged.")
 
     @property
+    def database(self) -> Path | str:
+        """Where it is, for `bot.storage.database.Database`: a file of SQLite's, or a server's address."""
+        return database_at(self.database_url)
+
+    @property
+    def server(self) -> bool:
+        """True: PostgreSQL. Several processes may use it, and there is no file."""
+        return self.database_url.startswith("postgresql")
+
+    @property
     def database_file(self) -> Path:
-        return Path(self.database_url.removeprefix("sqlite+aiosqlite:///"))
+        """SQLite's."""
+        file = self.database
+        assert isinstance(file, Path)
+        return file
+
+    @property
+    def database_name(self) -> str:
+        """As anyone may see it, without the password."""
+        if not self.server:
+            return str(self.database_file)
+        parts = urlsplit(self.database_url)
+        where = parts.netloc.rpartition("@")[2] or "this machine"
+        return f"PostgreSQL, {parts.path[1:]} on {where}"
 
     @property
     def sandbox(self) -> bool:
         """True: no key, so the built-in sandbox stands in for OpenRouter."""
         return self.openrouter_api_key is None
+
+    @property
+    def byok_rule(self) -> ByokRule:
+        """What providers' own keys in the account cost at OpenRouter."""
+        numbers = self.byok_free_usd, self.byok_fee_percent
+        of = BYOK_RULE_OF if numbers == (BYOK_FREE_USD, BYOK_FEE_PERCENT) else ""
+        return ByokRule(free_usd=self.byok_free_usd, fee_percent=self.byok_fee_percent, of=of)
 
     @property
     def slack(self) -> bool:
@@ -256,7 +304,7 @@ _FIXES = {
     "slack_client_secret": "Copy it again from the app's page at api.slack.com.",
     "web_host": "Use an address of this machine, such as 127.0.0.1.",
     "web_token": "Choose another.",
-    "database_url": "Use sqlite+aiosqlite:///potluck.db.",
+    "database_url": "Use sqlite+aiosqlite:///potluck.db, or postgresql+psycopg://user:password@host/potluck.",
     "owner_ids": "Write platform:user or platform:tenant/user, separated by commas, such as web:ann.",
     "secret_key": "Leave it unset to have one made.",
     "free_models": "Write at most two ids from openrouter.ai/models that end in :free, separated by commas.",

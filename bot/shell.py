@@ -7,7 +7,7 @@ line of the audit; the process that runs sees within a second that there is a ne
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, cast
@@ -16,16 +16,23 @@ from bot.app import pool_of
 from bot.clock import Clock
 from bot.commands.all import ALL
 from bot.commands.changing import ALL as EVERY_COMMUNITY
-from bot.commands.command import Caller
+from bot.commands.command import BadInput, Caller
 from bot.commands.desk import DeskPool, OfficeDesk
 from bot.commands.registry import Registry
+from bot.commands.saying import Code, say
+from bot.community_keys import CommunityKeys, whose
 from bot.desk_of import find_member, models_of, open_office, rights_of
 from bot.errors import UpstreamFailure
 from bot.messages import CommunityId, Member, ModelId
+from bot.office.edits import Json
 from bot.office.front import FrontOffice
+from bot.office.office import Office
 from bot.openrouter.client import OpenRouter
+from bot.openrouter.wire import KeyInfo
 from bot.people import People
 from bot.pool import DEFAULT_RPD, days_of
+from bot.pools import account_pool
+from bot.ports import WhoseAccount
 from bot.quota.ledger import Caps, PoolId
 from bot.quota.line import FirstCome
 from bot.quota.scheduler import Scheduler
@@ -34,6 +41,7 @@ from bot.routing.chain import Chain
 from bot.routing.shelf import Shelf
 from bot.secrets import load_secret
 from bot.settings import Settings
+from bot.storage.byok import SqlByok
 from bot.storage.catalogue import SqlCatalogues
 from bot.storage.communities import communities
 from bot.storage.database import Database
@@ -49,6 +57,7 @@ if TYPE_CHECKING:
 
 OWNER = Member("shell", "owner")
 """Who sits at the machine Potluck runs on, and may read its database anyway."""
+_KEY = "OPENROUTER_API_KEY"
 _PATIENCE = 2.0
 """Seconds OpenRouter may take to say how many requests a day the account has."""
 
@@ -67,8 +76,8 @@ async def shell(settings: Settings, clock: Clock) -> AsyncIterator[Registry]:
         PotluckError: the database cannot be used; one line says why.
     """
     async with AsyncExitStack() as stack:
-        migrate(settings.database_file)
-        database = Database(settings.database_file, clock)
+        migrate(settings.database)
+        database = Database(settings.database, clock)
         await database.open()
         stack.push_async_callback(database.close)
         secret = load_secret(settings)
@@ -76,23 +85,74 @@ async def shell(settings: Settings, clock: Clock) -> AsyncIterator[Registry]:
         people = People(store=SqlPeople(database, keys), digest=secret.pseudonym())
         await people.open()
         front = await open_office(database, clock, people, default=pool_of(settings))
-        linked = {community: one.pool for community, one in (await keys.communities()).items()}
+        client = _client(settings, clock, stack)
+        beside = _Beside(settings, front.office, client, secret.pseudonym())
+        linked = await beside.pools()
         front.pool_id_of = lambda community: linked.get(community, pool_of(settings))
         pools = _Pools(front, settings, database, clock, stack)
         desk = OfficeDesk(
             clock=clock,
             rights=rights_of(front, {OWNER}),
             find_member=find_member(front.known),
-            models=models_of(front, pools.of),
+            has_asked=front.known.knows,
+            models=models_of(pools.of),
             office=front.office,
             people=people,
             uses=Uses(store=SqlUses(database), people=people),
             rules=front.rules,
             pool=pools.of,
             communities=partial(communities, database, clock),
+            community_keys=CommunityKeys(
+                kept=keys,
+                links=None,
+                client=client,
+                feeds=beside,
+                office=front.office,
+                pseudonym=secret.pseudonym(),
+            ),
         )
         # Commands of admins use nothing of a desk but what is an office's.
         yield Registry(cast("Desk", desk), [command for command in ALL if command.path[0] == "admin"])
+
+
+class _Beside:
+    """`bot.community_keys.Feeds` where nothing runs: the process that does takes up what is linked here."""
+
+    def __init__(self, settings: Settings, office: Office, client: OpenRouter, pseudonym: Callable[[str], str]) -> None:
+        self._settings, self._office, self._client, self._pseudonym = settings, office, client, pseudonym
+
+    async def know(self) -> None:
+        if self._settings.sandbox:
+            raise BadInput(
+                say("{name} is unset, so the sandbox stands in for OpenRouter: set it first.", name=Code(_KEY))
+            )
+
+    async def refused(self, community: CommunityId) -> bool:
+        return False  # that is for `potluck doctor` to find out
+
+    async def whose(self, community: CommunityId) -> WhoseAccount | None:
+        accounts = {address.community: _account(value) for address, value in self._office.of("key")}
+        own = accounts.pop(community, None)
+        if own is None:
+            return None
+        return "everybodys" if own == await self._everybodys() else whose(own, set(accounts.values()))
+
+    async def pools(self) -> Mapping[CommunityId, PoolId]:
+        """The pools of communities that have one of their own."""
+        linked = {address.community: _account(value) for address, value in self._office.of("key")}
+        same = await self._everybodys() if linked else None
+        return {community: pool for community, pool in linked.items() if pool != same}
+
+    async def _everybodys(self) -> PoolId | None:
+        """What everybody's account would be as a community's; None: it is not told soon enough."""
+        key = self._settings.openrouter_api_key
+        info = None if key is None else await _told(self._client)
+        return None if key is None or info is None else account_pool(info, key, self._pseudonym)
+
+
+def _account(kept: Json) -> PoolId:
+    assert isinstance(kept, Mapping), "as `bot.storage.keys.KeyRegister` reads it"
+    return PoolId(str(kept["account"]))
 
 
 class _Kept:
@@ -125,7 +185,8 @@ class _Pools:
         settings, shared = self._settings, id == pool_of(self._settings)
         rpd = settings.pool_rpd if shared else None
         if rpd is None and shared and not settings.sandbox:
-            rpd = await _told(settings, self._clock)
+            info = await _told(_client(settings, self._clock, self._stack))
+            rpd = None if info is None else info.free_limit
         branch = await self._front.branch(id)
         scheduler = Scheduler(
             pool=id,
@@ -146,28 +207,36 @@ class _Pools:
             scheduler=scheduler,
             roster=branch.roster,
             rules=branch.rules,
-            shelf=Shelf(models=kept, chain=Chain.of(settings.free_models), clock=self._clock),
+            shelf=Shelf(
+                models=kept,
+                chain=Chain.of(settings.free_models),
+                clock=self._clock,
+                house=self._front.rules,
+            ),
+            byok=partial(SqlByok(self._database, self._clock, id).so_far, settings.byok_rule),
         )
 
 
-async def _told(settings: Settings, clock: Clock) -> int | None:
-    """The account's cap on the day, if OpenRouter says it soon enough."""
+def _client(settings: Settings, clock: Clock, stack: AsyncExitStack) -> OpenRouter:
     key = settings.openrouter_api_key
-    assert key is not None
     client = OpenRouter(
         base_url=settings.openrouter_base_url,
-        api_key=key.get_secret_value(),
+        api_key="none" if key is None else key.get_secret_value(),
         clock=clock,
         max_connections=1,
         referer=f"http://{settings.web_host}:{settings.web_port}",
     )
+    stack.push_async_callback(client.close)
+    return client
+
+
+async def _told(client: OpenRouter) -> KeyInfo | None:
+    """What OpenRouter says of the account, if it does soon enough."""
     try:
         async with asyncio.timeout(_PATIENCE):
-            return (await client.key()).free_limit
+            return await client.key()
     except (UpstreamFailure, TimeoutError):
         return None
-    finally:
-        await client.close()
 
 
 async def _nothing() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Protocol
@@ -48,8 +48,16 @@ class UsesStore(Protocol):
         """By day and by the names they were counted under."""
         ...
 
+    async def by(self, names: Collection[Member], *, first: int, last: int) -> Sequence[Use]:
+        """The same of those who are counted under these names, in all communities together."""
+        ...
+
     async def models(self, community: CommunityId, *, first: int, last: int) -> Counter[ModelId]:
         """How many answers each model gave, as far as turns are kept."""
+        ...
+
+    async def any(self, names: Collection[Member], community: CommunityId) -> bool:
+        """Somebody who is counted under one of these names has asked there, as far as counts are kept."""
         ...
 
 
@@ -68,6 +76,18 @@ class Uses:
             shown = Use(day=use.day, member=self._people.here(person, community))
             days[use.day, person] = (found or shown).together(use)
         return sorted(days.values(), key=lambda use: (use.day, *_order(use)))
+
+    async def mine(self, member: Member, *, first: int, last: int) -> Sequence[Use]:
+        """What one person did wherever they asked: a row a day, those without a question included, oldest first."""
+        person = self._people.of(member)
+        days = {day: Use(day=day, member=person) for day in range(first, last + 1)}
+        for use in await self._store.by(self._people.names(member), first=first, last=last):
+            days[use.day] = days[use.day].together(use)
+        return list(days.values())
+
+    async def asked_in(self, member: Member, community: CommunityId) -> bool:
+        """The person is one of those who ask there: who manages it may know how they stand."""
+        return await self._store.any(self._people.names(member), community)
 
     async def top(self, community: CommunityId, *, first: int, last: int) -> Sequence[Use]:
         """A row a person over all those days, who took most first."""

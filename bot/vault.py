@@ -53,6 +53,13 @@ class Vault:
             raise VaultError("A key that is kept belongs to somebody else than its row says. It was not used.")
         return SecretStr(document["secret"])
 
+    def test(self, sealed: str) -> None:
+        """Raises: VaultError: none of the keys opens it, whoever owns it."""
+        try:
+            self._fernet.decrypt(sealed.encode())
+        except InvalidToken:
+            raise VaultError("SECRET_KEY does not open what is kept.") from None
+
     def reseal(self, owner: str, sealed: str) -> str:
         """The same under the newest key. Raises as `open`."""
         return self.seal(owner, self.open(owner, sealed))

@@ -7,13 +7,15 @@ import logging
 import os
 import re
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+from bot.storage.units import Where
+from tests.fakes.databases import PostgresServer, migrated, server
 from tests.fakes.virtual import VirtualClock, VirtualLoop
 
 _HERE = Path(__file__).parent
@@ -66,6 +68,27 @@ def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[]
     if item.get_closest_marker("virtual"):
         return {"virtual": VirtualLoop}
     return {"real": asyncio.new_event_loop}
+
+
+@pytest.fixture(scope="session")
+def postgres(request: pytest.FixtureRequest) -> Iterator[PostgresServer]:
+    """A real PostgreSQL, to make databases in."""
+    run = os.environ.get("PYTEST_XDIST_TESTRUNUID") or str(os.getpid())
+    with server(run[:8]) as found:
+        yield found
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def kind(request: pytest.FixtureRequest) -> str:
+    """Of the database: a test that asks for it, or for where it is, runs on both."""
+    return str(request.param)
+
+
+@pytest.fixture
+def where(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Where]:
+    """Where a migrated database is."""
+    with migrated(kind, request, tmp_path) as where:
+        yield where
 
 
 @pytest.fixture

@@ -9,9 +9,10 @@ from contextlib import suppress
 import aiohttp
 import discord
 
-from adapters.discord import endpoints, portal, presence
+from adapters.discord import endpoints, portal
 from adapters.discord.answers import GRACE
 from adapters.discord.client import PotluckClient, close_quietly
+from adapters.discord.presence import Presence
 from adapters.discord.safe import Nonces
 from adapters.discord.talk import PLATFORM
 from bot.clock import Clock
@@ -65,7 +66,9 @@ class DiscordAdapter:
         endpoints.point(self._api_url, self._gateway_url)
         client = self.client = await self._client()
         client.on_first_ready = self.ready.set
-        showing = asyncio.create_task(presence.keep(client, lambda: self._conversations.pool()))
+        shown = Presence(client, lambda: self._conversations.pool())
+        client.on_new_session = shown.forget
+        showing = asyncio.create_task(shown.keep())
         try:
             await self._connect(client)
         finally:

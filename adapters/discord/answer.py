@@ -8,38 +8,34 @@ until the ending stands there. A message is written once, whatever fails: its no
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing, suppress
-from dataclasses import dataclass
-from typing import TypeVar
+from dataclasses import dataclass, replace
 
-import aiohttp
 import discord
 
 from adapters.discord.board import LATER, Board
 from adapters.discord.look import Post, Scene
 from adapters.discord.pacing import Pacing
+from adapters.discord.trying import FAULTS, SOON, Lost, attempt
+from adapters.rendering import chatting
 from bot.clock import Clock
-from bot.messages import Ending, Held, ReplyEvent
+from bot.messages import Ending, Failed, Held, ReplyEvent
 from bot.posts import PostedAnswer, Posts
 from bot.telemetry.logs import logger
 
 log = logger(__name__)
-T = TypeVar("T")
 
 FIRST_AFTER = 1.0
 """Seconds before anything is shown, so that quick answers are one message and a push notice says something."""
 FIRST_CHARACTERS = 60
-PLACE_EVERY = 5.0
+PLACE_EVERY = 7.0
 """Seconds between two messages about the place in line."""
 TYPING_EVERY = 8.0
 """Discord shows it for ten."""
-_TRIES = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
-"""Seconds after each failed try, on top of what discord.py does by itself."""
-
-
-class Lost(Exception):  # what Discord refuses is no error of the program
-    """It cannot be written there: the message or channel is gone, or closed to us."""
+OLD, OLD_EVERY = 3500.0, 7.0
+"""Seconds after which Discord takes edits of a message more rarely, three in twenty seconds or so, and how often it is
+edited from then on."""
 
 
 @dataclass
@@ -87,28 +83,44 @@ class LiveAnswer:
         self._shown = [_Shown(int(post), None) for post in (kept.posts[1:] if scene.later else kept.posts)]
         self._stage = kept.stage
         self._changed = asyncio.Event()
-        self._read_all = self._lost = False
+        self._read_all = False
+        self.lost: Lost | None = None
+        """Why it could not be shown, where it could not."""
+        self._reading: asyncio.Task[None] | None = None
         self._began = self._wrote_at = clock.monotonic()
 
     async def run(self) -> Ending | None:
         """Show it to its end. None: there was nothing to show, or it could not be shown."""
-        reading = asyncio.create_task(self._read(), name=f"read {self.kept.question}")
+        reading = self._reading = asyncio.create_task(self._read(), name=f"read {self.kept.question}")
         beside = [asyncio.create_task(self._type()), asyncio.create_task(self._watch_the_time(reading))]
         try:
             await self._write()
         except Lost as lost:
-            self._lost = True
+            self.lost = lost
             log.warning("an answer could not be shown", extra={"action": "show", "why": str(lost)})
+            if lost.refused:
+                await self._say_refused()
         finally:
             for task in (reading, *beside):
                 task.cancel()
             await asyncio.gather(reading, *beside, return_exceptions=True)
         await self._remember_ending()
-        return None if self._lost else self.scene.ending
+        return None if self.lost else self.scene.ending
 
     def restarting(self) -> None:
         """Potluck is being stopped: what ends now ends because of that."""
         self.scene.restarting = True
+
+    def withdraw(self) -> bool:
+        """Its question is gone from the chat: if it was not sent yet, it leaves the line, and nothing of it stays.
+
+        False: it was sent, and goes on.
+        """
+        if self.scene.started is not None or self.scene.over or self._reading is None:
+            return False
+        self.scene.withdrawn = True
+        self._reading.cancel()
+        return True
 
     # --- reading -----------------------------------------------------------------------------------------
 
@@ -151,6 +163,8 @@ class LiveAnswer:
                 await self._until(self._began + FIRST_AFTER, lambda: len(self.scene.text) >= FIRST_CHARACTERS)
             elif not self.scene.text:
                 await self._until(self._wrote_at + PLACE_EVERY, lambda: bool(self.scene.text))
+            if step.number < len(self._shown) and self._is_old(self._shown[step.number].id):
+                await self._until(self._wrote_at + OLD_EVERY, lambda: False)
             await self._pacing.turn(self._board.pace, urgent=self._read_all)
             step = self._step()
             if step is not None:
@@ -163,6 +177,9 @@ class LiveAnswer:
                 async with asyncio.timeout(moment - self._clock.monotonic()):
                     await self._changed.wait()
             self._changed.clear()
+
+    def _is_old(self, message: int) -> bool:
+        return self._clock.now() - discord.utils.snowflake_time(message).timestamp() > OLD
 
     def _step(self) -> _Step | None:
         """The first difference between what stands there and what should."""
@@ -182,42 +199,41 @@ class LiveAnswer:
             self._stage = "started"
             await self._store.move(self.kept.question, "started")
         if post is None:
-            await self._attempt(lambda: board.remove(self._shown[number].id))
+            await attempt(lambda: board.remove(self._shown[number].id))
             del self._shown[number]
         elif number < len(self._shown):
-            await self._attempt(lambda: board.edit(self._shown[number].id, post))
+            await attempt(lambda: board.edit(self._shown[number].id, post))
             self._shown[number].post = post
         else:
-            new = await self._attempt(lambda: board.post(self._first + number, post))
+            new = await attempt(lambda: board.post(self._first + number, post))
             self._shown.append(_Shown(new, post))
             await self._store.posted(self.kept.question, self._first + number, str(new))
 
-    async def _attempt(self, call: Callable[[], Awaitable[T]]) -> T:
-        for seconds in (*_TRIES, None):
-            try:
-                return await call()
-            except (discord.Forbidden, discord.NotFound) as error:
-                raise Lost(f"{error.status} {error.code}") from None  # and never again: it would be the same
-            except discord.HTTPException as error:
-                if seconds is None or not (error.status >= 500 or error.status == 429):
-                    raise Lost(f"{error.status} {error.code}") from None
-            except (aiohttp.ClientError, OSError, TimeoutError) as error:
-                if seconds is None:
-                    raise Lost(type(error).__name__) from None
-            await asyncio.sleep(seconds)
-        raise AssertionError("the last try returns or raises")
+    async def _say_refused(self) -> None:
+        """Below what stands there already, or in its place."""
+        said, number = self.scene.tongue.say(chatting.NOT_TAKEN), len(self._shown) - 1
+        last = self._shown[-1].post if self._shown else None
+        with suppress(Lost):
+            if last is not None:
+                told = replace(last, footer=(*last.footer, said), buttons=(), tongue=self.scene.tongue)
+                await attempt(lambda: self._board.edit(self._shown[number].id, told), SOON)
+            else:
+                await attempt(lambda: self._board.post(self._first + number + 1, Post(content=said)), SOON)
 
     async def _type(self) -> None:
-        with suppress(discord.HTTPException, aiohttp.ClientError, OSError):
+        with suppress(*FAULTS):
             while not (self._shown or self.scene.over or self._read_all or self.scene.later or self._sparing()):
                 await self._board.typing()
                 await asyncio.sleep(TYPING_EVERY)
 
     async def _remember_ending(self) -> None:
         ending = self.scene.ending
-        if self.scene.kept_for_restart and not self._lost:
+        if self.scene.kept_for_restart and self.lost is None:
             return
-        if isinstance(ending, Held) and not self._lost:
+        if self.lost is not None and not self.lost.for_good:
+            return  # the next start shows it
+        if isinstance(ending, Held) and self.lost is None:
             await self._store.move(self.kept.question, "held", ticket=ending.ticket)
         else:
-            await self._store.move(self.kept.question, "over")
+            unsent = isinstance(ending, Failed) and self.scene.started is None and not self.scene.later
+            await self._store.move(self.kept.question, "over", keep=unsent)

@@ -12,11 +12,17 @@ from discord import app_commands
 from adapters.discord.calls import Calls
 from adapters.rendering.languages import language, texts
 from bot.commands.command import COMMUNITY, Command, Parameter, Path
+from bot.commands.saying import say
 
 _OPTION_TEXT = 6000
 _ABOUT = 100
 _CHOICES = 25
-_COMMUNITY = "Another community"
+_COMMUNITY = say("Another community")
+_NAMES = (
+    app_commands.TranslationContextLocation.command_name,
+    app_commands.TranslationContextLocation.group_name,
+    app_commands.TranslationContextLocation.parameter_name,
+)
 _ALONE = "show"
 """What a command is called whose name Discord needs for its group: `/quota show` for `/quota`."""
 
@@ -28,10 +34,15 @@ class Languages(app_commands.Translator):
         self, string: app_commands.locale_str, locale: discord.Locale, context: app_commands.TranslationContextTypes
     ) -> str | None:
         here = language(str(locale))
-        if here == "en" or string.extras.get("name"):
+        if here == "en" or string.extras.get("name") or (context.location in _NAMES and not _in_menu(context)):
             return None
         translated = texts(here).gettext(string.message)
         return None if translated == string.message else translated[:_ABOUT]
+
+
+def _in_menu(context: app_commands.TranslationContextTypes) -> bool:
+    """It is what a context menu offers: that may read as any text does."""
+    return isinstance(context.data, app_commands.ContextMenu)
 
 
 def bind(tree: app_commands.CommandTree[Any], calls: Calls) -> None:
@@ -141,7 +152,7 @@ def _kind(parameter: Parameter) -> Any:
 
 def _about(parameter: Parameter) -> str:
     """What an option is for. Discord counts at most 8,000 characters over all of a group, and this one is in each."""
-    return _COMMUNITY if parameter is COMMUNITY else _cut(parameter.about.text)
+    return _COMMUNITY.text if parameter is COMMUNITY else _cut(parameter.about.text)
 
 
 def _choice(value: str) -> app_commands.Choice[str]:

@@ -13,11 +13,12 @@ from adapters.discord import talk
 from adapters.discord.safe import NOBODY
 from adapters.discord.showing import OnDiscord, Shown, shown
 from adapters.rendering import chatting
-from adapters.rendering.saying import Speech
+from adapters.rendering.saying import Speech, tongue
 from bot.clock import Clock
 from bot.commands.answer import Next
 from bot.commands.command import Caller, Command, Everyone, Given, InRole, Parameter
 from bot.commands.registry import Registry
+from bot.commands.saying import Say
 from bot.messages import ConversationId
 from bot.telemetry.logs import logger
 
@@ -49,7 +50,7 @@ class Calls:
             manages=interaction.guild_id is not None and interaction.permissions.manage_guild,
             roles=talk.roles(user),
             conversation=self._conversation(interaction),
-            channel=str(interaction.channel_id or ""),
+            channel=talk.channel(interaction.channel),
             locale=str(interaction.locale),
         )
 
@@ -70,34 +71,29 @@ class Calls:
         await self.run(interaction, command, values)
 
     async def run(self, interaction: discord.Interaction[Any], command: Command, values: Mapping[str, Given]) -> None:
-        await self._client.acknowledge(interaction, thinking=True, ephemeral=command.private)
+        if not await self._client.interactions.acknowledge(interaction, thinking=True, ephemeral=command.private):
+            return
         answer = await self.registry.run(command.path, values, self.caller(interaction))
         if answer.ask is not None:
-            await self._client.ask(interaction, answer.ask, acknowledged=True)
+            await self._client.interactions.ask(interaction, answer.ask, acknowledged=True)
             return
         made = await shown(answer, self._speech(interaction))
-        *before, last = made.texts
-        for number, text in enumerate(before):
-            if number == 0:
-                await interaction.edit_original_response(content=text, allowed_mentions=NOBODY)
-            else:
-                await interaction.followup.send(text, ephemeral=command.private, allowed_mentions=NOBODY)
-        view = self._buttons(made, interaction)
-        if not before:
-            await interaction.edit_original_response(
-                content=last, attachments=made.files, embeds=made.embeds, view=view, allowed_mentions=NOBODY
-            )
-        else:
-            more: dict[str, Any] = {} if view is None else {"view": view}
-            await interaction.followup.send(
-                last, files=made.files, embeds=made.embeds, ephemeral=command.private, allowed_mentions=NOBODY, **more
-            )
+        await self._client.interactions.write(
+            interaction, made.text, embeds=made.embeds, view=self._buttons(made, interaction), files=made.files
+        )
+
+    async def run_guarded(
+        self, interaction: discord.Interaction[Any], command: Command, values: Mapping[str, Given]
+    ) -> None:
+        """For what discord.py would only log the failures of."""
+        await self._client.interactions.guarded(interaction, self.run(interaction, command, values))
 
     async def suggest(
         self, interaction: discord.Interaction[Any], command: Command, name: str, typed: str
     ) -> list[discord.app_commands.Choice[str]]:
         found = await self.registry.suggest(command.path, name, typed, {}, self.caller(interaction))
-        return [discord.app_commands.Choice(name=one[:100], value=one[:100]) for one in found]
+        speech = Speech(locale=str(interaction.locale), clock=self._clock)
+        return [discord.app_commands.Choice(name=speech.suggested(one)[:100], value=one.value[:100]) for one in found]
 
     def _speech(self, interaction: discord.Interaction[Any]) -> Speech:
         return Speech(locale=str(interaction.locale), clock=self._clock, writing=OnDiscord())
@@ -151,14 +147,7 @@ class Form(discord.ui.Modal):
 
     async def on_submit(self, interaction: discord.Interaction[Any], /) -> None:
         typed = {name: box.value for name, box in self._inputs.items() if box.value}
-        await self._calls.run(interaction, self._command, {**self._values, **typed})
-
-    async def on_error(  # type: ignore[override]  # discord.py gives a modal no item
-        self, interaction: discord.Interaction[Any], error: Exception, /
-    ) -> None:
-        # It may hold what a person wrote: only the type is logged, the rest at DEBUG.
-        log.error("a form failed inside", extra={"action": "form", "error": type(error).__name__})
-        log.debug("the failure", exc_info=error)
+        await self._calls.run_guarded(interaction, self._command, {**self._values, **typed})
 
 
 class NextButton(
@@ -192,16 +181,21 @@ class NextButton(
     async def interaction_check(self, interaction: discord.Interaction[Any]) -> bool:
         if interaction.user.id == self.owner:
             return True
-        await interaction.response.send_message(chatting.ONLY_WHO_ASKED, ephemeral=True, allowed_mentions=NOBODY)
+        await _whisper(interaction, chatting.ONLY_WHO_ASKED)
         return False
 
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
         client = cast("PotluckClient", interaction.client)
         command = None if client.calls is None else client.calls.registry.find(self.path)
         if client.calls is None or command is None:
-            await interaction.response.send_message(chatting.NO_LONGER_KNOWN, ephemeral=True, allowed_mentions=NOBODY)
+            await _whisper(interaction, chatting.NO_LONGER_KNOWN)
             return
-        await client.calls.used(interaction, command, self.values)
+        await client.interactions.guarded(interaction, client.calls.used(interaction, command, self.values))
+
+
+async def _whisper(interaction: discord.Interaction[Any], said: Say) -> None:
+    text = tongue(str(interaction.locale)).say(said)
+    await interaction.response.send_message(text, ephemeral=True, allowed_mentions=NOBODY)
 
 
 def _id(owner: int, path: tuple[str, ...], values: Mapping[str, str], danger: bool) -> str:

@@ -12,6 +12,7 @@ from discord import app_commands
 from adapters.discord import talk
 from adapters.discord.safe import NOBODY
 from adapters.rendering import chatting
+from bot.commands.saying import say
 from bot.posts import Posts
 from bot.telemetry.logs import logger
 
@@ -21,12 +22,15 @@ if TYPE_CHECKING:
 log = logger(__name__)
 
 _NOTE = "commands"
+ABOUT, MUTE = say("Ask about this"), say("Keep quiet in this thread until mentioned again")
+ASK, QUESTION = say("Ask a question"), say("What you want to know")
 
 
 class Tree(app_commands.CommandTree[Any]):
     """Usable in servers and in DMs, installed for either."""
 
     def __init__(self, client: PotluckClient) -> None:
+        self._potluck = client
         super().__init__(
             client,
             allowed_contexts=app_commands.AppCommandContext(guild=True, dm_channel=True, private_channel=True),
@@ -38,6 +42,7 @@ class Tree(app_commands.CommandTree[Any]):
         cause = error.__cause__ or error
         log.error("a command failed inside", extra={"action": "command", "error": type(cause).__name__})
         log.debug("the failure", exc_info=error)
+        await self._potluck.interactions.apologise(interaction)
 
 
 async def sync_if_changed(tree: Tree, store: Posts) -> bool:
@@ -71,30 +76,29 @@ async def sync_if_changed(tree: Tree, store: Posts) -> bool:
 def add_own(tree: Tree, client: PotluckClient) -> None:
     """What Discord has and no other platform: asking about a message, keeping quiet in a thread."""
 
-    @tree.context_menu(name="Ask about this")
+    @tree.context_menu(name=ABOUT.text)
     async def about(interaction: discord.Interaction[Any], message: discord.Message) -> None:
-        text = message.content.strip()
-        if not text:
-            await interaction.response.send_message(
-                chatting.STARTED_WITHOUT_TEXT, ephemeral=True, allowed_mentions=NOBODY
-            )
+        text = talk.shown_text(message)
+        if not text and not message.attachments:
+            await client.interactions.whisper(interaction, chatting.STARTED_WITHOUT_TEXT)
             return
-        await client.ask(interaction, chatting.about(text))
+        await client.interactions.ask(interaction, chatting.about(text), files=message.attachments)
 
-    @tree.command(name="mute", description="Keep quiet in this thread until mentioned again")
+    @tree.command(name="mute", description=MUTE.text)
     async def mute(interaction: discord.Interaction[Any]) -> None:
         here = interaction.channel
         said = chatting.NOT_IN_THREAD
         if isinstance(here, discord.Thread) and await client.talk.is_on(here.id):
             await client.talk.mute(here.id, True)
             said = chatting.MUTED
-        await interaction.response.send_message(said, ephemeral=said is chatting.NOT_IN_THREAD, allowed_mentions=NOBODY)
+        text = client.spoken.to(interaction).say(said)
+        await interaction.response.send_message(text, ephemeral=said is chatting.NOT_IN_THREAD, allowed_mentions=NOBODY)
 
 
 def add_ask(tree: Tree, client: PotluckClient) -> None:
     """Asking, where no registry brings it."""
 
-    @tree.command(name="ask", description="Ask a question")
-    @app_commands.describe(question="What you want to know")
+    @tree.command(name="ask", description=ASK.text)
+    @app_commands.describe(question=QUESTION.text)
     async def ask(interaction: discord.Interaction[Any], question: app_commands.Range[str, 1, 6000]) -> None:
-        await client.ask(interaction, question)
+        await client.interactions.ask(interaction, question)

@@ -6,6 +6,7 @@ says; here it is only kept from being too much, byte by byte as it comes.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import PurePosixPath
@@ -55,7 +56,7 @@ class Intake:
         if len(files) > MOST_FILES:
             # The core refuses them for their number, and looks at none.
             return replace(message, attachments=tuple(self._made(file, b"") for file in files))
-        fetched = [await self._fetch(file) for file in files]
+        fetched = await asyncio.gather(*(self._fetch(file) for file in files))
         if len(fetched) == 1 and not message.text and fetched[0].name == LONG_PASTE:
             try:
                 return replace(message, text=fetched[0].content.decode())

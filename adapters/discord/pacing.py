@@ -1,4 +1,4 @@
-"""How often Potluck writes: one budget a channel, shared by all answers that are live there.
+"""How often Potluck writes: one budget a channel, shared by all answers that are live there, and one over all.
 
 Discord lets about five messages and five edits through in five seconds, for each channel. Whoever uses the last of a
 bucket up is kept waiting inside discord.py until it is full again, so the pace stays under it, and what is written is
@@ -18,6 +18,8 @@ from bot.clock import Clock
 
 EVERY = 1.2
 """Seconds between two writes in one channel."""
+ALL = 40
+"""Writes a second over all channels. Discord lets fifty requests through, and commands need some."""
 _IDLE_LANES = 256
 
 
@@ -37,6 +39,7 @@ class Pacing:
 
     def __init__(self, clock: Clock, *, every: float = EVERY) -> None:
         self._clock, self._every = clock, every
+        self._free_at = 0.0
         self._lanes: dict[Hashable, _Lane] = {}
         self._numbers = count()
 
@@ -51,7 +54,11 @@ class Pacing:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(rest):
                         await lane.changed.wait()
-            lane.free_at = self._clock.monotonic() + self._every
+            now = self._clock.monotonic()
+            mine = max(now, self._free_at)
+            self._free_at, lane.free_at = mine + 1 / ALL, mine + self._every
+            if mine > now:
+                await asyncio.sleep(mine - now)
         finally:
             lane.waiting.remove(me)
             heapq.heapify(lane.waiting)

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import aiohttp
 import discord
+import yarl
 
 from bot.clock import Clock
 from bot.telemetry.logs import logger
@@ -19,6 +20,12 @@ NOBODY = discord.AllowedMentions.none()
 """With every message and every edit: a name in a model's text must not ring anywhere."""
 WHO_ASKED = discord.AllowedMentions(everyone=False, users=False, roles=False, replied_user=True)
 """For an answer that comes hours after its question: tells the one who asked, and nobody else."""
+
+
+def naming(user: int) -> discord.AllowedMentions:
+    """For the same, where there is no message of theirs to reply to: rings for that one person."""
+    return discord.AllowedMentions(everyone=False, roles=False, replied_user=False, users=[discord.Object(user)])
+
 
 INVALID, INVALID_SECONDS = 10_000, 600.0
 """Requests answered 401, 403 or 429 (but for shared limits) after which Discord bans the machine for a while."""
@@ -33,15 +40,10 @@ class InvalidRequests:
         self._moments: deque[float] = deque()
         self._said = False
 
-    def trace(self) -> aiohttp.TraceConfig:
-        """To give to discord.py: looks at every answer of Discord's."""
-        trace = aiohttp.TraceConfig()
-        trace.on_request_end.append(self._ended)
-        return trace
-
-    async def _ended(
+    async def ended(
         self, session: aiohttp.ClientSession, context: SimpleNamespace, params: aiohttp.TraceRequestEndParams
     ) -> None:
+        """Looks at an answer of Discord's."""
         response = params.response
         shared = response.headers.get("X-RateLimit-Scope") == "shared"
         if response.status in (401, 403) or (response.status == 429 and not shared):
@@ -66,6 +68,42 @@ class InvalidRequests:
         tight = self.count >= _TIGHT
         self._said = self._said and tight
         return tight
+
+
+class Callbacks:
+    """Interactions whose acknowledgement may have arrived although Discord's answer to it was lost.
+
+    discord.py then sends it again by itself, and is told that somebody has done so already.
+    """
+
+    def __init__(self) -> None:
+        self._unsure: deque[str] = deque(maxlen=256)
+
+    async def ended(
+        self, session: aiohttp.ClientSession, context: SimpleNamespace, params: aiohttp.TraceRequestEndParams
+    ) -> None:
+        if params.response.status >= 500:
+            self._note(params.url)
+
+    async def failed(
+        self, session: aiohttp.ClientSession, context: SimpleNamespace, params: aiohttp.TraceRequestExceptionParams
+    ) -> None:
+        self._note(params.url)
+
+    def _note(self, url: yarl.URL) -> None:
+        if "interactions" in url.parts:
+            self._unsure.append(url.parts[url.parts.index("interactions") + 1])
+
+    def unsure(self, interaction: int) -> bool:
+        return str(interaction) in self._unsure
+
+
+def watching(invalid: InvalidRequests, callbacks: Callbacks) -> aiohttp.TraceConfig:
+    """To give to discord.py: every answer of Discord's is looked at."""
+    trace = aiohttp.TraceConfig()
+    trace.on_request_end.extend([invalid.ended, callbacks.ended])
+    trace.on_request_exception.append(callbacks.failed)
+    return trace
 
 
 class Nonces:

@@ -1,15 +1,18 @@
-"""An answer of a command as Discord shows it: text, a picture in an embed, files, buttons for what may come next."""
+"""An answer of a command as Discord shows it: text, a picture in an embed, files, buttons for what may come next.
+
+It is one message, since what comes after the first one takes no nonce and could be doubled: text that is too long for
+it goes on in embeds, and beyond those in a file.
+"""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import assert_never
 
 import discord
 
-from adapters.discord.look import LONGEST, escape
+from adapters.discord.look import FILE, LONGEST, escape
 from adapters.discord.talk import PLATFORM
 from adapters.rendering.charts import draw
 from adapters.rendering.saying import Speech
@@ -20,9 +23,10 @@ from bot.commands.saying import Group
 from bot.messages import Member
 
 _LIMITS = Limits(length=LONGEST, most=4)
+"""The first of the pieces is the text, the others are embeds: they may have 6,000 characters together."""
 _BAR = 20
 _PICTURE = "picture.png"
-_MOST_ROWS = 40
+_LONGEST_ALT = 1024
 
 
 class OnDiscord:
@@ -46,23 +50,36 @@ class OnDiscord:
 
 @dataclass(kw_only=True)
 class Shown:
-    """What is sent: the texts one after the other, everything else with the last."""
+    """What is sent."""
 
-    texts: Sequence[str]
-    files: list[discord.File] = field(default_factory=list)
+    text: str = ""
+    enclosed: list[tuple[str, bytes, str]] = field(default_factory=list)
+    """Names of files, what is in them, what there is to be seen."""
     embeds: list[discord.Embed] = field(default_factory=list)
     links: list[tuple[str, str]] = field(default_factory=list)
     """Labels with their addresses."""
     nexts: list[Next] = field(default_factory=list)
 
+    def files(self) -> list[discord.File]:
+        """Anew for each try: discord.py closes those it has sent, or could not send."""
+        return [
+            discord.File(io.BytesIO(content), filename=name, description=about[:_LONGEST_ALT] or None)
+            for name, content, about in self.enclosed
+        ]
+
 
 async def shown(answer: Answer, speech: Speech) -> Shown:
     """The answer in the reader's language."""
-    made = Shown(texts=())
+    made = Shown()
     lines: list[str] = []
     for part in answer.parts:
         await _add(part, speech, lines, made)
-    made.texts = split("\n".join(line for line in lines if line), _LIMITS).texts or ("✓",)
+    whole = "\n".join(line for line in lines if line)
+    pieces = split(whole, _LIMITS)
+    made.text, *more = pieces.texts or ("✓",)
+    made.embeds[:0] = [discord.Embed(description=text) for text in more]
+    if pieces.rest_as_file:
+        made.enclosed.append((FILE, whole.encode(), ""))
     return made
 
 
@@ -77,15 +94,15 @@ async def _add(part: Part, speech: Speech, lines: list[str], made: Shown) -> Non
                 lines.append(speech.say(none))
             else:
                 lines.append("-# " + " · ".join(speech.say(name) for name in head))
-                lines += ["- " + " · ".join(speech.value(value) for value in row) for row in table[:_MOST_ROWS]]
+                lines += ["- " + " · ".join(speech.value(value) for value in row) for row in table]
         case Meter(used=used, of=of, kept=kept, alt=alt):
             lines.append(f"{_bar(used, of, kept)}  {speech.say(alt)}")
         case DayPicture() | UsePicture():
             picture = await draw(part, speech)
-            made.files.append(discord.File(io.BytesIO(picture.png), filename=_PICTURE, description=picture.alt[:1024]))
+            made.enclosed.append((_PICTURE, picture.png, picture.alt))
             made.embeds.append(discord.Embed().set_image(url=f"attachment://{_PICTURE}"))
         case Document(name=name, content=content):
-            made.files.append(discord.File(io.BytesIO(content), filename=name))
+            made.enclosed.append((name, content, ""))
         case Link(url=url, said=said):
             made.links.append((speech.say(said), url))
         case Next():

@@ -7,6 +7,8 @@ Everything works without the privileged intent for message content: what Discord
 from __future__ import annotations
 
 import re
+import unicodedata
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -14,13 +16,17 @@ import discord
 
 from adapters.rendering import chatting
 from bot.clock import Clock
+from bot.commands.saying import Say
 from bot.messages import CommunityId, ConversationId, IncomingMessage, Member, MessageId, Standing
 from bot.posts import Posts
 
 PLATFORM = "discord"
 ON, MUTED = "on", "muted"
 _NAME = 40
-_MENTION = re.compile(r"<@!?(\d+)>")
+_THREADS = 10_000
+_UNSEEN = ("Cc", "Cf", "Zs", "Zl", "Zp")
+_MENTION = re.compile(r"<(@[!&]?\d+|#\d+)>")
+_EMOJI = re.compile(r"<a?(:\w+:)\d+>")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +41,7 @@ class Question:
 class Hint:
     """One line to whoever tried to reach the bot."""
 
-    text: str
+    said: Say
 
 
 Heard: TypeAlias = Question | Hint | None
@@ -53,6 +59,7 @@ class Talk:
         if message.author.bot or message.webhook_id is not None or not _by_a_person(message):
             return None
         called = any(user.id == me for user in message.mentions)
+        called = called or bool(message.content and _by_role(message, me))
         if message.guild is None:
             conversation = ConversationId(f"{PLATFORM}:{message.channel.id}")
             return self._question(message, me, conversation, "a direct message on Discord")
@@ -60,7 +67,7 @@ class Talk:
             return await self._in_thread(message, message.channel, me, called)
         answers = await self._answered_by(message, me)
         if answers is None and not called:
-            return None
+            return Hint(chatting.BY_ROLE) if _by_role(message, me) else None
         if not called and not message.content:
             return Hint(chatting.UNREADABLE)
         new = ConversationId(f"{PLATFORM}:{message.channel.id}/{message.id}")
@@ -78,7 +85,7 @@ class Talk:
         noted = await self._noted(thread.id)
         if called and noted != ON:
             await self._note(thread.id, ON)
-        elif not called and noted != ON:
+        elif not called and (noted != ON or _to_others(message, me)):
             return None
         if not called and not (message.content or message.attachments):
             answers = message.reference is not None and await self._answered_by(message, me) is not None
@@ -87,11 +94,17 @@ class Talk:
 
     async def _noted(self, thread: int) -> str | None:
         if thread not in self._threads:
-            self._threads[thread] = await self._store.note(PLATFORM, f"thread:{thread}")
+            self._keep(thread, await self._store.note(PLATFORM, f"thread:{thread}"))
         return self._threads[thread]
 
-    async def _note(self, thread: int, state: str) -> None:
+    def _keep(self, thread: int, state: str | None) -> None:
+        self._threads.pop(thread, None)
         self._threads[thread] = state
+        if len(self._threads) > _THREADS:
+            del self._threads[next(iter(self._threads))]
+
+    async def _note(self, thread: int, state: str) -> None:
+        self._keep(thread, state)
         await self._store.keep_note(PLATFORM, f"thread:{thread}", state)
 
     # --- reply chains ------------------------------------------------------------------------------------
@@ -119,7 +132,7 @@ class Talk:
 
     def _question(self, message: discord.Message, me: int, conversation: ConversationId, place: str) -> Heard:
         text = _plain(message, me)
-        if not text and not message.attachments:
+        if not _visible(text) and not message.attachments:
             return Hint(chatting.EMPTY) if message.type in _BY_PEOPLE and not message.stickers else None
         return Question(
             IncomingMessage(
@@ -134,9 +147,17 @@ class Talk:
                 hold=True,
                 standing=standing(message.author),
                 roles=roles(message.author),
+                channel=channel(message.channel),
             ),
             reply_to=message.id,
         )
+
+
+def _to_others(message: discord.Message, me: int) -> bool:
+    """In a thread where everything is for the bot: this one names others, or replies to somebody else."""
+    resolved = None if message.reference is None else message.reference.resolved
+    replies_elsewhere = isinstance(resolved, discord.Message) and resolved.author.id != me
+    return replies_elsewhere or any(user.id != me for user in message.mentions)
 
 
 _BY_PEOPLE = (discord.MessageType.default, discord.MessageType.reply)
@@ -146,15 +167,37 @@ def _by_a_person(message: discord.Message) -> bool:
     return message.type in _BY_PEOPLE
 
 
+def _visible(text: str) -> bool:
+    """There is something to be read: more than spaces and signs of no width, as stand around right-to-left text."""
+    return any(unicodedata.category(sign) not in _UNSEEN for sign in text)
+
+
+def _by_role(message: discord.Message, me: int) -> bool:
+    """It mentions the role Discord has made for the bot, which reads the same as its name."""
+    return any(role.tags is not None and role.tags.bot_id == me for role in message.role_mentions)
+
+
 def _plain(message: discord.Message, me: int) -> str:
     """The text without the call at its start, and with names in place of ids."""
-    names = {user.id: user.display_name for user in message.mentions}
-    text = re.sub(rf"^(?:\s*<@!?{me}>[,:]?)+\s*", "", message.content)
+    names = {f"@{user.id}": f"@{user.display_name}" for user in message.mentions}
+    names |= {f"@&{role.id}": f"@{role.name}" for role in message.role_mentions}
+    names |= {f"#{channel.id}": f"#{channel.name}" for channel in message.channel_mentions}
+    own = "|".join([f"!?{me}", *(f"&{role.id}" for role in message.role_mentions if role.is_bot_managed())])
+    text = re.sub(rf"^(?:\s*<@(?:{own})>[,:]?)+\s*", "", message.content)
+    text = _MENTION.sub(lambda found: names.get(found[1].replace("!", ""), found[0]), text)
+    return _EMOJI.sub(r"\1", text).strip()
 
-    def name(found: re.Match[str]) -> str:
-        return f"@{names[int(found[1])]}" if int(found[1]) in names else found[0]
 
-    return _MENTION.sub(name, text).strip()
+def shown_text(message: discord.Message) -> str:
+    """What a message says. Of one that is made of components, all its texts."""
+    texts = [one.content for one in _within(message.components) if isinstance(one, discord.TextDisplay)]
+    return "\n".join([message.content, *texts]).strip()
+
+
+def _within(components: Sequence[object]) -> Iterator[object]:
+    for one in components:
+        yield one
+        yield from _within(getattr(one, "children", ()))
 
 
 def _place(channel: object) -> str:
@@ -165,11 +208,22 @@ def _place(channel: object) -> str:
     return f"the #{shown} {kind} of a Discord server" if shown else f"a {kind} of a Discord server"
 
 
+def _private(channel: object) -> bool:
+    return channel is None or isinstance(channel, discord.DMChannel | discord.GroupChannel)
+
+
 def place(channel: object) -> str:
     """As `_place`, for a DM too."""
-    if channel is None or isinstance(channel, discord.DMChannel | discord.GroupChannel):
+    if _private(channel):
         return "a direct message on Discord"
     return _place(channel)
+
+
+def channel(here: object) -> str:
+    """The channel that admins lay things down for: of a thread, the one it is in. Empty in private."""
+    if isinstance(here, discord.Thread):
+        return str(here.parent_id)
+    return "" if _private(here) else str(getattr(here, "id", ""))
 
 
 def member(user: discord.abc.User) -> Member:

@@ -7,6 +7,7 @@ text comes with the data and says the same.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Sequence
 from io import BytesIO
 
@@ -22,7 +23,9 @@ from bot.commands.saying import say
 
 _CARD, _INK, _SOFT, _LINE = "#fffdf9", "#262019", "#6a6053", "#e3d9c8"
 _POOL, _MINE, _GONE = "#4f6470", "#a83c1c", "#cfc4b3"
-_DPI = 160
+_DPI = 232
+_WIDTH = 4.4
+"""Inches. Chats show pictures narrow: their words must be large for that."""
 _HOUR = 3600.0
 _MOST_ROWS = 15
 _NAME_HEIGHT = 11
@@ -40,7 +43,7 @@ async def draw(data: DayPicture | UsePicture, speech: Speech) -> Picture:
 
 
 def _day(data: DayPicture, speech: Speech) -> Picture:
-    figure = Figure(figsize=(6.4, 3.0), dpi=_DPI, facecolor=_CARD, layout="constrained")
+    figure = Figure(figsize=(_WIDTH, 2.6), dpi=_DPI, facecolor=_CARD, layout="constrained")
     axes: Axes = figure.subplots()
     _frame(axes)
     hours = (data.resets_at - data.begins) / _HOUR
@@ -50,6 +53,10 @@ def _day(data: DayPicture, speech: Speech) -> Picture:
     axes.text(
         0, data.cap, " " + speech.say(say("the whole pool: {cap}", cap=data.cap)), color=_SOFT, fontsize=8, va="bottom"
     )
+    if data.level < data.cap * (1 - _CLOSE):
+        share = speech.say(say("your share by now: {units}", units=math.floor(data.level)))
+        axes.axhline(data.level, color=_MINE, linewidth=1, linestyle=(0, (1, 2)))
+        axes.text(hours, data.level, f"{share} ", color=_MINE, fontsize=8, va="bottom", ha="right")
     apart = _newest(data.pool) - _newest(data.mine)
     # Where both end at about the same height, the upper name stands above the lower one.
     lift = _NAME_HEIGHT if data.mine and apart < _CLOSE * data.cap else 0
@@ -63,7 +70,7 @@ def _day(data: DayPicture, speech: Speech) -> Picture:
         axes.step(times, units, where="post", color=colour, linewidth=2, solid_capstyle="round")
         axes.fill_between(times, units, step="post", color=colour, alpha=0.12, linewidth=0)
         axes.annotate(
-            f"{label} {units[-1]:,}",
+            f"{label} {speech.number(units[-1])}",
             (now, units[-1]),
             xytext=(5, above),
             textcoords="offset points",
@@ -78,13 +85,14 @@ def _day(data: DayPicture, speech: Speech) -> Picture:
     axes.set_xticks([hours * part / 6 for part in range(7)])
     axes.xaxis.set_major_formatter(FuncFormatter(lambda hour, _: f"{round(hour) % 24:02d}:00"))
     axes.yaxis.set_major_locator(MaxNLocator(4, integer=True))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda units, _: speech.number(units)))
     axes.set_xlabel("UTC", color=_SOFT, fontsize=8, loc="right")
     return Picture(png=_png(figure), alt=speech.say(data.alt))
 
 
 def _use(data: UsePicture, speech: Speech) -> Picture:
     rows = data.rows[:_MOST_ROWS]
-    figure = Figure(figsize=(6.4, 0.9 + 0.32 * max(1, len(rows))), dpi=_DPI, facecolor=_CARD, layout="constrained")
+    figure = Figure(figsize=(_WIDTH, 0.9 + 0.32 * max(1, len(rows))), dpi=_DPI, facecolor=_CARD, layout="constrained")
     axes: Axes = figure.subplots()
     _frame(axes)
     names = [_short(speech.value(name)) for name, _ in rows]
@@ -93,12 +101,19 @@ def _use(data: UsePicture, speech: Speech) -> Picture:
     axes.barh(places, units, color=_MINE, height=0.62)
     for place, count in zip(places, units, strict=True):
         axes.annotate(
-            f"{count:,}", (count, place), xytext=(4, 0), textcoords="offset points", va="center", fontsize=9, color=_INK
+            speech.number(count),
+            (count, place),
+            xytext=(4, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=9,
+            color=_INK,
         )
     axes.set_yticks(list(places), names, fontsize=9, color=_INK)
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.set_xlim(0, max(units, default=1) * 1.12)
     axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda units, _: speech.number(units)))
     axes.grid(visible=False, axis="y")
     axes.set_title(speech.say(data.about), loc="left", fontsize=10, color=_INK)
     return Picture(png=_png(figure), alt=speech.say(data.alt))

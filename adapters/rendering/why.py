@@ -7,8 +7,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import assert_never
 
-from adapters.rendering.words import number, plural
+from adapters.rendering.saying import ENGLISH, Tongue
 from bot.clock import Instant
+from bot.commands.saying import Say, say, says
 from bot.messages import DayLooked, Explanation
 
 
@@ -28,98 +29,133 @@ class Why:
     points: tuple[Point, ...]
 
 
-def why(explanation: Explanation | None, *, resets_at: Instant, at: Callable[[Instant], str], shut: str = "") -> Why:
+def why(
+    explanation: Explanation | None,
+    *,
+    resets_at: Instant,
+    at: Callable[[Instant], str],
+    shut: str = "",
+    tongue: Tongue = ENGLISH,
+) -> Why:
     """Put it in words. `at` names a moment as the member's clock shows it; `shut` says why nobody's question may go.
 
     None is first come, first served, where there is nothing to explain but that.
     """
-    afresh = Point(about="Fresh start", said=f"Everyone starts afresh {at(resets_at)}.")
+
+    def point(about: Say, *said: Say | None) -> Point:
+        return Point(about=tongue.say(about), said=" ".join(tongue.say(one) for one in said if one is not None))
+
+    afresh = point(say("Fresh start"), say("Everyone starts afresh {again}.", again=at(resets_at)))
     if explanation is None:
-        return Why(
-            headline=shut or "Here it is first come, first served: whoever asks may take what is left.",
-            points=(afresh,),
-        )
+        served = say("Here it is first come, first served: whoever asks may take what is left.")
+        return Why(headline=shut or tongue.say(served), points=(afresh,))
     points = (
-        Point(about="Your share", said=f"{_share(explanation)}{_probably(explanation)}"),
-        Point(about="The pool", said=_pool(explanation)),
-        *((Point(about="How it knows", said=_days(explanation.days)),) if explanation.left else ()),
-        *((Point(about="Waiting", said=_waiting(explanation, at)),) if not explanation.admitted else ()),
+        point(say("Your share"), _taken(explanation), _share(explanation), _probably(explanation)),
+        point(say("The pool"), *_pool(explanation)),
+        *((point(say("How it knows"), *_days(explanation.days)),) if explanation.left else ()),
+        *((point(say("Waiting"), *_waiting(explanation, at)),) if not explanation.admitted else ()),
         afresh,
     )
-    return Why(headline=shut or _headline(explanation), points=points)
+    return Why(headline=shut or tongue.say(_headline(explanation)), points=points)
 
 
-def _headline(explanation: Explanation) -> str:
+def _headline(explanation: Explanation) -> Say:
     match explanation.verdict:
         case "within_level":
-            return "There is room for your next question."
+            return say("There is room for your next question.")
         case "promised":
-            return "Your next question is promised to you, whatever others do."
+            return say("Your next question is promised to you, whatever others do.")
         case "granted":
-            return "An admin has set requests aside for you, so your next question goes."
+            return say("An admin has set requests aside for you, so your next question goes.")
         case "above_level":
-            return "Not now: what is left is kept for others who usually come later today."
+            return say("Not now: what is left is kept for others who usually come later today.")
         case "pool_promised":
-            return "Not now: all that is left has been promised to others."
+            return say("Not now: all that is left has been promised to others.")
         case "pool_spent":
-            return "Today's pool is empty."
+            return say("Today's pool is empty.")
     assert_never(explanation.verdict)
 
 
-def _share(explanation: Explanation) -> str:
-    taken = f"You have taken {_some(explanation.taken)} today."
+def _taken(explanation: Explanation) -> Say:
+    taken = explanation.taken
+    return say("You have taken {count} today.", count=taken) if taken else say("You have taken nothing today.")
+
+
+def _share(explanation: Explanation) -> Say:
     if math.isinf(explanation.level):
-        return f"{taken} There is enough for all that people are expected to ask, so nobody is limited for now."
+        return say("There is enough for all that people are expected to ask, so nobody is limited for now.")
     most, part = math.floor(explanation.level + 1e-9), explanation.level % 1
     if most > explanation.taken + explanation.left:
-        return f"{taken} You may take whatever is left."
+        return say("You may take whatever is left.")
     if explanation.verdict == "above_level" and most < explanation.taken:
-        return f"{taken} As things stand each may have {_some(most)}, so others come first until that has grown."
+        if not most:
+            return say("As things stand each may have nothing, so others come first until that has grown.")
+        return say("As things stand each may have {most}, so others come first until that has grown.", most=most)
     if part < 0.005 or most < explanation.taken or explanation.verdict in ("pool_spent", "promised", "granted"):
-        return f"{taken} As things stand you may have {_some(most)}; it grows when others leave theirs unused."
+        if not most:
+            return say("As things stand you may have nothing; it grows when others leave theirs unused.")
+        return say("As things stand you may have {most}; it grows when others leave theirs unused.", most=most)
     if not most:
-        return (
-            f"{taken} As things stand there is not one for everybody: a lot, drawn once for the day, decides who goes."
-        )
-    return (
-        f"{taken} As things stand you may have {number(most)}; a lot, drawn once for the day, decides about one more. "
-        "It grows when others leave theirs unused."
+        return say("As things stand there is not one for everybody: a lot, drawn once for the day, decides who goes.")
+    return say(
+        "As things stand you may have {most}; a lot, drawn once for the day, decides about one more. "
+        "It grows when others leave theirs unused.",
+        most=most,
     )
 
 
-def _probably(explanation: Explanation) -> str:
+def _probably(explanation: Explanation) -> Say | None:
     """Said apart from what is promised, which is certain."""
     if math.isinf(explanation.level) or not explanation.probably:
-        return ""
-    return f" You will probably get {number(explanation.probably)} more today; that is likely, not promised."
+        return None
+    return say("You will probably get {count} more today; that is likely, not promised.", count=explanation.probably)
 
 
-def _pool(explanation: Explanation) -> str:
+def _pool(explanation: Explanation) -> tuple[Say, ...]:
     if not explanation.left:
-        return "Nothing is left that nobody has been promised."
-    left = f"{_requests(explanation.left)} {_are(explanation.left)} left for everyone."
+        return (say("Nothing is left that nobody has been promised."),)
+    left = says("{count} request is left for everyone.", "{count} requests are left for everyone.", explanation.left)
     kept = explanation.held_back_for_others
     if not kept:
-        return f"{left} Nothing has to be kept for others."
+        return left, say("Nothing has to be kept for others.")
     if kept == explanation.left:
-        which = "It is" if kept == 1 else "All of them are"
-    else:
-        which = f"{number(kept)} of them {_are(kept)}"
-    return f"{left} {which} kept for others, most of whom usually come later."
+        return left, says(
+            "It is kept for others, most of whom usually come later.",
+            "All of them are kept for others, most of whom usually come later.",
+            kept,
+        )
+    return left, says(
+        "{count} of them is kept for others, most of whom usually come later.",
+        "{count} of them are kept for others, most of whom usually come later.",
+        kept,
+    )
 
 
-def _days(days: Sequence[DayLooked]) -> str:
+def _days(days: Sequence[DayLooked]) -> tuple[Say, ...]:
     if not days:
         return (
-            "There are no earlier days to go by yet: it takes it that people keep coming as they have today, "
-            "with about four questions each."
+            say(
+                "There are no earlier days to go by yet: it takes it that people keep coming as they have today, "
+                "with about four questions each."
+            ),
         )
-    looked = "It looked at one earlier day" if len(days) == 1 else f"It looked at the last {number(len(days))} days"
-    said = _middle(days)
-    if math.isinf(said):
-        return f"{looked}: if today goes on like most of them, there is enough for everyone."
-    about = number(max(1, round(said)))
-    return f"{looked}: if today goes on like most of them, each may have about {about}."
+    many, middle = len(days), _middle(days)
+    if math.isinf(middle):
+        return (
+            says(
+                "It looked at one earlier day: if today goes on like most of them, there is enough for everyone.",
+                "It looked at the last {count} days: if today goes on like most of them, there is enough for everyone.",
+                many,
+            ),
+        )
+    return (
+        says(
+            "It looked at one earlier day: if today goes on like most of them, each may have about {about}.",
+            "It looked at the last {count} days: if today goes on like most of them, each may have about {about}.",
+            many,
+            about=max(1, round(middle)),
+        ),
+    )
 
 
 def _middle(days: Sequence[DayLooked]) -> float:
@@ -133,25 +169,12 @@ def _middle(days: Sequence[DayLooked]) -> float:
     return ordered[-1].level
 
 
-def _waiting(explanation: Explanation, at: Callable[[Instant], str]) -> str:
+def _waiting(explanation: Explanation, at: Callable[[Instant], str]) -> tuple[Say | None, ...]:
     if explanation.verdict == "pool_spent":
-        return "Waiting does not help before the fresh start."
+        return (say("Waiting does not help before the fresh start."),)
     if explanation.room_at is None:
-        room = "As things stand there will be no room for you today, but others may leave theirs unused."
+        room = say("As things stand there will be no room for you today, but others may leave theirs unused.")
     else:
-        room = f"If nobody takes anything meanwhile, there is room for you {at(explanation.room_at)}."
-    if not explanation.may_hold:
-        return room
-    return f"{room} A question you let wait is answered as soon as there is, and costs nothing before."
-
-
-def _some(count: int) -> str:
-    return number(count) if count else "nothing"
-
-
-def _requests(count: int) -> str:
-    return plural(count, "request")
-
-
-def _are(count: int) -> str:
-    return "is" if count == 1 else "are"
+        room = say("If nobody takes anything meanwhile, there is room for you {at}.", at=at(explanation.room_at))
+    hold = say("A question you let wait is answered as soon as there is, and costs nothing before.")
+    return room, hold if explanation.may_hold else None

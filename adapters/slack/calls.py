@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 import aiohttp
-from slack_sdk.errors import SlackApiError
+from slack_sdk.errors import SlackApiError, SlackRequestError
 from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
 from bot.telemetry.logs import logger
@@ -22,8 +22,11 @@ Method: TypeAlias = Callable[..., Awaitable[AsyncSlackResponse]]
 
 _TRIES = 6
 _RETRY_AFTER = 30.0
-_NETWORK = (aiohttp.ClientError, asyncio.TimeoutError, ConnectionError)
+_NETWORK = (aiohttp.ClientError, asyncio.TimeoutError, ConnectionError, SlackRequestError)
 _AGAIN_AFTER = 1.0
+AWAY = (4.0, 15.0, 30.0, 60.0, 120.0, 240.0, 300.0, 300.0, 300.0, 300.0, 130.0)
+"""Seconds between two tries while Slack cannot be reached: half an hour in all."""
+T = TypeVar("T")
 
 
 class Limit(Protocol):
@@ -78,6 +81,22 @@ async def call(
             raise Unsure(type(problem).__name__) from None
         await asyncio.sleep(_AGAIN_AFTER * attempt)
     raise AssertionError("every try returns or raises")
+
+
+async def outlasting(work: Callable[[], Awaitable[T]]) -> T:
+    """Do what can be done twice, again and again while Slack is away.
+
+    Raises:
+        Refused: as the work does.
+        Unsure: it is away for longer than that.
+    """
+    for seconds in AWAY:
+        try:
+            return await work()
+        except Unsure as unsure:
+            log.info("Slack is away", extra={"action": "slack", "error": str(unsure), "seconds": seconds})
+            await asyncio.sleep(seconds)
+    return await work()
 
 
 def _code(error: SlackApiError) -> str:

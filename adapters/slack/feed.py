@@ -25,6 +25,8 @@ class Feed:
         self.ending: Ending | None = None
         self.over = False
         """Nothing more comes. Without an `ending`: it had been handled before, or broke off."""
+        self.unseen = False
+        """Slack was away for so long that not all of it is shown: the next start makes that good."""
         self.broke = False
         """It broke off inside Potluck."""
         self._kept_back = ""
@@ -61,6 +63,11 @@ class Feed:
         except TimeoutError:
             return
         self._changed.clear()
+
+    async def ended(self) -> None:
+        """Wait for its end."""
+        while not self.over:
+            await self.changed(within=None)
 
     def _take(self, event: ReplyEvent) -> None:
         match event:

@@ -3,61 +3,122 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import Any, assert_never
 
 from adapters.rendering.saying import Speech
-from adapters.slack import look
-from bot.commands.command import Command, Parameter
-from bot.messages import ModelId
+from adapters.slack import look, plain_text
+from bot.commands.command import Command, Parameter, Path, Suggestion
+from bot.commands.saying import Say, say
 
-COMMAND, ABOUT = "command", "about"
+COMMAND, ABOUT, ANYTHING, READ = "command", "about", "anything", "read"
 """Callback ids of the modals."""
-ASK_ABOUT = "ask_about"
-"""Callback id of the shortcut on a message."""
+ASK_ABOUT, ASK_ANYTHING = "ask_about", "ask_anything"
+"""Callback ids of the shortcut on a message, and of the one at hand everywhere."""
 _VALUE = "value"
 _TITLE_MAX, _LABEL_MAX, _HINT_MAX, _QUOTE_MAX = 24, 2000, 2000, 2400
 _LONG = 3000
+_FILES_MOST = 11
+"""One more than are taken, so that too many are told of."""
 _MULTILINE = frozenset({"long_text"})
 
 
 def of_command(
     command: Command,
-    speech: Speech,
+    plainly: Speech,
     *,
     place: Mapping[str, str],
     given: Mapping[str, str],
-    models: Sequence[ModelId] = (),
+    models: Sequence[Suggestion] = (),
 ) -> look.Block:
-    """The form of a command. `given` are values that were typed already."""
-    inputs = [_input(one, speech, given.get(one.name, ""), models) for one in command.parameters]
-    about = look.context(speech.say(command.about))
+    """The form of a command. `given` are values that were typed already; those without an input, such as which
+    community it is about, come back with the form."""
+    inputs = [_input(one, plainly, given.get(one.name, ""), models) for one in command.parameters]
+    names = {one.name for one in command.parameters}
+    kept = {name: value for name, value in given.items() if name not in names}
+    about = look.context(plain_text.escape(plainly.say(command.about)))
     return {
         "type": "modal",
         "callback_id": COMMAND,
-        "private_metadata": look.carried(path=list(command.path), place=dict(place)),
-        "title": look.plain(f"/{command.name}"[:_TITLE_MAX]),
-        "submit": look.plain("Do it"),
-        "close": look.plain("Cancel"),
+        "private_metadata": look.carried(path=list(command.path), place=dict(place), kept=kept),
+        "title": look.plain(command.name[:_TITLE_MAX]),
+        "submit": look.plain(plainly.say(say("Do it"))),
+        "close": look.plain(plainly.say(say("Cancel"))),
         "blocks": [about, *inputs],
     }
 
 
-def about_message(*, channel: str, ts: str, root: str, text: str) -> look.Block:
-    """What to ask about a message."""
-    question = {
+def of_answer(path: Path, blocks: Sequence[look.Block], plainly: Speech) -> look.Block:
+    """What a command answered, to read."""
+    return {
+        "type": "modal",
+        "callback_id": READ,
+        "title": look.plain(" ".join(path)[:_TITLE_MAX]),
+        "close": look.plain(plainly.say(say("Close"))),
+        "blocks": list(blocks),
+    }
+
+
+def of_key(command: Command, answer: Sequence[look.Block], plainly: Speech) -> look.Block:
+    """How to link an own account: the link, and a place for the code that is shown behind it, which `command` takes."""
+    (code,) = command.parameters
+    return {
+        "type": "modal",
+        "callback_id": COMMAND,
+        "private_metadata": look.carried(path=list(command.path), place={"channel": ""}),
+        "title": look.plain(plainly.say(say("Your own account"))[:_TITLE_MAX]),
+        "submit": look.plain(plainly.say(say("Link it"))),
+        "close": look.plain(plainly.say(say("Cancel"))),
+        "blocks": [*answer, _input(code, plainly, "", ())],
+    }
+
+
+def anything(plainly: Speech) -> look.Block:
+    """What to ask, and where."""
+    where: look.Block = {
         "type": "input",
-        "block_id": "question",
-        "label": look.plain("Your question about this message"),
-        "element": {"type": "plain_text_input", "action_id": _VALUE, "multiline": True, "max_length": _LONG},
+        "block_id": "where",
+        "optional": True,
+        "label": look.plain(plainly.say(say("Where, for all there to read; else in your direct messages with me"))),
+        "element": {
+            "type": "conversations_select",
+            "action_id": _VALUE,
+            "filter": {"include": ["public", "private"], "exclude_bot_users": True},
+        },
     }
     return {
         "type": "modal",
+        "callback_id": ANYTHING,
+        "title": look.plain(plainly.say(say("Ask Potluck"))[:_TITLE_MAX]),
+        "submit": look.plain(plainly.say(say("Ask"))),
+        "close": look.plain(plainly.say(say("Cancel"))),
+        "blocks": [_question(plainly.say(say("Your question"))), where],
+    }
+
+
+def about_message(
+    plainly: Speech, *, channel: str, ts: str, root: str, text: str, files: Sequence[str] = ()
+) -> look.Block:
+    """What to ask about a message."""
+    where = say("The answer comes in the message's thread, for all to read there.")
+    about = {"channel": channel, "ts": ts, "root": root, "files": list(files)[:_FILES_MOST]}
+    return {
+        "type": "modal",
         "callback_id": ABOUT,
-        "private_metadata": look.carried(channel=channel, ts=ts, root=root, text=text[:_QUOTE_MAX]),
-        "title": look.plain("Ask about this"),
-        "submit": look.plain("Ask"),
-        "close": look.plain("Cancel"),
-        "blocks": [question, look.context("The answer comes in the message's thread, for all to read there.")],
+        "private_metadata": look.carried(**about, text=text[:_QUOTE_MAX]),
+        "title": look.plain(plainly.say(say("Ask about this"))[:_TITLE_MAX]),
+        "submit": look.plain(plainly.say(say("Ask"))),
+        "close": look.plain(plainly.say(say("Cancel"))),
+        "blocks": [_question(plainly.say(say("Your question about this message"))), look.context(plainly.say(where))],
+    }
+
+
+def _question(label: str) -> look.Block:
+    return {
+        "type": "input",
+        "block_id": "question",
+        "label": look.plain(label),
+        "element": {"type": "plain_text_input", "action_id": _VALUE, "multiline": True, "max_length": _LONG},
     }
 
 
@@ -78,31 +139,31 @@ def filled(view: Mapping[str, Any]) -> dict[str, str]:
     return values
 
 
-def _input(parameter: Parameter, speech: Speech, given: str, models: Sequence[ModelId]) -> look.Block:
+def _input(parameter: Parameter, plainly: Speech, given: str, models: Sequence[Suggestion]) -> look.Block:
     made: look.Block = {
         "type": "input",
         "block_id": parameter.name,
-        "label": look.plain(speech.say(parameter.about)[:_LABEL_MAX]),
+        "label": look.plain(plainly.say(parameter.about)[:_LABEL_MAX]),
         "optional": not parameter.required,
-        "element": {**_element(parameter, given, models), "action_id": _VALUE},
+        "element": {**_element(parameter, given, models, plainly), "action_id": _VALUE},
     }
     if hint := _hint(parameter):
-        made["hint"] = look.plain(hint[:_HINT_MAX])
+        made["hint"] = look.plain(plainly.say(hint)[:_HINT_MAX])
     return made
 
 
-def _element(parameter: Parameter, given: str, models: Sequence[ModelId]) -> look.Block:
+def _element(parameter: Parameter, given: str, models: Sequence[Suggestion], plainly: Speech) -> look.Block:
     if parameter.choices:
-        return _select(parameter.choices, given)
+        return _select({one: one for one in parameter.choices}, given)
     match parameter.kind:
         case "flag":
-            return _select(("yes", "no"), given)
+            return _select({"yes": "yes", "no": "no"}, given)
         case "member":
             return {"type": "users_select"}
         case "channel":
             return {"type": "conversations_select", "default_to_current_conversation": True}
         case "model" if models:
-            return _select(models, given)
+            return _select({one.value: plainly.suggested(one) for one in models}, given)
         case "text" | "long_text" | "secret" | "whole" | "number" | "usd" | "grantee" | "model" | "moment":
             most = min(_LONG, int(parameter.most or _LONG)) if parameter.kind in ("text", "long_text") else _LONG
             made: look.Block = {"type": "plain_text_input", "multiline": parameter.kind in _MULTILINE}
@@ -113,19 +174,20 @@ def _element(parameter: Parameter, given: str, models: Sequence[ModelId]) -> loo
             assert_never(parameter.kind)
 
 
-def _select(choices: Sequence[str], given: str) -> look.Block:
-    options = [{"text": look.plain(one[:75]), "value": one} for one in choices[:100]]
+def _select(choices: Mapping[str, str], given: str) -> look.Block:
+    """`choices`: what is shown, by value."""
+    options = [{"text": look.plain(shown[:75]), "value": one} for one, shown in islice(choices.items(), 100)]
     chosen = next((one for one in options if one["value"] == given), None)
     return {"type": "static_select", "options": options} | ({"initial_option": chosen} if chosen else {})
 
 
-def _hint(parameter: Parameter) -> str:
+def _hint(parameter: Parameter) -> Say | None:
     match parameter.kind:
         case "moment":
-            return "Such as 6h, 3d, 18:00 or 2026-12-24 18:00 (UTC)"
+            return say("Such as 6h, 3d, 18:00 or 2026-12-24 18:00 (UTC)")
         case "usd":
-            return "US dollars, such as 2.50"
+            return say("US dollars, such as 2.50")
         case "grantee":
-            return "A member's id such as slack:T1/U2, group:ID of a user group, or everyone"
+            return say("A member's id such as slack:T1/U2, group:ID of a user group, or everyone")
         case _:
-            return ""
+            return None

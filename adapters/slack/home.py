@@ -1,58 +1,102 @@
-"""The Home tab: where a member stands, what they may do, and for those who manage the community what to look after."""
+"""The Home tab: shown when it is opened, and anew when something was done on it. Its parts are in `home_view`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import re
+from dataclasses import replace
 
-from adapters.slack import answers, look
+from adapters.rendering.saying import Tongue
+from adapters.slack import answers, forms, look
 from adapters.slack.calls import Refused, Unsure, call
-from adapters.slack.commands import Commands, Place
-from adapters.slack.listeners import Json
+from adapters.slack.commands import Commands, place_of
+from adapters.slack.home_view import ADD_KEY, AFRESH, CHOOSE, LINK, MANAGE, MODEL, PASTE_KEY, SET_MODEL, HomeView
+from adapters.slack.listeners import Json, Work
 from adapters.slack.people import People, Person
+from adapters.slack.showing import Showing, show_modal
 from adapters.slack.workspace import Workspace
-from bot.commands.command import Caller, Command
+from bot.commands.answer import Next
 from bot.commands.registry import Registry
-from bot.commands.saying import Say
+from bot.commands.saying import say
 from bot.ports import Conversations
 from bot.telemetry.logs import logger
 
 log = logger(__name__)
 
-CHOOSE, MANAGE, MODEL = "choose", "manage", "model"
-"""Action ids of the menus."""
-_HISTORY = ("history",)
-_SHOWN_FIRST = (("quota",), _HISTORY, ("pool",))
-"""Commands whose answers stand on the tab, where there are such."""
-_MODEL = ("model",)
 PROMPTS = (
-    ("Explain something", "Explain in simple words: "),
-    ("Improve a text", "Make this text clearer, and keep its meaning: "),
-    ("Plan a day", "Help me plan my day. I have to: "),
-    ("What may I still ask?", "/potluck quota shows what is left of my share. What is a fair share here?"),
+    (say("Explain something"), say("Explain in simple words:")),
+    (say("Improve a text"), say("Make this text clearer, and keep its meaning:")),
+    (say("Plan a day"), say("Help me plan my day. I have to:")),
+    (say("What is a fair share?"), say("What is a fair share of something that many people use?")),
 )
-_OPTIONS = 100
+
+
+def prompts(tongue: Tongue) -> list[dict[str, str]]:
+    """What an empty conversation suggests."""
+    asked = [(tongue.say(title), tongue.say(message)) for title, message in PROMPTS]
+    # One that ends with a colon is to be written on.
+    return [{"title": title, "message": re.sub(r":$", ": ", message)} for title, message in asked]
 
 
 class Home:
-    """See the module."""
+    """See the module. Without commands it shows the share alone."""
 
     def __init__(
-        self, *, registry: Registry | None, commands: Commands | None, conversations: Conversations, people: People
+        self,
+        *,
+        registry: Registry | None,
+        commands: Commands | None,
+        showing: Showing,
+        conversations: Conversations,
+        people: People,
     ) -> None:
-        self._registry, self._commands, self._conversations = registry, commands, conversations
-        self._people = people
+        self._registry, self._commands, self._showing = registry, commands, showing
+        self._conversations, self._people = conversations, people
+        self._view = None if registry is None else HomeView(registry)
+        self._showing_now: dict[tuple[str, str], bool] = {}
+        """Whose tab is being made, and whether it has to be made again."""
+
+    @property
+    def actions(self) -> dict[str | re.Pattern[str], Work]:
+        return {
+            CHOOSE: self._choose,
+            MANAGE: self._choose,
+            MODEL: self._choose_model,
+            LINK: self._link,
+            AFRESH: self._afresh,
+        }
 
     async def open(self, workspace: Workspace, body: Json) -> None:
         """`app_home_opened`, of either tab."""
         event = body["event"]
-        person = await self._people.find(workspace, str(event["user"]))
         if event.get("tab") == "messages":
-            await self._suggest(workspace, str(event["channel"]))
+            person = await self._people.find(workspace, str(event["user"]))
+            await self._suggest(workspace, str(event["channel"]), person)
         elif event.get("tab") == "home":
-            await self.publish(workspace, person)
+            await self.publish(workspace, await self._people.find(workspace, str(event["user"])))
 
     async def publish(self, workspace: Workspace, person: Person) -> None:
-        """Show the tab as things stand now."""
+        """Show the tab as things stand now. One at a time for one person, so that the newest is what stays."""
+        key = (workspace.team, person.id)
+        again = key in self._showing_now
+        self._showing_now[key] = True
+        if again:
+            return
+        try:
+            while self._showing_now[key]:
+                self._showing_now[key] = False
+                await self._publish(workspace, person)
+        finally:
+            del self._showing_now[key]
+
+    async def afterwards(self, workspace: Workspace, body: Json) -> None:
+        """Something was done by a button or a form: whoever has the tab open sees what became of it."""
+        view = body.get("view") or {}
+        carried = look.pressed(str(view.get("private_metadata") or ""))
+        at_home = view.get("type") == "home" or (carried.get("place") or {}).get("channel") == ""
+        if at_home:
+            await self._afresh(workspace, body)
+
+    async def _publish(self, workspace: Workspace, person: Person) -> None:
         view = {"type": "home", "blocks": await self._blocks(workspace, person)}
         try:
             await call(
@@ -61,94 +105,62 @@ class Home:
         except (Refused, Unsure) as problem:
             log.info("no Home tab", extra={"action": "slack", "error": str(problem)})
 
-    async def choose(self, workspace: Workspace, body: Json) -> None:
-        """Something was chosen from a menu of the tab."""
-        action = body["actions"][0]
-        chosen = str((action.get("selected_option") or {}).get("value") or "")
-        person = await self._people.find(workspace, str(body["user"]["id"]))
-        if self._commands is None or not chosen:
+    async def _blocks(self, workspace: Workspace, person: Person) -> list[look.Block]:
+        if self._view is None or self._commands is None:
+            share = await self._conversations.share(person.member, workspace.community)
+            meter = answers.bar(share.used, share.used + share.left_now, share.left_sure)
+            return [look.section(f"`{meter}`  {look.share(share, person.tongue)}")]
+        return await self._view.blocks(self._commands.caller(workspace, person, ""), self._showing.reader(person))
+
+    # --- what is done on it ------------------------------------------------------------------------------
+
+    async def _choose(self, workspace: Workspace, body: Json) -> None:
+        """A command from a menu."""
+        if self._commands is not None and (chosen := _chosen(body)):
+            person = await self._people.find(workspace, str(body["user"]["id"]))
+            path = tuple(chosen.split())
+            await self._commands.use(workspace, person, place_of(body, ""), path, {}, form="always")
+            await self.publish(workspace, person)
+
+    async def _choose_model(self, workspace: Workspace, body: Json) -> None:
+        if self._commands is None or not (chosen := _chosen(body)):
             return
-        trigger, place = str(body.get("trigger_id") or ""), Place(channel="")
-        if action["action_id"] == MODEL:
-            name = self._model_parameter()
-            if name is not None:
-                await self._commands.use(workspace, person, place, _MODEL, {name: chosen})
-        else:
-            await self._commands.use(workspace, person, place, tuple(chosen.split()), {}, trigger=trigger)
+        person = await self._people.find(workspace, str(body["user"]["id"]))
+        caller = self._commands.caller(workspace, person, "")
+        answer = await self._commands.run(workspace, caller, SET_MODEL, {"model": chosen})
+        if not answer.ok:  # else the tab itself says it
+            await self._showing.show(workspace, person, place_of(body, ""), answer, path=SET_MODEL, given={})
         await self.publish(workspace, person)
 
-    # --- what stands on it -------------------------------------------------------------------------------
+    async def _link(self, workspace: Workspace, body: Json) -> None:
+        """The link to OpenRouter, and a place for the code that is shown behind it."""
+        command = None if self._registry is None else self._registry.find(PASTE_KEY)
+        if command is None or self._commands is None:
+            return
+        person = await self._people.find(workspace, str(body["user"]["id"]))
+        answer = await self._commands.run(workspace, self._commands.caller(workspace, person, ""), ADD_KEY, {})
+        reader = self._showing.reader(person)
+        # The form is the next step itself.
+        said = replace(answer, parts=[part for part in answer.parts if not isinstance(part, Next)])
+        view = forms.of_key(command, answers.blocks(said, reader, surface="view"), reader.plainly)
+        if not await show_modal(workspace, place_of(body, ""), view):
+            await self._showing.tell(workspace, person, "", answers.blocks(answer, reader))
 
-    async def _blocks(self, workspace: Workspace, person: Person) -> list[look.Block]:
-        if self._registry is None or self._commands is None:
-            share = await self._conversations.share(person.member, workspace.community)
-            meter = answers.bar(share.used, share.used + share.left_now)
-            return [_header("Your share today"), look.section(f"`{meter}`  {look.share(share)}")]
-        caller = self._commands.caller(workspace, person, "")
-        usable = self._registry.usable(caller)
-        paths = {command.path for command in usable}
-        made: list[look.Block] = [_header("Your share today")]
-        for path in _SHOWN_FIRST:
-            if path in paths:
-                answer = await self._registry.run(path, {}, caller)
-                made += [*answers.blocks(answer, self._commands.reader(person)), {"type": "divider"}]
-        made += await self._models(caller, paths)
-        speech = self._commands.reader(person).speech
-        anyone = [command for command in usable if command.rank == "anyone" and command.path != ("ask",)]
-        manage = [command for command in usable if command.rank != "anyone"]
-        made += _menu("What you can do", "Choose", CHOOSE, anyone, speech.say)
-        if manage:
-            made += [_header("For those who manage this community")]
-            made += _menu("What to look after", "Choose", MANAGE, manage, speech.say)
-        return made[:100]
+    async def _afresh(self, workspace: Workspace, body: Json) -> None:
+        await self.publish(workspace, await self._people.find(workspace, str(body["user"]["id"])))
 
-    async def _models(self, caller: Caller, paths: set[tuple[str, ...]]) -> list[look.Block]:
-        """Only models the member may use."""
-        name = self._model_parameter()
-        if self._registry is None or name is None or _MODEL not in paths:
-            return []
-        models = await self._registry.suggest(_MODEL, name, "", {}, caller)
-        return (
-            [_select("Which model answers you", "Choose a model", MODEL, list(zip(models, models, strict=True)))]
-            if models
-            else []
-        )
-
-    def _model_parameter(self) -> str | None:
-        command = None if self._registry is None else self._registry.find(_MODEL)
-        if command is None:
-            return None
-        return next((one.name for one in command.parameters if one.kind == "model"), None)
-
-    async def _suggest(self, workspace: Workspace, channel: str) -> None:
-        prompts = [{"title": title, "message": message} for title, message in PROMPTS]
+    async def _suggest(self, workspace: Workspace, channel: str, person: Person) -> None:
         try:
             await call(
                 workspace.client.assistant_threads_setSuggestedPrompts,
                 workspace.allowance.rest,
                 tries=1,
                 channel_id=channel,
-                prompts=prompts,
+                prompts=prompts(person.tongue),
             )
         except (Refused, Unsure) as problem:
             log.info("no prompts", extra={"action": "slack", "error": str(problem)})
 
 
-def _header(text: str) -> look.Block:
-    return {"type": "header", "text": look.plain(text)}
-
-
-def _menu(
-    text: str, placeholder: str, action: str, commands: Sequence[Command], say: Callable[[Say], str]
-) -> list[look.Block]:
-    """A menu of commands."""
-    if not commands:
-        return []
-    options = [(command.name, f"/{command.name}: {say(command.about)}") for command in commands]
-    return [_select(text, placeholder, action, options)]
-
-
-def _select(text: str, placeholder: str, action: str, options: Sequence[tuple[str, str]]) -> look.Block:
-    shown = [{"text": look.plain(label[:75]), "value": value} for value, label in options[:_OPTIONS]]
-    element = {"type": "static_select", "action_id": action, "placeholder": look.plain(placeholder), "options": shown}
-    return {**look.section(text), "accessory": element}
+def _chosen(body: Json) -> str:
+    return str((body["actions"][0].get("selected_option") or {}).get("value") or "")

@@ -16,14 +16,18 @@ from pydantic import SecretStr
 from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
+from adapters.rendering.languages import preferred
+from adapters.rendering.saying import tongue
 from adapters.slack.calls import Refused, Unsure, call
 from adapters.slack.limits import Now, Window
 from adapters.slack.memory import Installations
+from bot.commands.saying import Say, say
 from bot.telemetry.logs import logger
 
 log = logger(__name__)
 
 INSTALL, REDIRECT = "/slack/install", "/slack/oauth_redirect"
+BEGIN_AGAIN = say("Begin again at {address}.", address=INSTALL)
 _COOKIE = "potluck_slack_install"
 _SECONDS = 600.0
 _OPEN_MOST = 1000
@@ -75,21 +79,23 @@ class Install:
         until = self._open.pop(state, 0.0)
         begun_here = secrets.compare_digest(request.cookies.get(_COOKIE, "").encode(), state.encode())
         if until <= self._now() or not begun_here:
-            return _said(400, "This link is no longer good.", f"Begin again at {INSTALL}.")
+            return _said(request, 400, say("This link is no longer good."), BEGIN_AGAIN)
         code = request.query.get("code", "")
         if not code:
-            return _said(200, "Potluck was not installed.", f"Begin again at {INSTALL} if you want it after all.")
+            after_all = say("Begin again at {address} if you want it after all.", address=INSTALL)
+            return _said(request, 200, say("Potluck was not installed."), after_all)
         try:
             told = await call(self._access, self._limit, code=code)
         except (Refused, Unsure) as problem:
             log.warning("an installation failed", extra={"action": "slack", "error": str(problem)})
-            return _said(400, "Slack did not confirm the installation.", f"Begin again at {INSTALL}.")
+            return _said(request, 400, say("Slack did not confirm the installation."), BEGIN_AGAIN)
         team, enterprise = told.get("team") or {}, told.get("enterprise") or {}
         tenant = str(enterprise.get("id") if told.get("is_enterprise_install") else team.get("id"))
         await self._installations.put(tenant, SecretStr(str(told["access_token"])))
         self._installed(tenant)
         log.info("a workspace installed Potluck", extra={"action": "slack", "tenant": tenant})
-        return _said(200, "Potluck is installed.", "Mention it in a channel, or write to it directly.")
+        how = say("Mention it in a channel, or write to it directly.")
+        return _said(request, 200, say("Potluck is installed."), how)
 
     async def _access(self, *, code: str) -> AsyncSlackResponse:
         # The SDK's own method sends the secret by a way that aiohttp is about to give up.
@@ -101,6 +107,8 @@ class Install:
         return f"{parts.scheme}://{parts.netloc}/oauth/v2/authorize"
 
 
-def _said(status: int, title: str, more: str) -> web.Response:
-    page = f"<!doctype html><html lang=en><title>Potluck</title><h1>{escape(title)}</h1><p>{escape(more)}</p></html>"
+def _said(request: web.Request, status: int, title: Say, more: Say) -> web.Response:
+    spoken = tongue(preferred(request.headers.get("Accept-Language", "")))
+    heading, text = escape(spoken.say(title)), escape(spoken.say(more))
+    page = f"<!doctype html><html lang={spoken.tag}><title>Potluck</title><h1>{heading}</h1><p>{text}</p></html>"
     return web.Response(status=status, text=page, content_type="text/html")

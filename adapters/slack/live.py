@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import Any, Literal, TypeAlias
 
 from adapters.slack import look
-from adapters.slack.calls import Refused, Unsure, call
+from adapters.slack.calls import Refused, Unsure, call, outlasting
 from adapters.slack.inbound import Spot
 from adapters.slack.limits import Now
 from adapters.slack.workspace import Workspace
@@ -26,7 +26,7 @@ stopped: somebody pressed Slack's Stop. over: it shows what it should, for good.
 _DELIVERED = frozenset({"user_not_found", "team_not_found"})
 """What stopping a stream for somebody of another organisation says, although all of it is there."""
 _NO_STREAMS = frozenset({"unknown_method", "method_not_supported_for_channel_type", "feature_not_enabled"})
-_NOT_HERE = frozenset({"channel_type_not_supported", "is_archived", "not_in_channel", "channel_not_found"})
+_NOT_HERE = frozenset({"channel_type_not_supported"})
 
 
 class Live:
@@ -95,12 +95,13 @@ class Live:
             with suppress(Refused, Unsure):  # it was stopped before, or will be by its age
                 await self._stop()
         try:
-            await self._rewrite(whole, blocks)
+            await outlasting(lambda: self._rewrite(whole, blocks))
         except Refused as refused:
             if refused.error != "streaming_state_conflict":
                 raise
-            await self._stop()  # it was alive after all
-            await self._rewrite(whole, blocks)
+            with suppress(Refused):
+                await self._stop()  # it was alive after all
+            await outlasting(lambda: self._rewrite(whole, blocks))
         return False
 
     async def remove(self) -> None:

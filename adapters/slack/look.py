@@ -7,20 +7,22 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
 from adapters.rendering import words
+from adapters.rendering.saying import Tongue
 from adapters.slack.plain_text import at, escape
-from bot.clock import Instant
+from bot.commands.saying import Say, say
 from bot.errors import AnswerFailed, AttachmentRefused, Refused
 from bot.messages import Failed, Finished, Held, Notice, Queued, Share, Started, TicketId
 
 Block: TypeAlias = dict[str, Any]
 
-FEEDBACK, HOLD, DROP, MUTE, NEXT = "feedback", "hold", "drop", "mute", "next"
+FEEDBACK, HOLD, DROP, MUTE = "feedback", "hold", "drop", "mute"
 """Action ids of what can be pressed."""
 CONTEXT_MOST = 10
 SECTION_MAX = 3000
 LINE = "line"
 """The id of the task that shows the place in line."""
 TITLE_MAX = 250
+BUTTON_MAX = 75
 
 
 def markdown(text: str) -> Block:
@@ -44,7 +46,7 @@ def context(*texts: str) -> Block:
 
 
 def button(text: str, action: str, value: str, *, style: str = "") -> Block:
-    made: Block = {"type": "button", "action_id": action, "text": plain(text[:75]), "value": value}
+    made: Block = {"type": "button", "action_id": action, "text": plain(text[:BUTTON_MAX]), "value": value}
     return made | ({"style": style} if style else {})
 
 
@@ -55,44 +57,45 @@ def actions(*elements: Block) -> Block:
 # --- beside an answer ------------------------------------------------------------------------------------
 
 
-def footer(finished: Finished, notices: Sequence[Notice]) -> list[Block]:
+def footer(finished: Finished, notices: Sequence[Notice], tongue: Tongue) -> list[Block]:
     """Which model answered and how, what it took, and what else there is to know."""
-    told = [f"`{escape(finished.model)}`", words.lane(finished.lane), share(finished.share)]
+    told = [f"`{escape(finished.model)}`", words.lane(finished.lane, tongue=tongue), share(finished.share, tongue)]
     if finished.usage.cost_usd:
-        told.insert(2, words.dollars(finished.usage.cost_usd))
-    noted = [escape(words.notice(one.kind, one.count)) for one in notices]
-    return [context(" · ".join(told), *noted), feedback()]
+        told.insert(2, words.dollars(finished.usage.cost_usd, tongue=tongue))
+    noted = [escape(words.notice(one.kind, one.count, tongue=tongue)) for one in notices]
+    return [context(" · ".join(told), *noted), feedback(tongue)]
 
 
-def share(share: Share) -> str:
-    return escape(words.share(share.used, share.level, share.left_now, share.left_sure))
+def share(share: Share, tongue: Tongue) -> str:
+    return escape(words.share(share.used, share.level, share.left_now, share.left_sure, tongue=tongue))
 
 
-def feedback() -> Block:
+def feedback(tongue: Tongue) -> Block:
     """Two buttons that keep no state: the last press counts."""
 
-    def one(text: str, value: str) -> Block:
+    def one(said: Say, value: str) -> Block:
+        text = tongue.say(said)
         return {"text": plain(text), "value": value, "accessibility_label": text}
 
     pair = {
         "type": "feedback_buttons",
         "action_id": FEEDBACK,
-        "positive_button": one("Good answer", "good"),
-        "negative_button": one("Bad answer", "bad"),
+        "positive_button": one(say("Good answer"), "good"),
+        "negative_button": one(say("Bad answer"), "bad"),
     }
     return {"type": "context_actions", "elements": [pair]}
 
 
-def mute_button() -> Block:
-    return actions(button("Only answer when mentioned here", MUTE, "on"))
+def mute_button(tongue: Tongue) -> Block:
+    return actions(button(tongue.say(say("Only answer when mentioned here")), MUTE, "on"))
 
 
 # --- instead of an answer --------------------------------------------------------------------------------
 
 
-def failed(failed: Failed, *, shut_for: str | None = None, hold: str = "") -> list[Block]:
+def failed(failed: Failed, tongue: Tongue, *, hold: str = "") -> list[Block]:
     """Why there is no answer, when it works again, what can be done now. `hold` is the value of the button to wait."""
-    told = explained(failed, shut_for=shut_for)
+    told = explained(failed, tongue)
     level = "warning" if isinstance(failed.error, Refused) else "error"
     if failed.error.code == "stopped":
         return [context(escape(told.headline))]
@@ -100,17 +103,17 @@ def failed(failed: Failed, *, shut_for: str | None = None, hold: str = "") -> li
     if told.detail:
         blocks.append(context(told.detail))
     if hold and failed.may_hold:
-        blocks.append(actions(button("Let it wait", HOLD, hold, style="primary")))
+        blocks.append(actions(button(tongue.say(say("Let it wait")), HOLD, hold, style="primary")))
     return blocks
 
 
-def broken_off(failed: Failed, *, shut_for: str | None = None) -> list[Block]:
+def broken_off(failed: Failed, tongue: Tongue) -> list[Block]:
     """Beside an answer that did not come to its end."""
-    told = explained(failed, shut_for=shut_for)
+    told = explained(failed, tongue)
     return [context(" ".join(part for part in (f"*{escape(told.headline)}*", told.detail) if part))]
 
 
-def explained(failed: Failed, *, shut_for: str | None = None) -> words.Explained:
+def explained(failed: Failed, tongue: Tongue) -> words.Explained:
     """The failure in words, as markup: moments are shown by the reader's clock."""
     error = failed.error
     told = words.explain(
@@ -120,43 +123,44 @@ def explained(failed: Failed, *, shut_for: str | None = None) -> words.Explained
         partial=failed.partial,
         may_hold=failed.may_hold,
         reason=error.reason if isinstance(error, AnswerFailed) else None,
-        shut_for=shut_for,
+        shut_for=failed.shut_for,
         why_not=error.why if isinstance(error, Refused) and not isinstance(error, AttachmentRefused) else None,
         offer=error.offer if isinstance(error, Refused) and not isinstance(error, AttachmentRefused) else None,
         file_fault=error.fault if isinstance(error, AttachmentRefused) else None,
         file_name=error.name if isinstance(error, AttachmentRefused) else "",
+        tongue=tongue,
     )
     detail = escape(told.detail)
     if error.resets_at is not None:
-        detail = detail.replace("AGAIN", at(error.resets_at))
+        detail = detail.replace("AGAIN", at(error.resets_at, tongue))
     return words.Explained(headline=told.headline, detail=detail)
 
 
-def held(held: Held) -> list[Block]:
+def held(held: Held, tongue: Tongue) -> list[Block]:
     """A question that waits for room."""
     estimate = held.estimate_at
-    text = escape(words.held("AGAIN" if estimate is not None else None))
+    text = escape(words.held("AGAIN" if estimate is not None else None, tongue=tongue))
     if estimate is not None:
-        text = text.replace("AGAIN", at(estimate))
-    return [section(text), actions(button("Drop it", DROP, held.ticket))]
+        text = text.replace("AGAIN", at(estimate, tongue))
+    return [section(text), actions(button(tongue.say(say("Drop it")), DROP, held.ticket))]
 
 
-def dropped(found: bool) -> list[Block]:
-    return [context("Dropped." if found else "It does not wait any more.")]
+def dropped(found: bool, tongue: Tongue) -> list[Block]:
+    return [context(tongue.say(say("Dropped.") if found else say("It does not wait any more.")))]
 
 
 # --- while it comes --------------------------------------------------------------------------------------
 
 
-def waiting(queued: Queued) -> dict[str, Any]:
+def waiting(queued: Queued, tongue: Tongue) -> dict[str, Any]:
     """The place in line, as a task."""
-    return task(words.queued(queued.place, queued.estimate), "in_progress")
+    return task(words.queued(queued.place, queued.estimate, tongue=tongue), "in_progress")
 
 
-def answering(started: Started | None) -> dict[str, Any]:
+def answering(started: Started | None, tongue: Tongue) -> dict[str, Any]:
     """The line is behind it."""
-    title = f"Answered by {started.model}" if started is not None else "Your turn"
-    return task(title, "complete")
+    said = say("Your turn") if started is None else say("Answered by {model}", model=started.model)
+    return task(tongue.say(said), "complete")
 
 
 def task(title: str, status: str) -> dict[str, Any]:
@@ -180,10 +184,6 @@ def pressed(value: str) -> Mapping[str, Any]:
 def carried(**values: Any) -> str:
     """The value of a button."""
     return json.dumps(values, separators=(",", ":"))
-
-
-def told_at(moment: Instant) -> str:
-    return at(moment)
 
 
 def ticket(value: str) -> TicketId:

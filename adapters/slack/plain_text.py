@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 
+from adapters.rendering.saying import ENGLISH, Tongue
 from bot.clock import Instant
-from bot.commands.saying import Group
+from bot.commands.saying import Group, say
 from bot.messages import Member
 
 _ENTITY = re.compile(r"<([@#!]?)([^<>|]*)(?:\|([^<>]*))?>")
 _ALIVE = re.compile(r"<(?=[!@#])")
+_COMMAND = re.compile(r"^/(?=[a-z])(?!ask\b|potluck\b|invite\b)")
 _BREAK = "\u200b"
 """A space of no width: what stands behind it is no mention any more, and looks the same."""
 
@@ -60,6 +62,9 @@ def defuse(text: str) -> str:
 class Mrkdwn:
     """`adapters.rendering.saying.Writing` for Slack's own markup."""
 
+    def __init__(self, tongue: Tongue = ENGLISH) -> None:
+        self._tongue = tongue
+
     def text(self, text: str) -> str:
         # Stars, underscores and back ticks only look; what calls people or opens pages begins with a bracket.
         return escape(text)
@@ -72,13 +77,16 @@ class Mrkdwn:
         return f"`{escape(group.id)}`"
 
     def code(self, text: str) -> str:
-        return f"`{escape(text.replace('`', chr(39)))}`"
+        # All commands but one stand behind Potluck's own: another that began with their name would be another app's.
+        shown = _COMMAND.sub("/potluck ", text, count=1)
+        return f"`{escape(shown.replace('`', chr(39)))}`"
 
     def at(self, moment: Instant) -> str | None:
-        return at(moment)
+        return at(moment, self._tongue)
 
 
-def at(moment: Instant) -> str:
+def at(moment: Instant, tongue: Tongue) -> str:
     """A moment by the reader's own clock; UTC where it cannot be shown so."""
+    form = tongue.say(say("{date} at {time}", date="{date_short_pretty}", time="{time}"))
     fallback = datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%d %H:%M UTC")
-    return f"<!date^{int(moment)}^{{date_short_pretty}} at {{time}}|{fallback}>"
+    return f"<!date^{int(moment)}^{form}|{fallback}>"

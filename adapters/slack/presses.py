@@ -13,6 +13,7 @@ from adapters.slack.responding import respond
 from adapters.slack.talk import Talk
 from adapters.slack.unfinished import Unfinished
 from adapters.slack.workspace import Workspace
+from bot.commands.saying import say
 
 
 class Presses:
@@ -40,15 +41,17 @@ class Presses:
             await self._respond(body, delete=True)
             await self._talk.hold(workspace, value)
         else:
-            await self._respond(body, [look.context("That question is too old to be kept. Please ask it again.")])
+            person = await self._people.find(workspace, user)
+            gone = say("That question is too old to be kept. Please ask it again.")
+            await self._respond(body, [look.context(person.tongue.say(gone))])
 
     async def _drop(self, workspace: Workspace, body: Json) -> None:
         ticket = look.ticket(str(body["actions"][0].get("value", "")))
         person = await self._people.find(workspace, str(body["user"]["id"]))
         if not self._unfinished.may_drop(ticket, person):
-            await self._respond(body, [look.context("Only who asked it can drop it.")])
+            await self._respond(body, [look.context(person.tongue.say(say("Only who asked it can drop it.")))])
             return
-        await self._respond(body, look.dropped(await self._unfinished.drop(ticket)), replace=True)
+        await self._respond(body, look.dropped(await self._unfinished.drop(ticket), person.tongue), replace=True)
 
     async def _mute(self, workspace: Workspace, body: Json) -> None:
         place, user = body["container"], str(body["user"]["id"])

@@ -7,11 +7,13 @@ from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 
 from adapters.slack import look
+from adapters.slack.elsewhere import Told
 from adapters.slack.feed import Feed
 from adapters.slack.inbound import Spot
+from adapters.slack.keeping import noted
 from adapters.slack.people import Person
 from adapters.slack.sessions import Sessions
-from adapters.slack.telling import Telling, Told
+from adapters.slack.telling import Telling
 from adapters.slack.workspace import Workspace
 from bot.clock import Clock
 from bot.messages import MessageId, ReplyEvent
@@ -30,6 +32,8 @@ _LAST_MOST = 10_000
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _UnderWay:
     author: Person
+    question: MessageId
+    feed: Feed
     telling: Telling
 
 
@@ -60,11 +64,8 @@ class Replies:
         """Show a reply to its end. Cancelling it stops the reply. `later`: nobody waits for it before it begins."""
         feed = Feed()
 
-        async def shut_for() -> str | None:
-            return (await self._conversations.pool(workspace.community)).shut_for
-
         async def shown(number: int, ts: str) -> None:
-            await self._posts.posted(question, number, f"{spot.channel}/{ts}")
+            await noted(self._posts.posted(question, number, f"{spot.channel}/{ts}"), None)
 
         reading = asyncio.create_task(feed.read(events), name=f"read {question}")
         telling = Telling(
@@ -75,7 +76,6 @@ class Replies:
             sessions=self._sessions,
             later=later,
             now=self._clock.monotonic,
-            shut_for=shut_for,
             stopped=lambda: self._conversations.stop(spot.conversation, author.member),
             shown=shown,
             paused=lambda: self.paused,
@@ -84,7 +84,7 @@ class Replies:
         self._last[spot.channel, author.id] = spot
         while len(self._last) > _LAST_MOST:
             del self._last[next(iter(self._last))]
-        entry = _UnderWay(author=author, telling=telling)
+        entry = _UnderWay(author=author, question=question, feed=feed, telling=telling)
         self._under_way.setdefault(spot, []).append(entry)
         try:
             await telling.run()
@@ -96,6 +96,10 @@ class Replies:
                 del self._under_way[spot]
         return feed
 
+    async def rest(self, workspace: Workspace, spot: Spot) -> None:
+        """Nothing of an earlier run's is under way in a thread any more."""
+        await self._sessions.reset(workspace, spot)
+
     def stop(self, spot: Spot, *, user: str, streams: Sequence[str] = ()) -> int:
         """Stop what a person has under way in a thread, and whatever of the messages named here grows for others:
         Slack takes no more text for those. How many replies that were."""
@@ -105,6 +109,14 @@ class Replies:
         for one in found:
             self._conversations.stop(spot.conversation, one.author.member)
         return len(found)
+
+    def withdraw(self, question: MessageId) -> None:
+        """Its author deleted it. While nothing of an answer is there it is asked no more."""
+        for spot, entries in list(self._under_way.items()):
+            for one in entries:
+                alone = sum(other.author.member == one.author.member for other in entries) == 1
+                if one.question == question and alone and not one.feed.text:
+                    self._conversations.stop(spot.conversation, one.author.member)
 
     def last(self, channel: str, user: str) -> Spot | None:
         """Where a person last asked something in a channel."""

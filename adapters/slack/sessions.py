@@ -73,6 +73,12 @@ class Sessions:
         """Replies under way in a thread."""
         return self._under_way[spot]
 
+    async def reset(self, workspace: Workspace, spot: Spot) -> None:
+        """What an earlier run left: Slack would show for an hour that something is under way there."""
+        if not self._under_way[spot]:
+            await workspace.allowance.statuses.acquire()
+            await self._set(workspace, spot, working=False)
+
     async def show(self, workspace: Workspace, spot: Spot) -> None:
         if self._under_way[spot] == 1 and workspace.allowance.statuses.take():
             await self._set(workspace, spot, working=True)

@@ -8,10 +8,12 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 
-from adapters.slack import look, plain_text, posting
-from adapters.slack.calls import Refused, Unsure, call
+from adapters.slack import look, posting
+from adapters.slack.calls import Refused, Unsure
+from adapters.slack.earlier import earlier
 from adapters.slack.files import Files
 from adapters.slack.inbound import Json, Spot, Written, written
+from adapters.slack.keeping import noted
 from adapters.slack.memory import Memory
 from adapters.slack.once import Once
 from adapters.slack.people import People, Person
@@ -19,6 +21,7 @@ from adapters.slack.replies import Replies
 from adapters.slack.unfinished import Unfinished
 from adapters.slack.workspace import Workspace
 from bot.clock import Clock
+from bot.commands.saying import Say, say
 from bot.errors import AttachmentRefused
 from bot.messages import Attachment, Failed, Held, IncomingMessage, MessageId, ModelId, ReplyEvent, Started
 from bot.ports import Conversations
@@ -29,10 +32,7 @@ log = logger(__name__)
 
 TWIN = 1.0
 """Seconds the `message` of a mention may come after its `app_mention`, which lacks the files."""
-_EARLIER = 15
-"""Messages of a thread that Potluck reads when it is called into it; Slack gives some apps no more at once."""
-_EARLIER_LENGTH = 6_000
-_REFUSED_KEPT = 500
+_REFUSED_KEPT, _REFUSED_BYTES = 500, 64 * 1024 * 1024
 _MUTE, _UNMUTE = "mute", "unmute"
 
 
@@ -42,6 +42,10 @@ class _Waits:
 
     message: IncomingMessage
     author: Person
+
+    @property
+    def size(self) -> int:
+        return sum(len(file.content) for file in self.message.attachments)
 
 
 class Talk:
@@ -69,11 +73,16 @@ class Talk:
 
     async def hear(self, workspace: Workspace, event: Json, event_id: str) -> None:
         """A `message` or `app_mention` event, however often it comes."""
+        if event.get("subtype") == "message_deleted":
+            id = MessageId(f"slack:{workspace.team}/{event.get('channel')}/{event.get('deleted_ts')}")
+            self._replies.withdraw(id)
+            return
         said = written(event, team=workspace.team, bot_user=workspace.bot_user)
         if said is None or self._once.known(said.id):
             return
         thread = str(said.spot.conversation)
-        muted = await self._memory.thread(thread) if said.in_thread and not said.spot.private else None
+        looked_up = said.in_thread and not said.spot.private
+        muted = await noted(self._memory.thread(thread), None) if looked_up else None
         if not (said.spot.private or said.called or (muted is False and not said.for_another)):
             return
         if event.get("type") == "app_mention":
@@ -90,26 +99,34 @@ class Talk:
             return
         new_here = muted is None and not said.spot.private
         if new_here:
-            await self._memory.call_into(thread)
+            await noted(self._memory.call_into(thread), None)
         await self._answer(workspace, said, author, new_here=new_here)
 
     async def _answer(self, workspace: Workspace, said: Written, author: Person, *, new_here: bool) -> None:
         text = said.question(workspace.bot_user)
         if not text and not said.files:
-            await self._tell(workspace, said, author, "Yes? Write your question behind my name, or just here.")
+            await self._tell(workspace, said, author, say("Yes? Write your question behind my name, or just here."))
             return
-        try:
-            attachments = await self._files.take(workspace, said.files) if said.files else ()
-        except AttachmentRefused as refused:
-            share = await self._conversations.share(author.member, workspace.community)
-            blocks = look.failed(Failed(error=refused, share=share))
-            await self._show_blocks(workspace, said.spot, author, blocks, id=said.id)
+        attachments = await self.taken(workspace, said.spot, author, said.files, id=said.id)
+        if attachments is None:
             return
         if new_here and said.in_thread:
-            text += await self._earlier(workspace, said)
+            text += await earlier(workspace, self._people, said)
         message = self.message(workspace, said.spot, author, text, id=said.id, attachments=attachments)
-        beside = [look.mute_button()] if new_here else []
+        beside = [look.mute_button(author.tongue)] if new_here else []
         await self.ask(workspace, said.spot, author, message, beside=beside)
+
+    async def taken(
+        self, workspace: Workspace, spot: Spot, author: Person, files: Sequence[Json], *, id: MessageId
+    ) -> tuple[Attachment, ...] | None:
+        """Files that come along; None: one cannot be used, which the author is told."""
+        try:
+            return await self._files.take(workspace, files) if files else ()
+        except AttachmentRefused as refused:
+            share = await self._conversations.share(author.member, workspace.community)
+            blocks = look.failed(Failed(error=refused, share=share), author.tongue)
+            await self._show_blocks(workspace, spot, author, blocks, id=id)
+            return None
 
     def message(
         self,
@@ -134,6 +151,7 @@ class Talk:
             received_at=self._clock.now(),
             model=model,
             standing=author.standing,
+            groups=author.groups,
             channel="" if spot.private else spot.channel,
             attachments=tuple(attachments),
         )
@@ -148,21 +166,18 @@ class Talk:
         beside: Sequence[look.Block] = (),
     ) -> None:
         """Ask the core, and show what comes of it."""
-        self._refused[message.id] = _Waits(message=message, author=author)
-        while len(self._refused) > _REFUSED_KEPT:
-            self._refused.popitem(last=False)
-        await self._posts.begin(
-            PostedAnswer(
-                question=message.id,
-                conversation=message.conversation,
-                community=message.community,
-                member=author.member,
-                channel=spot.channel,
-                stage="waiting",
-                asked_at=message.received_at,
-                message=message,
-            )
+        self._keep_for_later(message, author)
+        kept = PostedAnswer(
+            question=message.id,
+            conversation=message.conversation,
+            community=message.community,
+            member=author.member,
+            channel=spot.channel,
+            stage="waiting",
+            asked_at=message.received_at,
+            message=message,
         )
+        await noted(self._posts.begin(kept), None)
         feed = await self._replies.show(
             workspace,
             spot,
@@ -174,21 +189,29 @@ class Talk:
         )
         if not (isinstance(feed.ending, Failed) and feed.ending.may_hold):
             self._refused.pop(message.id, None)
-        if feed.put_off(paused=self._replies.paused):
+        if feed.put_off(paused=self._replies.paused) or (feed.unseen and feed.started is not None):
             return
         if isinstance(feed.ending, Held):
             ticket = feed.ending.ticket
-            await self._posts.move(message.id, "held", ticket=ticket)
+            await noted(self._posts.move(message.id, "held", ticket=ticket), None)
             self._unfinished.follow(ticket, workspace, spot, author.member, message.id)
         else:
-            await self._posts.move(message.id, "over")
+            await noted(self._posts.move(message.id, "over"), None)
+
+    def _keep_for_later(self, message: IncomingMessage, author: Person) -> None:
+        """It may be refused, and then be let wait."""
+        self._refused[message.id] = _Waits(message=message, author=author)
+        size = sum(waits.size for waits in self._refused.values())
+        while len(self._refused) > 1 and (len(self._refused) > _REFUSED_KEPT or size > _REFUSED_BYTES):
+            _, gone = self._refused.popitem(last=False)
+            size -= gone.size
 
     async def _noting(self, message: IncomingMessage) -> AsyncGenerator[ReplyEvent]:
         """The reply. That it was sent is noted: after a restart it is not asked again."""
         async with aclosing(self._conversations.reply(message)) as events:
             async for event in events:
                 if isinstance(event, Started):
-                    await self._posts.move(message.id, "started")
+                    await noted(self._posts.move(message.id, "started"), None)
                 yield event
 
     def waits(self, value: str, user: str) -> bool:
@@ -209,17 +232,18 @@ class Talk:
     async def mute(self, workspace: Workspace, spot: Spot, author: Person, quiet: bool) -> None:
         """Answer only who calls, or everybody, in a thread."""
         await self._memory.mute(str(spot.conversation), quiet)
-        text = (
+        from_now_on = say(
             "From now on I only answer here when I am mentioned. Mention me with the word unmute to undo that."
-            if quiet
-            else "I answer everything that is written in this thread again."
         )
+        again = say("I answer everything that is written in this thread again.")
+        text = author.tongue.say(from_now_on if quiet else again)
         await self._show_blocks(
             workspace, spot, author, [look.context(text)], id=MessageId(f"mute {spot.conversation}")
         )
 
-    async def _tell(self, workspace: Workspace, said: Written, author: Person, text: str) -> None:
-        await self._show_blocks(workspace, said.spot, author, [look.context(text)], id=said.id)
+    async def _tell(self, workspace: Workspace, said: Written, author: Person, word: Say) -> None:
+        blocks = [look.context(author.tongue.say(word))]
+        await self._show_blocks(workspace, said.spot, author, blocks, id=said.id)
 
     async def _show_blocks(
         self,
@@ -237,29 +261,6 @@ class Talk:
                 await posting.whisper(workspace, spot, author.id, blocks, id=f"{id}#0")
         except (Refused, Unsure) as problem:
             log.info("a word was not shown", extra={"action": "slack", "error": str(problem)})
-
-    async def _earlier(self, workspace: Workspace, said: Written) -> str:
-        """What was written in a thread before Potluck was called into it. Asked for once a thread."""
-        try:
-            answer = await call(
-                workspace.client.conversations_replies,
-                workspace.allowance.replies,
-                tries=1,
-                channel=said.spot.channel,
-                ts=said.spot.root,
-                limit=_EARLIER,
-            )
-        except (Refused, Unsure):
-            return ""
-        lines = []
-        for one in answer.get("messages") or []:
-            user, text = str(one.get("user") or ""), str(one.get("text") or "")
-            if not text or one.get("ts") == said.ts or user in ("", workspace.bot_user):
-                continue
-            name = (await self._people.find(workspace, user)).name
-            lines.append(f"{name}: {plain_text.read(text, bot_user=workspace.bot_user)}")
-        quoted = "\n".join(lines)[-_EARLIER_LENGTH:]
-        return f"\n\nEarlier in this thread:\n{quoted}" if quoted else ""
 
 
 def _id(value: str) -> str:

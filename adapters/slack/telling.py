@@ -9,22 +9,23 @@ model's.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, assert_never
 
 from adapters.rendering import words
 from adapters.slack import look, pieces, posting
 from adapters.slack.calls import Refused, Unsure
+from adapters.slack.elsewhere import Told, elsewhere
 from adapters.slack.feed import Feed
 from adapters.slack.inbound import Spot
 from adapters.slack.limits import Now
 from adapters.slack.live import Live, start
-from adapters.slack.people import Person
 from adapters.slack.plain_text import escape
+from adapters.slack.progress import Page, Progress
 from adapters.slack.sessions import Session, Sessions
 from adapters.slack.workspace import Workspace
 from bot import errors
-from bot.messages import Failed, Finished, Held, MessageId
+from bot.commands.saying import say
+from bot.messages import Failed, Finished, Held
 from bot.telemetry.logs import logger
 
 log = logger(__name__)
@@ -36,18 +37,6 @@ AGE = 240.0
 AGE_MOST = 270.0
 """… and at the latest."""
 _LOOK_AGAIN = 1.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
-    """For whom a reply is, and what stands beside it."""
-
-    question: MessageId
-    author: Person
-    hold: str = ""
-    """The value of the button that lets a refused question wait; empty: it may not."""
-    beside: Sequence[look.Block] = ()
-    """Blocks below a whole answer."""
 
 
 class Telling:
@@ -64,31 +53,25 @@ class Telling:
         sessions: Sessions,
         later: bool,
         now: Now,
-        shut_for: Callable[[], Awaitable[str | None]],
         stopped: Callable[[], object],
         shown: Callable[[int, str], Awaitable[None]],
         paused: Callable[[], bool],
     ) -> None:
         self._workspace, self._spot, self._told, self._feed = workspace, spot, told, feed
-        self._now, self._shut_for, self._stopped = now, shut_for, stopped
-        self._shown, self._paused = shown, paused
-        self._sessions = sessions
+        self._now, self._stopped, self._shown, self._paused = now, stopped, shown, paused
+        self._sessions, self._tongue = sessions, told.author.tongue
         self._session: Session | None = None if later else sessions.begin(workspace, spot)
         self._seen_at: float | None = None
         """When there first was something to show."""
         self._live: Live | None = None
-        self._done = 0
-        """Characters of the feed's text that stand in messages that are over."""
-        self._opening = ""
-        """What the current message begins with: a block of code that goes on."""
-        self._sent = 0
-        """Characters of the current message that are shown."""
+        self._progress = Progress(feed)
         self._task = ""
         """The title of the task that shows the place in line."""
         self._next_at = 0.0
         self._may_stream = True
         self._posted = 0
-        self._noted: set[str] = set()
+        self._noted: list[str] = []
+        """The messages it stands in, the one that grows included: after a kill they are brought to their end."""
 
     @property
     def streaming(self) -> str | None:
@@ -103,9 +86,15 @@ class Telling:
                 if not self._feed.over:
                     await self._step()
             await self._end()
-        except (Refused, Unsure) as problem:
-            # Nothing more can be shown here; the answer is kept with the conversation all the same.
-            log.warning("an answer could not be shown", extra={"action": "slack", "error": str(problem)})
+        except Refused as refused:
+            log.warning("an answer could not be shown here", extra={"action": "slack", "error": refused.error})
+            await self._feed.ended()
+            if not self._spot.private:
+                await elsewhere(self._workspace, self._spot, self._told, self._feed)
+        except Unsure as unsure:
+            log.error("an answer could not be shown", extra={"action": "slack", "error": str(unsure)})
+            self._feed.unseen = True
+            await self._feed.ended()  # what was asked upstream is spent: the answer is kept with the conversation
         finally:
             if self._live is not None and self._live.state == "growing":
                 self._workspace.allowance.live -= 1
@@ -113,12 +102,6 @@ class Telling:
                 await self._session.end()
 
     # --- while it comes ----------------------------------------------------------------------------------
-
-    @property
-    def _source(self) -> str:
-        """What the current message is to show, as far as it has come."""
-        rest = self._feed.text[self._done :]
-        return self._opening + rest if self._opening else rest.lstrip()
 
     def _wait(self) -> float | None:
         """Seconds until there is something to do although nothing new has come; None: there will not be."""
@@ -129,7 +112,7 @@ class Telling:
         if self._live.state != "growing":
             return None
         due = AGE_MOST - self._live.age
-        if pieces.showable(self._source, self._sent) or self._line is not None:
+        if self._progress.showable or self._line is not None:
             due = min(due, self._next_at - self._now())
         return max(0.01, due)
 
@@ -140,7 +123,7 @@ class Telling:
         begun = feed.started is not None or bool(feed.text)
         if feed.queued is None or (begun and not self._task):
             return None
-        line = look.answering(feed.started) if begun else look.waiting(feed.queued)
+        line = look.answering(feed.started, self._tongue) if begun else look.waiting(feed.queued, self._tongue)
         return line if line["title"] != self._task else None
 
     async def _step(self) -> None:
@@ -151,7 +134,7 @@ class Telling:
             if self._live.state == "growing":
                 await self._grow(self._live)
             return
-        if not self._source and (feed.queued is None or feed.started is not None):
+        if not self._progress.source and (feed.queued is None or feed.started is not None):
             return  # nothing to show but that it is being worked on, which the status line says
         if self._seen_at is None:
             self._seen_at = self._now()
@@ -175,61 +158,53 @@ class Telling:
             self._may_stream = False
             return
         self._task = "" if line is None else str(line["title"])
+        await self._note(self._live.ts)
         await self._grow(self._live)
 
     async def _grow(self, live: Live) -> None:
         if self._now() < self._next_at and live.age < AGE_MOST:
             return
-        source = self._source
-        cut = pieces.cut_when_full(source, self._sent)
+        progress = self._progress
+        cut = progress.cut_when_full()
         if cut is None and live.age >= AGE:
-            cut = pieces.cut_in_time(source, self._sent, now=live.age >= AGE_MOST)
+            cut = progress.cut_in_time(now=live.age >= AGE_MOST)
         if cut is not None:
             await self._turn_over(live, cut)
             return
-        text, line = pieces.showable(source, self._sent), self._line
+        text, line = progress.showable, self._line
         if not text and line is None:
             return
         self._next_at = self._now() + self._workspace.allowance.cadence
         if await live.append(text, [] if line is None else [line]):
-            self._sent += len(text)
-            if text:
-                await self._note(live.ts)
+            progress.shown(text)
             self._task = self._task if line is None else str(line["title"])
         elif live.state == "stopped":
             self._stopped()
         else:
-            await self._turn_over(live, pieces.cut_in_time(source, self._sent + len(text), now=True))
+            await self._turn_over(live, progress.cut_in_time(now=True, doubtful=text))
 
     async def _turn_over(self, live: Live, cut: pieces.Cut | None) -> None:
         """The message is over; what comes goes into another."""
-        source = self._source
         self._live, self._task = None, ""
-        if cut is None or cut.upto <= len(self._opening):
-            self._sent = 0
+        page = self._progress.turn(cut)
+        if page is None:
+            self._noted.remove(live.ts)
             await live.remove()  # it only showed a place in line
-            return
-        # The next message begins behind the cut. What this one began with is not part of the feed's text, and the
-        # white space that was left out before it is. Reckoned now: while the message is finished, more comes.
-        left_out = len(self._feed.text) - self._done - (len(source) - len(self._opening))
-        behind = self._done + left_out + cut.upto - len(self._opening)
-        body = source[: cut.upto]
-        await self._finish(live, body + cut.closing if cut.closing else body.rstrip())
-        self._done, self._opening, self._sent = behind, cut.opening, 0
+        else:
+            await self._finish(live, page)
 
     async def _finish(
-        self, live: Live, whole: str, blocks: Sequence[look.Block] = (), *, status: str | None = None
+        self, live: Live, page: Page, blocks: Sequence[look.Block] = (), *, status: str | None = None
     ) -> None:
         try:
-            told = await live.stop(whole[self._sent :], whole=whole, blocks=blocks, status=status)
+            told = await live.stop(page.rest, whole=page.whole, blocks=blocks, status=status)
             if told and status is not None and self._session is not None:
                 self._session.told()
-            if whole:
-                await self._note(live.ts)
         except Refused as refused:
             # Somebody deleted it, or it cannot be changed any more.
+            self._noted.remove(live.ts)
             log.info("a message is written anew", extra={"action": "slack", "error": refused.error})
-            await self._post(whole, blocks)
+            await self._post(page.whole, blocks)
 
     async def _post(self, text: str, blocks: Sequence[look.Block] = ()) -> None:
         self._posted += 1
@@ -240,7 +215,7 @@ class Telling:
 
     async def _note(self, ts: str) -> None:
         if ts not in self._noted:
-            self._noted.add(ts)
+            self._noted.append(ts)
             await self._shown(len(self._noted), ts)
 
     # --- when it is over ---------------------------------------------------------------------------------
@@ -253,40 +228,40 @@ class Telling:
             case Failed() if self._feed.put_off(paused=self._paused()):
                 await self._end_text([])  # the place in line goes: it is asked again after the restart
             case None if self._feed.broke:
-                await self._end_text([look.context(escape(str(words.explain("internal"))))])
+                await self._end_text([look.context(escape(str(words.explain("internal", tongue=self._tongue))))])
             case None:
                 await self._end_text([])  # it had been handled before
             case Finished():
-                await self._end_text([*look.footer(ending, self._feed.notices), *self._told.beside])
+                await self._end_text([*look.footer(ending, self._feed.notices, self._tongue), *self._told.beside])
             case Failed() if self._feed.text:
-                await self._end_text(look.broken_off(ending, shut_for=await self._shut_for()))
+                await self._end_text(look.broken_off(ending, self._tongue))
             case Failed():
-                await self._refuse(ending, look.failed(ending, shut_for=await self._shut_for(), hold=self._told.hold))
+                await self._refuse(ending, look.failed(ending, self._tongue, hold=self._told.hold))
             case Held():
-                await self._close_line(look.task("Kept until there is room", "complete"))
-                await self._post("", look.held(ending))
+                await self._close_line(look.task(self._tongue.say(say("Kept until there is room")), "complete"))
+                await self._post("", look.held(ending, self._tongue))
             case _:
                 assert_never(ending)
 
     async def _end_text(self, blocks: Sequence[look.Block]) -> None:
         """Show what has not been shown, and what stands below the answer."""
-        while self._live is not None:
-            cut = pieces.cut_when_full(self._source, self._sent)
-            if not self._source and not blocks:
-                await self._turn_over(self._live, None)
+        while (live := self._live) is not None:
+            cut = self._progress.cut_when_full()
+            if not self._progress.source and not blocks:
+                await self._turn_over(live, None)
             elif cut is None:
-                await self._close(self._live, self._source.rstrip(), blocks)
+                await self._close(live, self._progress.last(), blocks)
                 return
             else:
-                await self._turn_over(self._live, cut)
-        rest = pieces.whole(self._source) or (("",) if blocks else ())
+                await self._turn_over(live, cut)
+        rest = self._progress.unposted or (("",) if blocks else ())
         for number, text in enumerate(rest, start=1):
             await self._post(text, blocks if number == len(rest) else ())
 
     async def _refuse(self, failed: Failed, blocks: Sequence[look.Block]) -> None:
         """There is no text. In a channel only the author reads why, unless something was shown there already."""
         if self._live is not None:
-            await self._close_line(look.task("Not answered", "error"), blocks)
+            await self._close_line(look.task(self._tongue.say(say("Not answered")), "error"), blocks)
         elif self._spot.private or not isinstance(failed.error, errors.Refused | errors.Stopped):
             await self._post("", blocks)
         else:
@@ -307,9 +282,9 @@ class Telling:
             return
         if live.state == "growing":
             await live.append(tasks=[line])
-        await self._close(live, "", blocks)
+        await self._close(live, Page(whole="", rest=""), blocks)
 
-    async def _close(self, live: Live, whole: str, blocks: Sequence[look.Block]) -> None:
+    async def _close(self, live: Live, page: Page, blocks: Sequence[look.Block]) -> None:
         """The last message of the reply is over, and with it the reply."""
         status = None if self._session is None else self._session.closing
-        await self._finish(live, whole, blocks, status=status)
+        await self._finish(live, page, blocks, status=status)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import zip_longest
+from pathlib import Path
 from typing import assert_never
 
 from rich.console import Group, RenderableType
@@ -11,13 +13,33 @@ from rich.text import Text
 from adapters.rendering.saying import Speech
 from adapters.terminal.inert import inert
 from bot.commands.answer import Answer, DayPicture, Document, Facts, Line, Link, Meter, Next, Part, Table, UsePicture
+from bot.commands.saying import say
 
 _BAR = 30
 
 
 def shown(answer: Answer, speech: Speech) -> RenderableType:
-    """The answer as it is printed. A `Document` is named only: whoever prints it writes the file."""
-    return Group(*(_part(part, speech) for part in answer.parts))
+    """The answer as it is printed. A `Document` is named only: `write_files` writes it."""
+    pieces: list[RenderableType] = []
+    for part, after in zip_longest(answer.parts, answer.parts[1:]):
+        if pieces and isinstance(part, Line) and isinstance(after, Table):  # a head over its table
+            pieces.append("")
+        pieces.append(_part(part, speech))
+    return Group(*pieces)
+
+
+def write_files(answer: Answer, folder: Path, speech: Speech) -> list[str]:
+    """What is to be handed over is put in a folder, in place of nothing. What could not be, in a sentence each."""
+    faults = []
+    for part in answer.parts:
+        if isinstance(part, Document):
+            try:
+                with (folder / part.name).open("xb") as file:
+                    file.write(part.content)
+            except OSError as error:
+                why = error.strerror or str(error)
+                faults.append(speech.say(say("{file} cannot be written: {why}.", file=part.name, why=why)))
+    return faults
 
 
 def _part(part: Part, speech: Speech) -> RenderableType:

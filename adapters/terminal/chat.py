@@ -1,55 +1,62 @@
-"""One run's conversation: who talks, in which conversation, with which model, and what the commands do."""
+"""One run's conversation: who talks, in which conversation, and what a line that is a command does.
+
+The commands are the registry's, as everywhere else. The terminal adds only what the page has buttons for: why a share
+is what it is, a file to send along, and leaving.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import getpass
 import re
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from uuid import uuid4
 
-from rich.console import RenderableType
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from adapters.rendering import models, words
+from adapters.rendering import words
+from adapters.rendering.saying import Speech
 from adapters.rendering.why import why
+from adapters.terminal.answers import shown, write_files
+from adapters.terminal.attaching import Attaching
+from adapters.terminal.completion import candidates
 from adapters.terminal.inert import inert
-from bot.clock import Clock
-from bot.errors import AnswerFailed, Refused, ReplyError
-from bot.messages import CommunityId, ConversationId, IncomingMessage, Member, MessageId, ModelId, ReplyEvent, Who
-from bot.ports import Conversations, ModelChoices, PoolView
+from adapters.terminal.screen import local_zone
+from bot.clock import Clock, Instant
+from bot.commands.command import Caller, Parameter
+from bot.commands.registry import Registry
+from bot.commands.saying import Say, say
+from bot.commands.typed import Typed, typed
+from bot.errors import AttachmentRefused
+from bot.messages import CommunityId, ConversationId, IncomingMessage, Member, MessageId, ReplyEvent
+from bot.ports import Conversations
 
 PLATFORM = "terminal"
-COMMANDS: Mapping[str, str] = {
-    "help": "this list",
-    "new": "start over: what was said so far is no longer sent along",
-    "stop": "stop the answer; Ctrl-C does it while one is written",
-    "quota": "what you have used today and may still use, and why",
-    "pool": "how the pool stands that everyone shares",
-    "model": "the model that answers and others there are; /model NAME chooses, /model auto leaves it to Potluck",
-    "quit": "leave, as Ctrl-D does",
+HERE = CommunityId(PLATFORM)
+LOCAL: Mapping[str, Say] = {
+    "why": say("why your share is what it is: what you took, what is kept for others, which days were looked at"),
+    "attach": say("send a file along with your next question: /attach PATH; without a path, what is attached"),
+    "detach": say("send no file along after all"),
+    "quit": say("leave, as Ctrl-D does"),
 }
-LISTED = 8
-"""Models named in one go."""
-NEAR = 3
-"""Of those that may have been meant."""
-_COMMAND = re.compile(r"/([a-z]+)(?:\s+(.*))?", re.DOTALL)
+"""What is the terminal's own."""
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Command:
-    """A line that is one: `/model acme/small` is `model` with `acme/small`."""
+class Done:
+    """What came of a command."""
 
-    name: str
-    argument: str
-
-
-def command(line: str) -> Command | None:
-    """The command a line is. `/usr/bin/env does what?` is a question."""
-    found = _COMMAND.fullmatch(line.strip())
-    return Command(name=found[1], argument=(found[2] or "").strip()) if found else None
+    shown: RenderableType | None = None
+    ask: str | None = None
+    """A question that is to be asked now."""
+    leave: bool = False
+    unseen: str | None = None
+    """What is to be typed now without being shown: then the line is carried out with it."""
 
 
 def member(name: str) -> Member:
@@ -79,30 +86,47 @@ class Chat:
         self,
         *,
         conversations: Conversations,
-        choices: ModelChoices,
+        registry: Registry,
         clock: Clock,
         member: Member,
-        at: Callable[[float], str],
+        speech: Speech,
         days: int,
+        folder: Path,
     ) -> None:
-        """`at` names a moment as the person's clock shows it; `days` is how long messages are kept."""
-        self._conversations, self._choices = conversations, choices
-        self._clock, self._at, self._days = clock, at, days
+        """`days` is how long messages are kept, `folder` where files are read from and written to."""
+        self._conversations, self._registry, self._clock = conversations, registry, clock
+        self._speech, self._days, self._folder = speech, days, folder
         self.member = member
+        self._attaching = Attaching(folder)
         self._conversation = ConversationId(f"{PLATFORM}:{member.user}:{uuid4()}")
 
+    @property
+    def caller(self) -> Caller:
+        """Who sits at the machine Potluck runs on looks after what belongs to its terminal."""
+        return Caller(
+            member=self.member,
+            name=self.member.user,
+            community=HERE,
+            standing="full",
+            manages=True,
+            conversation=self._conversation,
+            locale=self._speech.tag,
+        )
+
     def ask(self, text: str) -> AsyncGenerator[ReplyEvent]:
-        """Ask, and hear the reply."""
+        """Ask, with what was attached, and hear the reply."""
         return self._conversations.reply(
             IncomingMessage(
                 id=MessageId(f"{PLATFORM}:{uuid4()}"),
                 conversation=self._conversation,
-                community=CommunityId(PLATFORM),
+                community=HERE,
                 author=self.member,
                 author_name=self.member.user,
                 place="a terminal",
                 text=_storable(text),
                 received_at=self._clock.now(),
+                attachments=self._attaching.take(),
+                standing="full",
             )
         )
 
@@ -112,91 +136,113 @@ class Chat:
 
     async def welcome(self) -> RenderableType:
         """What is said first."""
-        share = await self._conversations.share(self.member, CommunityId(PLATFORM))
+        share = await self._conversations.share(self.member, HERE)
         sandbox = (await self._conversations.pool()).sandbox
-        lines = [
-            f"Potluck · {self.member.user} · {words.share(share.used, share.level, share.left_now, share.left_sure)}",
-            "The sandbox stands in for OpenRouter: set OPENROUTER_API_KEY for real models." if sandbox else "",
-            "/help for commands · Ctrl-C stops an answer · Ctrl-D leaves",
-        ]
-        return Text("\n".join(line for line in lines if line), style="dim")
+        mine = words.share(share.used, share.level, share.left_now, share.left_sure, tongue=self._speech)
+        lines = [f"Potluck · {self.member.user} · {mine}"]
+        if sandbox:
+            lines.append(
+                self._speech.say(say("The sandbox stands in for OpenRouter: set OPENROUTER_API_KEY for real models."))
+            )
+        lines.append(self._speech.say(say("/help for commands · Ctrl-C stops an answer · Ctrl-D leaves")))
+        return Text("\n".join(lines), style="dim")
 
-    async def do(self, command: Command) -> RenderableType | None:
-        """Carry a command out; what it says to that. None: leave."""
-        match command.name:
-            case "help":
-                return self._help()
-            case "new":
-                await self._conversations.forget(self._conversation)
-                return "A new conversation. What was said so far is no longer sent along."
-            case "stop":
-                return "Stopped." if self.stop() else "There is nothing to stop. Ctrl-C stops an answer being written."
-            case "quota":
-                share = await self._conversations.share(self.member, CommunityId(PLATFORM))
-                said = words.share(share.used, share.level, share.left_now, share.left_sure)
-                explanation = await self._conversations.explain(self.member, CommunityId(PLATFORM))
-                pool = await self._conversations.pool(CommunityId(PLATFORM))
-                shut = words.pool_state(pool.shut_for, None)
-                reasons = why(explanation, resets_at=share.resets_at, at=self._at, shut=shut)
-                return "\n".join([f"{said}.", reasons.headline, *(point.said for point in reasons.points)])
-            case "pool":
-                return self._pool(await self._conversations.pool(CommunityId(PLATFORM)))
-            case "model":
-                return await self._choose(inert(command.argument).replace("\n", " "))
-            case "quit":
-                return None
-            case name:
-                return f"There is no /{name}. /help lists what there is."
+    async def do(self, line: str, *, unseen: str | None = None) -> Done | None:
+        """Carry out a line that is a command. None: it is a question, as `/usr/bin/env does what?` is.
 
-    def _help(self) -> RenderableType:
-        table = Table.grid(padding=(0, 3))
-        for name, what in COMMANDS.items():
-            table.add_row(f"/{name}", Text(what, style="dim"))
-        table.add_row("↑ ↓", Text("what you wrote before, kept in memory only and gone when you leave", style="dim"))
-        kept = f"Questions and answers are in the database for {words.plural(self._days, 'day')}."
-        if not self._days:
-            kept = "Questions and answers are not kept."
-        table.add_row("", Text(kept, style="dim"))
-        return table
+        `unseen` is the secret that the line lacks, where it was asked for.
+        """
+        line = _storable(line.strip())
+        name, _, rest = line.removeprefix("/").partition(" ")
+        if line.startswith("/") and name in LOCAL:
+            return await self._local(name, rest.strip())
+        order = typed(line, self._registry.commands)
+        if order is None:
+            return None
+        given = dict(order.given)
+        if (secret := self._lacks(order)) is not None:
+            if unseen is None:
+                return Done(unseen=self._speech.say(secret.about))
+            given[secret.name] = unseen
+        answer = await self._registry.run(order.path, given, self.caller)
+        said = [shown(answer, self._speech)]
+        if order.path == ("help",) and not order.given:
+            said.append(self._own_help())
+        said += [Text(inert(why)) for why in await asyncio.to_thread(write_files, answer, self._folder, self._speech)]
+        return Done(shown=Group(*said) if answer.parts else None, ask=answer.ask)
 
-    def _pool(self, pool: PoolView) -> RenderableType:
-        lines = [
-            f"{words.number(pool.used)} of today's {words.plural(pool.rpd, 'request')} used, "
-            f"{words.number(pool.minute_used)} of {words.number(pool.rpm)} in this minute.",
-            f"{words.number(pool.waiting)} waiting, {words.number(pool.answering)} being answered.",
-            f"It is full again {self._at(pool.resets_at)}.",
-        ]
-        again = None if pool.paused_until is None else self._at(pool.paused_until)
-        lines.append(words.pool_state(pool.shut_for, again))
-        return " ".join(line for line in lines if line)
+    async def complete(self, line: str) -> Sequence[str]:
+        """What the last word of an unfinished line may become."""
+        return await candidates(_storable(line), self._registry, self.caller, local=LOCAL, folder=self._folder)
 
-    async def _choose(self, wish: str) -> str:
-        who = Who(member=self.member, community=CommunityId(PLATFORM), standing="guest")
-        if not wish:
-            await self._choices.refresh(CommunityId(PLATFORM))
-            chosen = self._choices.chosen(self.member)
-            found = self._choices.usable(who, limit=LISTED + 1)
-            more = ["and more: /model WORD finds those with it"] if len(found) > LISTED else []
-            listed = [models.line(model) for model in found[:LISTED]]
-            return inert("\n".join([f"Model: {chosen or 'auto, which leaves it to Potluck'}.", *listed, *more]))
-        try:
-            await self._choices.choose(self.member, None if wish == models.AUTO else ModelId(wish), who=who)
-        except ReplyError as error:
-            said = _why(error)
-            if isinstance(error, Refused) and error.why == "unknown":
-                said = f"{said} {models.nearest(self._choices.usable(who, wish, limit=NEAR))}".rstrip()
-            return inert(said)
-        return models.chosen(self._choices.chosen(self.member))
+    def _lacks(self, order: Typed) -> Parameter | None:
+        """The secret that a line needs besides, and is nobody's to read over a shoulder."""
+        command = self._registry.find(order.path)
+        secrets = [] if command is None else [one for one in command.parameters if one.kind == "secret"]
+        return next((one for one in secrets if one.required and one.name not in order.given), None)
 
-
-def _why(error: ReplyError) -> str:
-    return str(
-        words.explain(
-            error.code,
-            reason=error.reason if isinstance(error, AnswerFailed) else None,
-            why_not=error.why if isinstance(error, Refused) else None,
+    async def _local(self, name: str, argument: str) -> Done:
+        if name == "quit":
+            return Done(leave=True)
+        if name == "why":
+            return Done(shown=await self._why())
+        if name == "detach":
+            taken = self._attaching.take()
+            said = say("Nothing is attached any more.") if taken else say("Nothing was attached.")
+            return Done(shown=self._speech.say(said))
+        if argument:
+            try:
+                await asyncio.to_thread(self._attaching.add, argument)
+            except AttachmentRefused as refused:
+                explained = words.explain(
+                    refused.code,
+                    limit=refused.limit,
+                    file_fault=refused.fault,
+                    file_name=inert(refused.name),
+                    tongue=self._speech,
+                )
+                return Done(shown=str(explained))
+            except OSError as error:
+                why = error.strerror or str(error)
+                return Done(shown=self._speech.say(say("{file} cannot be read: {why}.", file=inert(argument), why=why)))
+        names = ", ".join(self._attaching.names)
+        if not names:
+            return Done(
+                shown=self._speech.say(
+                    say("Nothing is attached. /attach PATH sends a file along with your next question.")
+                )
+            )
+        return Done(
+            shown=self._speech.say(
+                say("Goes with your next question: {names}. /detach if it is not to.", names=inert(names))
+            )
         )
-    )
+
+    async def _why(self) -> str:
+        share = await self._conversations.share(self.member, HERE)
+        explanation = await self._conversations.explain(self.member, HERE)
+        shut = words.pool_state((await self._conversations.pool(HERE)).shut_for, None, tongue=self._speech)
+        reasons = why(explanation, resets_at=share.resets_at, at=self._at, shut=shut, tongue=self._speech)
+        return "\n".join([reasons.headline, *(point.said for point in reasons.points)])
+
+    def _at(self, moment: Instant) -> str:
+        now = self._clock.now()
+        return words.at(moment, now, local_zone(now), tongue=self._speech)
+
+    def _own_help(self) -> RenderableType:
+        table = Table.grid(padding=(0, 3))
+        for name, what in LOCAL.items():
+            table.add_row(f"/{name}", Text(self._speech.say(what), style="dim"))
+        begun = say("ends what you have begun to write")
+        before = say("what you wrote before, kept in memory only and gone when you leave")
+        table.add_row(self._speech.say(say("Tab")), Text(self._speech.say(begun), style="dim"))
+        table.add_row("↑ ↓", Text(self._speech.say(before), style="dim"))
+        kept = say("Questions and answers are not kept.")
+        if self._days:
+            days = words.DAYS.counting(self._days)
+            kept = say("Questions and answers are in the database for {days}.", days=days)
+        heading, last = self._speech.say(say("In this terminal")), Text(self._speech.say(kept), style="dim")
+        return Group("", heading, table, last)
 
 
 def _storable(text: str) -> str:

@@ -16,6 +16,7 @@ from rich.spinner import Spinner
 from rich.text import Text
 
 from adapters.rendering import words
+from adapters.rendering.saying import ENGLISH, Tongue
 from adapters.terminal.inert import inert
 from bot.clock import Clock, Instant
 from bot.errors import AnswerFailed, AttachmentRefused, Refused
@@ -34,8 +35,8 @@ class Screen:
         notes: where everything else goes; the same console on a terminal.
     """
 
-    def __init__(self, *, answers: Console, notes: Console, clock: Clock) -> None:
-        self._answers, self._notes, self._clock = answers, notes, clock
+    def __init__(self, *, answers: Console, notes: Console, clock: Clock, tongue: Tongue = ENGLISH) -> None:
+        self._answers, self._notes, self._clock, self._tongue = answers, notes, clock, tongue
         self._waiting: _Waiting | None = None
         self._told_place = False
         self._at_line_start = True
@@ -57,13 +58,13 @@ class Screen:
             case TextDelta(text=text):
                 self._write(text)
             case Notice(kind=kind, count=count):
-                self.note(words.notice(kind, count))
+                self.note(words.notice(kind, count, tongue=self._tongue))
             case Finished():
                 self._finish(event)
             case Failed():
                 self._fail(event)
             case Held(estimate_at=at):
-                self.note(words.held(None if at is None else self._at(at)))
+                self.note(words.held(None if at is None else self._at(at), tongue=self._tongue))
             case _:
                 assert_never(event)
 
@@ -80,6 +81,10 @@ class Screen:
         """Say something beside the answers."""
         self.say(Text(text, style="dim" if self.together else ""))
 
+    def end(self) -> None:
+        """Leave the cursor at the start of a line."""
+        self.say(Text())
+
     def say(self, what: RenderableType) -> None:
         """Show something that is not an answer, as it is."""
         self._still()
@@ -92,15 +97,15 @@ class Screen:
     def _wait(self, place: int, estimate: float | None) -> None:
         if not self._notes.is_terminal:
             if not self._told_place:  # where nothing can be taken back, once is enough
-                self.note(words.queued(place, estimate))
+                self.note(words.queued(place, estimate, tongue=self._tongue))
             self._told_place = True
             return
         at = None if estimate is None else Instant(self._clock.now() + estimate)
-        self._turn(_Waiting(self._notes, self._clock, place=place, at=at))
+        self._turn(_Waiting(self._notes, self._clock, self._tongue, place=place, at=at))
 
     def _wait_for(self, model: str) -> None:
         if self._notes.is_terminal:
-            self._turn(_Waiting(self._notes, self._clock, text=inert(model)))
+            self._turn(_Waiting(self._notes, self._clock, self._tongue, text=inert(model)))
 
     def _turn(self, waiting: _Waiting) -> None:
         self._still()
@@ -133,8 +138,8 @@ class Screen:
             share = finished.share
             parts = (
                 inert(finished.model),
-                words.lane(finished.lane),
-                words.share(share.used, share.level, share.left_now, share.left_sure),
+                words.lane(finished.lane, tongue=self._tongue),
+                words.share(share.used, share.level, share.left_now, share.left_sure, tongue=self._tongue),
             )
             self.note(" · ".join(parts))
 
@@ -152,6 +157,7 @@ class Screen:
             offer=error.offer if isinstance(error, Refused) else None,
             file_fault=error.fault if isinstance(error, AttachmentRefused) else None,
             file_name=inert(error.name) if isinstance(error, AttachmentRefused) else "",
+            tongue=self._tongue,
         )
         if not self.together or error.code == "stopped":
             self.note(str(explained))
@@ -160,16 +166,23 @@ class Screen:
 
     def _at(self, moment: Instant) -> str:
         now = self._clock.now()
-        return words.at(moment, now, local_zone(now))
+        return words.at(moment, now, local_zone(now), tongue=self._tongue)
 
 
 class _Waiting:
     """The one line that changes: a spinner, and where the question stands, counted down."""
 
     def __init__(
-        self, console: Console, clock: Clock, *, text: str = "", place: int = 0, at: Instant | None = None
+        self,
+        console: Console,
+        clock: Clock,
+        tongue: Tongue,
+        *,
+        text: str = "",
+        place: int = 0,
+        at: Instant | None = None,
     ) -> None:
-        self._clock, self._text, self._place, self._at = clock, text, place, at
+        self._clock, self._tongue, self._text, self._place, self._at = clock, tongue, text, place, at
         self._spinner = Spinner(SPINNER, style="dim")
         self._live = Live(
             get_renderable=self._line,
@@ -190,7 +203,8 @@ class _Waiting:
     def _line(self) -> RenderableType:
         text = self._text
         if self._place:
-            text = words.queued(self._place, None if self._at is None else max(0.0, self._at - self._clock.now()))
+            left = None if self._at is None else max(0.0, self._at - self._clock.now())
+            text = words.queued(self._place, left, tongue=self._tongue)
         self._spinner.update(text=Text(text, style="dim"))
         return self._spinner
 

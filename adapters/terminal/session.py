@@ -6,20 +6,25 @@ with 0. A pipe is one question: its answer alone is written to stdout, and 1 is 
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import sys
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing, contextmanager, suppress
+from getpass import getpass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
 
-from adapters.rendering import words
+from adapters.rendering.languages import locale_here
+from adapters.rendering.saying import Speech, Tongue
 from adapters.terminal.background import Background, background
-from adapters.terminal.chat import COMMANDS, Chat, command
+from adapters.terminal.chat import Chat
 from adapters.terminal.screen import Screen, local_zone
-from bot.clock import Clock, Instant
+from bot.clock import Clock
+from bot.commands.saying import say
 from bot.messages import Member, ReplyEvent
 
 if TYPE_CHECKING:
@@ -48,34 +53,39 @@ def talk(opening: AbstractAsyncContextManager[Service], *, member: Member, clock
     for stream in (sys.stdin, sys.stdout, sys.stderr):  # a letter that cannot be read or shown is no reason to fail
         stream.reconfigure(errors="replace")  # type: ignore[union-attr]  # typed as any TextIO, always a TextIOWrapper
     interactive = sys.stdin.isatty() and sys.stdout.isatty()
-    question = "" if interactive else _piped()
-    with _ended_in_order(), background(_chat(opening, member=member, clock=clock)) as chat:
+    speech = Speech(locale=locale_here(), clock=clock, zone=local_zone(clock.now()))
+    question = "" if interactive else _piped(speech)
+    with _ended_in_order(), background(_chat(opening, member=member, clock=clock, speech=speech)) as chat:
         if interactive:
             terminal = Console(highlight=False, markup=False, emoji=False)
-            return Conversation(chat, Screen(answers=terminal, notes=terminal, clock=clock)).run()
+            return Conversation(chat, Screen(answers=terminal, notes=terminal, clock=clock, tongue=speech)).run()
         answers, notes = Console(), Console(stderr=True, highlight=False, markup=False, emoji=False)
-        return Conversation(chat, Screen(answers=answers, notes=notes, clock=clock)).answer(question)
+        return Conversation(chat, Screen(answers=answers, notes=notes, clock=clock, tongue=speech)).answer(question)
 
 
 @asynccontextmanager
-async def _chat(opening: AbstractAsyncContextManager[Service], *, member: Member, clock: Clock) -> AsyncIterator[Chat]:
-    def at(moment: float) -> str:
-        now = clock.now()
-        return words.at(Instant(moment), now, local_zone(now))
-
+async def _chat(
+    opening: AbstractAsyncContextManager[Service], *, member: Member, clock: Clock, speech: Speech
+) -> AsyncIterator[Chat]:
     async with opening as service:
-        days = service.settings.retain_messages_days
-        yield Chat(
-            conversations=service.conversations,
-            choices=service.choices,
-            clock=clock,
-            member=member,
-            at=at,
-            days=days,
-        )
+        following = asyncio.create_task(service.office.follow())
+        try:
+            yield Chat(
+                conversations=service.conversations,
+                registry=service.registry,
+                clock=clock,
+                member=member,
+                speech=speech,
+                days=service.settings.retain_messages_days,
+                folder=Path.cwd(),
+            )
+        finally:
+            following.cancel()
+            with suppress(asyncio.CancelledError):
+                await following
 
 
-def _piped() -> str:
+def _piped(tongue: Tongue) -> str:
     """The question on stdin.
 
     Raises:
@@ -83,9 +93,9 @@ def _piped() -> str:
     """
     data = sys.stdin.buffer.read(QUESTION_MAX + 1)
     if len(data) > QUESTION_MAX:
-        raise NoQuestionError(f"The question is longer than {words.number(QUESTION_MAX)} bytes.")
+        raise NoQuestionError(tongue.say(say("The question is longer than {most} bytes.", most=QUESTION_MAX)))
     if not (question := data.decode(errors="replace").strip()):
-        raise NoQuestionError("There is no question: write it to stdin, or run it in a terminal.")
+        raise NoQuestionError(tongue.say(say("There is no question: write it to stdin, or run it in a terminal.")))
     return question
 
 
@@ -104,25 +114,31 @@ class Conversation:
 
     def run(self) -> int:
         """Answer line after line."""
-        _edit_lines()
+        _edit_lines(lambda line: self._chat.call(self._chat.value.complete(line)))
         self._screen.say(self._chat.call(self._chat.value.welcome()))
         while True:
             try:
                 line = input(f"\n{PROMPT}").strip()
             except EOFError:
-                self._screen.say("")
+                self._screen.end()
                 return 0
             except KeyboardInterrupt:
-                self._screen.say("")
+                self._screen.end()
                 raise
             if not line:
                 continue
-            if (order := command(line)) is None:
+            done = self._chat.call(self._chat.value.do(line))
+            if done is not None and done.unseen is not None:
+                done = self._chat.call(self._chat.value.do(line, unseen=_typed_unseen(done.unseen)))
+            if done is None:
                 self._ask(line)
-            elif (said := self._chat.call(self._chat.value.do(order))) is None:
+                continue
+            if done.leave:
                 return 0
-            else:
-                self._screen.say(said)
+            if done.shown is not None:
+                self._screen.say(done.shown)
+            if done.ask is not None:
+                self._ask(done.ask)
 
     def _ask(self, text: str) -> bool:
         """Show the reply. True: it was interrupted."""
@@ -158,6 +174,15 @@ class Conversation:
             signal.signal(signal.SIGINT, before)
 
 
+def _typed_unseen(about: str) -> str:
+    """What is not shown while it is typed, nor recalled afterwards. Empty: it was not to be given after all."""
+    try:
+        return getpass(f"{about}: ")
+    except (EOFError, KeyboardInterrupt):
+        click.echo()
+        return ""
+
+
 @contextmanager
 def _ended_in_order() -> Iterator[None]:
     """Being told to end, or losing the terminal, is an exit like any other: what was sent is settled."""
@@ -191,16 +216,17 @@ def _silent_keys() -> Iterator[None]:
             termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)
 
 
-def _edit_lines() -> None:
-    """Line editing, completion of commands, and a history that lives as long as this process."""
+def _edit_lines(candidates: Callable[[str], Sequence[str]]) -> None:
+    """Line editing, completion of what is begun, and a history that lives as long as this process."""
     with suppress(ImportError):  # Windows, whose console edits lines itself
         import readline
 
-        names = [f"/{name}" for name in COMMANDS]
+        found: list[str] = []
 
         def complete(text: str, state: int) -> str | None:
-            matches = [name for name in names if text.startswith("/") and name.startswith(text)]
-            return matches[state] if state < len(matches) else None
+            if not state:
+                found[:] = candidates(readline.get_line_buffer()[: readline.get_endidx()])
+            return found[state] if state < len(found) else None
 
         readline.set_completer(complete)
         readline.set_completer_delims(" \n")

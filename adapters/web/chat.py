@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from datetime import tzinfo
 from functools import partial
 
 from aiohttp import web
@@ -13,6 +12,7 @@ from adapters.web.refusal import Refusal, bad_request
 from adapters.web.relay import NoReply, Relays
 from adapters.web.uploads import Uploads
 from bot.clock import Clock
+from bot.commands.saying import say
 from bot.messages import CommunityId, Member, ReplyEvent, TicketId
 from bot.ports import Conversations
 
@@ -42,16 +42,16 @@ class Chat:
     async def chat(self, request: web.Request) -> web.StreamResponse:
         key = request.headers.get("Idempotency-Key")
         if key is not None and not 1 <= len(key) <= 256:
-            raise bad_request("Idempotency-Key: use 1 to 256 characters.")
+            raise bad_request(say("Idempotency-Key: use 1 to 256 characters."))
         fields, attachments = await self._uploads.question(request)
         message = inbound.message(fields, key=key, now=self._clock.now(), attachments=attachments)
         reply = self._conversations.reply(message)
         share = partial(self._conversations.share, message.author, message.community)
         del fields, attachments, message  # files are not to stay in memory for as long as the answer takes
         try:
-            return await self.relays.relay(request, reply, encode=self._encoder(inbound.zone(request)), share=share)
+            return await self.relays.relay(request, reply, encode=self._encoder(request), share=share)
         except NoReply:
-            raise Refusal(409, "duplicate", "This message has been handled already.") from None
+            raise Refusal(409, "duplicate", say("This message has been handled already.")) from None
 
     async def follow(self, request: web.Request) -> web.StreamResponse:
         # Whoever knows a ticket may follow it, so it does not say whose it is; a share is shown only by the core.
@@ -59,7 +59,7 @@ class Chat:
             return await self.relays.relay(
                 request,
                 self._conversations.follow(_ticket(request)),
-                encode=self._encoder(inbound.zone(request)),
+                encode=self._encoder(request),
                 share=partial(self._conversations.share, Member(platform="web", user="-"), CommunityId("web")),
             )
         except (KeyError, NoReply):
@@ -91,10 +91,13 @@ class Chat:
         who, where = inbound.member(request.query), inbound.community(request.query)
         pool = await self._conversations.pool(where)
         explanation = await self._conversations.explain(who, where)
-        return web.json_response(wire.explanation(explanation, pool, now=self._clock.now(), zone=inbound.zone(request)))
+        zone, tongue = inbound.zone(request), inbound.spoken(request)
+        told = wire.explanation(explanation, pool, now=self._clock.now(), zone=zone, tongue=tongue)
+        return web.json_response(told)
 
-    def _encoder(self, zone: tzinfo) -> Callable[[ReplyEvent], bytes]:
-        return lambda event: wire.event(event, now=self._clock.now(), zone=zone)
+    def _encoder(self, request: web.Request) -> Callable[[ReplyEvent], bytes]:
+        zone, tongue = inbound.zone(request), inbound.spoken(request)
+        return lambda event: wire.event(event, now=self._clock.now(), zone=zone, tongue=tongue)
 
 
 def _ticket(request: web.Request) -> TicketId:
@@ -102,4 +105,4 @@ def _ticket(request: web.Request) -> TicketId:
 
 
 def _no_ticket() -> Refusal:
-    return Refusal(404, "no_such_ticket", "Nothing is waiting under this ticket.")
+    return Refusal(404, "no_such_ticket", say("Nothing is waiting under this ticket."))

@@ -14,8 +14,9 @@ from adapters.web.handouts import Handouts
 from adapters.web.refusal import bad_request
 from bot.clock import Clock
 from bot.commands.answer import Answer, DayPicture, Document, Facts, Line, Link, Meter, Next, Part, Table, UsePicture
-from bot.commands.command import Caller, Command, Given, Path
+from bot.commands.command import Caller, Command, Given, Parameter, Path
 from bot.commands.registry import Registry
+from bot.commands.saying import say
 from bot.commands.typed import typed
 
 
@@ -49,7 +50,11 @@ class CommandPages:
         found = await self._registry.suggest(
             path, query.get("name", ""), query.get("typed", "")[:200], {}, self._caller(request, query)
         )
-        return web.json_response({"suggestions": list(found)})
+        speech = self._speech(request)
+        suggestions = [
+            {"value": one.value, "about": "" if one.about is None else speech.say(one.about)} for one in found
+        ]
+        return web.json_response({"suggestions": suggestions})
 
     async def run(self, request: web.Request) -> web.Response:
         fields = await inbound.read_json(request)
@@ -58,19 +63,25 @@ class CommandPages:
         answer = await self._registry.run(path, given, caller)
         return web.json_response(await self._written(answer, self._speech(request)))
 
+    def _needs(self, step: Next, speech: Speech) -> list[dict[str, object]]:
+        """The values somebody still has to type before a step can be taken."""
+        command = self._registry.find(step.path)
+        lacking = [] if command is None else [one for one in command.parameters if one.name not in step.values]
+        return [_parameter(one, speech) for one in lacking if one.required]
+
     def _asked(self, fields: Mapping[str, object]) -> tuple[Path, Mapping[str, Given]]:
         """A line as it was typed, or a path with its values."""
         line = fields.get("line")
         if isinstance(line, str):
             read = typed(line.strip(), self._registry.commands)
             if read is None:
-                raise bad_request("line: write a command, such as /help.")
+                raise bad_request(say("line: write a command, such as /help."))
             return read.path, read.given
         path, values = fields.get("path"), fields.get("values", {})
         if not (isinstance(path, list) and path and all(isinstance(word, str) for word in path)):
-            raise bad_request("path: name a command as a list of words, or send a line.")
+            raise bad_request(say("path: name a command as a list of words, or send a line."))
         if not (isinstance(values, dict) and all(isinstance(one, str | int | float) for one in values.values())):
-            raise bad_request("values: use an object of texts and figures.")
+            raise bad_request(say("values: use an object of texts and figures."))
         return tuple(path), values
 
     def _caller(self, request: web.Request, fields: Mapping[str, object]) -> Caller:
@@ -82,11 +93,11 @@ class CommandPages:
             standing="full",
             manages=self._all_manage,
             conversation=inbound.seat(fields).conversation if "conversation" in fields else None,
-            locale=_locale(request),
+            locale=inbound.locale(request),
         )
 
     def _speech(self, request: web.Request) -> Speech:
-        return Speech(locale=_locale(request), clock=self._clock, zone=inbound.zone(request))
+        return Speech(locale=inbound.locale(request), clock=self._clock, zone=inbound.zone(request))
 
     async def _written(self, answer: Answer, speech: Speech) -> dict[str, object]:
         return {
@@ -123,7 +134,7 @@ class CommandPages:
             case Link(url=url, said=said):
                 return {"part": "link", "url": url, "text": speech.say(said)}
             case Next(path=path, values=values, said=said, danger=danger):
-                step = {"path": list(path), "values": dict(values)}
+                step = {"path": list(path), "values": dict(values), "needs": self._needs(part, speech)}
                 return {"part": "next", "text": speech.say(said), "danger": danger, **step}
             case _:
                 assert_never(part)
@@ -133,19 +144,15 @@ def _command(command: Command, speech: Speech) -> dict[str, object]:
     return {
         "path": list(command.path),
         "about": speech.say(command.about),
-        "parameters": [
-            {
-                "name": one.name,
-                "kind": one.kind,
-                "about": speech.say(one.about),
-                "required": one.required,
-                "choices": list(one.choices),
-            }
-            for one in command.takes
-        ],
+        "parameters": [_parameter(one, speech) for one in command.takes],
     }
 
 
-def _locale(request: web.Request) -> str:
-    """The first language the browser asks for."""
-    return request.headers.get("Accept-Language", "en").partition(",")[0].partition(";")[0].strip() or "en"
+def _parameter(one: Parameter, speech: Speech) -> dict[str, object]:
+    return {
+        "name": one.name,
+        "kind": one.kind,
+        "about": speech.say(one.about),
+        "required": one.required,
+        "choices": list(one.choices),
+    }

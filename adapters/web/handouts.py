@@ -14,6 +14,7 @@ from aiohttp import web
 
 from adapters.web.refusal import Refusal
 from bot.clock import Clock
+from bot.commands.saying import say
 
 KEPT_SECONDS = 600.0
 KEPT_BYTES = 32_000_000
@@ -48,7 +49,7 @@ class Handouts:
         """Handler of `/api/handouts/{key}`."""
         found = self._kept.get(request.match_info["key"])
         if found is None or found.until <= self._clock.monotonic():
-            raise Refusal(404, "gone", "This is kept for ten minutes only. Ask for it again.")
+            raise Refusal(404, "gone", say("This is kept for ten minutes only. Ask for it again."))
         headers = {"Content-Type": found.media_type}
         if not found.media_type.startswith("image/"):
             headers["Content-Disposition"] = f"attachment; filename*=UTF-8''{quote(found.name)}"

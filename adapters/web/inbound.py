@@ -17,8 +17,11 @@ from zoneinfo import ZoneInfo
 
 from aiohttp import web
 
+from adapters.rendering.languages import preferred
+from adapters.rendering.saying import Tongue, tongue
 from adapters.web.refusal import Refusal, bad_request
 from bot.clock import Instant
+from bot.commands.saying import say
 from bot.messages import Attachment, CommunityId, ConversationId, IncomingMessage, Member, MessageId, ModelId
 
 PLACE = "the Potluck web page"
@@ -45,12 +48,12 @@ async def read_json(request: web.Request) -> Mapping[str, object]:
         Refusal: not JSON, not an object, too large, or too slow to come.
     """
     if request.content_type != "application/json":
-        raise bad_request("Send JSON, with the header Content-Type: application/json.")
+        raise bad_request(say("Send JSON, with the header Content-Type: application/json."))
     try:
         async with asyncio.timeout(BODY_SECONDS):
             body = await request.read()
     except TimeoutError:
-        raise Refusal(408, "too_slow", "The request took too long to arrive.") from None
+        raise Refusal(408, "too_slow", say("The request took too long to arrive.")) from None
     return json_object(body)
 
 
@@ -59,9 +62,9 @@ def json_object(raw: bytes | bytearray) -> Mapping[str, object]:
     try:
         body = json.loads(raw)
     except (ValueError, RecursionError):
-        raise bad_request("The body is not valid JSON.") from None
+        raise bad_request(say("The body is not valid JSON.")) from None
     if not isinstance(body, dict):
-        raise bad_request("The body is not a JSON object.")
+        raise bad_request(say("The body is not a JSON object."))
     return body
 
 
@@ -79,7 +82,7 @@ def seat(fields: Mapping[str, object]) -> Seat:
     author, where = member(fields), community(fields)
     conversation = _text(fields, "conversation")
     if not (1 <= len(conversation) <= 128 and conversation.isprintable()):
-        raise bad_request("conversation: use 1 to 128 printable characters.")
+        raise bad_request(say("conversation: use 1 to 128 printable characters."))
     return Seat(
         member=author,
         community=where,
@@ -94,12 +97,12 @@ def message(
     where = seat(fields)
     text = _clean(_text(fields, "text"))
     if not text.strip() and not attachments:
-        raise bad_request("text: write something.")
+        raise bad_request(say("text: write something."))
     hold, model = fields.get("hold", False), fields.get("model")
     if not isinstance(hold, bool):
-        raise bad_request("hold: use true or false.")
+        raise bad_request(say("hold: use true or false."))
     if model is not None and not (isinstance(model, str) and 1 <= len(model) <= 200 and model.isprintable()):
-        raise bad_request("model: name a model, or use null to leave the choice to Potluck.")
+        raise bad_request(say("model: name a model, or use null to leave the choice to Potluck."))
     return IncomingMessage(
         id=_message_id(where.member, key),
         conversation=where.conversation,
@@ -125,6 +128,16 @@ def zone(request: web.Request) -> tzinfo:
         return UTC
 
 
+def locale(request: web.Request) -> str:
+    """What the browser wants to be spoken to in, of what can be spoken (header `Accept-Language`)."""
+    return preferred(request.headers.get("Accept-Language", ""))
+
+
+def spoken(request: web.Request) -> Tongue:
+    """The same, to speak it."""
+    return tongue(locale(request))
+
+
 def _message_id(author: Member, key: str | None) -> MessageId:
     if key is None:
         return MessageId(f"web:{uuid4()}")
@@ -136,14 +149,14 @@ def _message_id(author: Member, key: str | None) -> MessageId:
 def _text(fields: Mapping[str, object], name: str) -> str:
     value = fields.get(name)
     if not isinstance(value, str):
-        raise bad_request(f"{name}: this field is needed, as a string.")
+        raise bad_request(say("{name}: this field is needed, as a string.", name=name))
     return value
 
 
 def _name(fields: Mapping[str, object], name: str, *, default: str | None = None) -> str:
     value = default if default is not None and name not in fields else _text(fields, name)
     if not _NAME.fullmatch(value):
-        raise bad_request(f"{name}: use 1 to 64 letters, digits, dots, hyphens or underscores.")
+        raise bad_request(say("{name}: use 1 to 64 letters, digits, dots, hyphens or underscores.", name=name))
     return value
 
 

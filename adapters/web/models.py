@@ -8,8 +8,10 @@ from aiohttp import web
 
 from adapters.rendering import words
 from adapters.rendering.models import price
+from adapters.rendering.saying import Tongue
 from adapters.web import inbound
 from adapters.web.refusal import Refusal, bad_request
+from bot.commands.saying import say
 from bot.errors import AnswerFailed, Refused, ReplyError
 from bot.messages import ChosenFor, InConversation, ModelId, Who
 from bot.ports import ModelChoices, ModelOnOffer
@@ -33,19 +35,22 @@ class ModelPages:
         await self._choices.refresh(who.community)
         found = self._choices.usable(who, search, limit=SHOWN, all=fields.get("all") == "true")
         return web.json_response(
-            {"chosen": self._choices.chosen(_whom(fields, who)), "models": [_model(one) for one in found]}
+            {
+                "chosen": self._choices.chosen(_whom(fields, who)),
+                "models": [_model(one, inbound.spoken(request)) for one in found],
+            }
         )
 
     async def choose(self, request: web.Request) -> web.Response:
         fields = await inbound.read_json(request)
         who, model = _who(fields), fields.get("model")
         if model is not None and not (isinstance(model, str) and 1 <= len(model) <= 200 and model.isprintable()):
-            raise bad_request("model: name a model, or use null to leave the choice to Potluck.")
+            raise bad_request(say("model: name a model, or use null to leave the choice to Potluck."))
         whom = _whom(fields, who)
         try:
             await self._choices.choose(whom, None if model is None else ModelId(model), who=who)
         except ReplyError as error:
-            raise Refusal(403, error.code, _why(error)) from None
+            raise Refusal(403, error.code, _why(error, inbound.spoken(request))) from None
         return web.json_response({"chosen": self._choices.chosen(whom)})
 
 
@@ -58,23 +63,26 @@ def _whom(fields: Mapping[str, object], who: Who) -> ChosenFor:
     return InConversation(inbound.seat(fields).conversation) if "conversation" in fields else who.member
 
 
-def _model(one: ModelOnOffer) -> dict[str, object]:
+def _model(one: ModelOnOffer, tongue: Tongue) -> dict[str, object]:
     return {
         "id": one.id,
         "name": one.name,
         "lane": one.lane,
         "free": one.free,
-        "price": price(one, brief=True),
+        "price": price(one, brief=True, tongue=tongue),
         "why_not": one.why_not,
-        "message": "" if one.why_not is None else str(words.explain("model_not_allowed", why_not=one.why_not)),
+        "message": ""
+        if one.why_not is None
+        else str(words.explain("model_not_allowed", why_not=one.why_not, tongue=tongue)),
     }
 
 
-def _why(error: ReplyError) -> str:
+def _why(error: ReplyError, tongue: Tongue) -> str:
     return str(
         words.explain(
             error.code,
             reason=error.reason if isinstance(error, AnswerFailed) else None,
             why_not=error.why if isinstance(error, Refused) else None,
+            tongue=tongue,
         )
     )

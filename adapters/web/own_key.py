@@ -10,6 +10,7 @@ from pydantic import SecretStr
 from adapters.rendering import linking
 from adapters.web import inbound, wire
 from adapters.web.refusal import Refusal, bad_request
+from bot.commands.saying import say
 from bot.errors import LinkError, LinkFault
 from bot.ports import KeyLinks, KeyShown
 
@@ -75,9 +76,9 @@ def _told(shown: KeyShown | None) -> web.Response:
 def _pasted(fields: object, name: str) -> str:
     value = fields.get(name) if isinstance(fields, dict) else None
     if not (isinstance(value, str) and value.strip() and len(value) <= PASTED_MAX):
-        raise bad_request(f"{name}: paste what OpenRouter shows.")
+        raise bad_request(say("{name}: paste what OpenRouter shows.", name=name))
     return value
 
 
 def _refusal(fault: LinkFault) -> Refusal:
-    return Refusal(503 if fault == "unreachable" else 400, fault, linking.not_linked(fault))
+    return Refusal(503 if fault == "unreachable" else 400, fault, linking.FAULTS[fault])

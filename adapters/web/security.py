@@ -17,8 +17,10 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
+from adapters.web import inbound
 from adapters.web.refusal import Refusal, from_http
 from bot.clock import DAY, Clock
+from bot.commands.saying import say
 
 HEADERS: Mapping[str, str] = {
     "Content-Security-Policy": "default-src 'self'; base-uri 'none'; form-action 'self'; "
@@ -75,13 +77,13 @@ class Guard:
         if scheme:
             if scheme.lower() == "bearer" and self._is_token(given.strip()):
                 return  # no browser sends it by itself, so the Origin says nothing
-            raise Refusal(401, "wrong_token", "The token is not the right one.")
+            raise Refusal(401, "wrong_token", say("The token is not the right one."))
         _check_origin(request)
         if self._sessions.get(request.cookies.get(COOKIE, ""), 0.0) > self._clock.monotonic():
             return
         if request.method == "GET" and request.path == "/":
             raise web.HTTPSeeOther("/login")
-        raise Refusal(401, "token_needed", "Log in, or send the header Authorization: Bearer and the token.")
+        raise Refusal(401, "token_needed", say("Log in, or send the header Authorization: Bearer and the token."))
 
     def log_in(self, token: str) -> str | None:
         """Exchange the token for a session id; None if it is the wrong one.
@@ -91,7 +93,7 @@ class Guard:
         """
         now = self._clock.monotonic()
         if len(self._failures) == ATTEMPTS and now - self._failures[0] < ATTEMPTS_SECONDS:
-            raise Refusal(429, "too_many_attempts", "Too many attempts: wait a minute.")
+            raise Refusal(429, "too_many_attempts", say("Too many attempts: wait a minute."))
         if not self._is_token(token):
             self._failures.append(now)
             return None
@@ -113,16 +115,18 @@ class Guard:
             self.admit(request)
             return await handler(request)
         except Refusal as refusal:
-            return refusal.response()
+            return refusal.response(inbound.spoken(request))
         except web.HTTPException as error:
             if error.status < 400:
                 raise
-            return from_http(error).response()
+            return from_http(error).response(inbound.spoken(request))
         except Exception as error:
             # Its text may hold what a person wrote: only the type is logged, the rest at DEBUG.
             _log.error("a request failed inside", extra={"action": "web", "error": type(error).__name__})
             _log.debug("the failure", exc_info=error)
-            return Refusal(500, "internal", "Something went wrong inside Potluck.").response()
+            return Refusal(500, "internal", say("Something went wrong inside Potluck.")).response(
+                inbound.spoken(request)
+            )
 
 
 async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
@@ -146,13 +150,13 @@ def is_loopback(host: str) -> bool:
 def _check_host(request: web.Request) -> None:
     host = request.headers.get("Host", "")
     if "@" in host or not is_loopback(_split(f"//{host}")[1]):
-        raise Refusal(421, "wrong_host", "Open this page as http://localhost or http://127.0.0.1 with its port.")
+        raise Refusal(421, "wrong_host", say("Open this page as http://localhost or http://127.0.0.1 with its port."))
 
 
 def _check_origin(request: web.Request) -> None:
     origin = request.headers.get("Origin")
     if origin is not None and _split(origin)[0] != request.headers.get("Host", "").lower():
-        raise Refusal(403, "wrong_origin", "Another website may not use Potluck in your name.")
+        raise Refusal(403, "wrong_origin", say("Another website may not use Potluck in your name."))
 
 
 def _split(url: str) -> tuple[str, str]:

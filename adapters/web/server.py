@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from aiohttp import web
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from adapters.rendering import words
+from adapters.web import inbound, pages
 from adapters.web.chat import Chat
 from adapters.web.commands import CommandPages
 from adapters.web.inbound import BODY_MAX
@@ -58,6 +59,7 @@ class WebAdapter:
         sandbox_members: Sequence[str] = ("Ann", "Ben", "Cy"),
         retain_messages_days: int = 30,
         retain_counts_days: int = 60,
+        retain_audit_days: int = 365,
         own_keys: KeyLinks | None = None,
         models: ModelChoices | None = None,
         signed: Iterable[web.RouteDef] = (),
@@ -68,7 +70,7 @@ class WebAdapter:
         self._conversations, self._health, self._metrics = conversations, health, metrics
         self._host, self._port = host, port
         self._seats = tuple(sandbox_members)
-        self._days = {"messages": retain_messages_days, "counts": retain_counts_days}
+        self._days = {"messages": retain_messages_days, "counts": retain_counts_days, "audit": retain_audit_days}
         self._signed = tuple(signed)
         self._guard = Guard(token=token, clock=clock, signed=[route.path for route in self._signed])
         self._chat = Chat(conversations=conversations, clock=clock)
@@ -78,10 +80,8 @@ class WebAdapter:
             None if registry is None else CommandPages(registry=registry, clock=clock, all_manage=token is None)
         )
         self._models = None if models is None else ModelPages(models)
-        self._pool = PoolFeed(conversations=conversations, clock=clock)
-        self._templates = Environment(
-            loader=FileSystemLoader(HERE / "templates"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-        )
+        changes = (lambda: 0) if registry is None else (lambda: registry.desk.office.newest)
+        self._pool = PoolFeed(conversations=conversations, clock=clock, changes=changes)
         self._runner: web.AppRunner | None = None
 
     async def start(self) -> str:
@@ -143,7 +143,9 @@ class WebAdapter:
     async def _index(self, request: web.Request) -> web.Response:
         sandbox = (await self._conversations.pool()).sandbox
         return self._page(
+            request,
             "index.html",
+            texts=pages.scripted(inbound.spoken(request).language),
             sandbox=sandbox,
             members=self._seats if sandbox else (),
             own_keys=self._own_key is not None,
@@ -152,19 +154,21 @@ class WebAdapter:
         )
 
     async def _privacy(self, request: web.Request) -> web.Response:
-        return self._page("privacy.html", sandbox=(await self._conversations.pool()).sandbox, days=self._days)
+        sandbox, tongue = (await self._conversations.pool()).sandbox, inbound.spoken(request)
+        days = {of: tongue.say(words.DAYS.counting(many)) if many else "" for of, many in self._days.items()}
+        return self._page(request, "privacy.html", sandbox=sandbox, days=days)
 
     async def _login(self, request: web.Request) -> web.Response:
         if not self._guard.needs_token:
             raise web.HTTPSeeOther("/")
-        return self._page("login.html", wrong=False)
+        return self._page(request, "login.html", wrong=False)
 
     async def _log_in(self, request: web.Request) -> web.Response:
         if not self._guard.needs_token:
             raise web.HTTPSeeOther("/")
         session = self._guard.log_in(str((await request.post()).get("token", "")))
         if session is None:
-            return self._page("login.html", status=401, wrong=True)
+            return self._page(request, "login.html", status=401, wrong=True)
         response = web.Response(status=303, headers={"Location": "/"})
         secure = request.secure or request.headers.get("X-Forwarded-Proto") == "https"
         response.set_cookie(
@@ -183,6 +187,8 @@ class WebAdapter:
         body, content_type = self._metrics()
         return web.Response(body=body, headers={"Content-Type": content_type})
 
-    def _page(self, name: str, *, status: int = 200, **values: object) -> web.Response:
-        text = self._templates.get_template(name).render(values)
-        return web.Response(text=text, content_type="text/html", status=status)
+    def _page(self, request: web.Request, name: str, *, status: int = 200, **values: object) -> web.Response:
+        tongue = inbound.spoken(request)
+        headers = {"Content-Language": tongue.tag, "Vary": "Accept-Language"}
+        text = pages.page(name, tongue, **values)
+        return web.Response(text=text, content_type="text/html", status=status, headers=headers)

@@ -16,6 +16,7 @@ from aiohttp import web
 
 from adapters.web.inbound import BODY_MAX, BODY_SECONDS, json_object
 from adapters.web.refusal import Refusal, bad_request
+from bot.commands.saying import say
 from bot.conversation.attachments import MOST_FILES, MOST_TOGETHER
 from bot.messages import Attachment
 
@@ -41,7 +42,7 @@ class Uploads:
             Refusal: not JSON, not an object, too large, or too slow to come; or files that are not what they should be.
         """
         if request.content_type != "application/json":
-            raise bad_request("Send JSON, with the header Content-Type: application/json.")
+            raise bad_request(say("Send JSON, with the header Content-Type: application/json."))
         large = _too_large(UPLOAD_MAX)
         if (request.content_length or 0) > UPLOAD_MAX:
             raise large
@@ -57,7 +58,7 @@ class Uploads:
                             deadline.reschedule(asyncio.get_running_loop().time() + UPLOAD_SECONDS)
                             await stack.enter_async_context(self._places)
             except TimeoutError:
-                raise Refusal(408, "too_slow", "The request took too long to arrive.") from None
+                raise Refusal(408, "too_slow", say("The request took too long to arrive.")) from None
             fields = json_object(body)
             size = len(body)
             del body
@@ -65,32 +66,32 @@ class Uploads:
             if listed is None:
                 listed = []
             if not isinstance(listed, list) or not all(isinstance(one, dict) for one in listed):
-                raise bad_request("attachments: use a list of objects, or leave it out.")
+                raise bad_request(say("attachments: use a list of objects, or leave it out."))
             if size - sum(len(one["content"]) for one in listed if isinstance(one.get("content"), str)) > BODY_MAX:
                 raise _too_large(BODY_MAX)
             return fields, _attachments(listed)
 
 
 def _too_large(most: int) -> Refusal:
-    return Refusal(413, "too_large", f"The request is larger than {most // 1_000_000} MB.")
+    return Refusal(413, "too_large", say("The request is larger than {megabytes} MB.", megabytes=most // 1_000_000))
 
 
 def _attachments(listed: Sequence[Mapping[str, object]]) -> tuple[Attachment, ...]:
     if len(listed) > _LISTED_MAX:
-        raise bad_request(f"attachments: send {MOST_FILES} at most.")
+        raise bad_request(say("attachments: send {most} at most.", most=MOST_FILES))
     return tuple(_attachment(one) for one in listed)
 
 
 def _attachment(one: Mapping[str, object]) -> Attachment:
     name, media_type, content = one.get("name"), one.get("media_type", ""), one.get("content")
     if not (isinstance(name, str) and len(name) <= _NAME_MAX):
-        raise bad_request("attachments: each needs a name, as a string.")
+        raise bad_request(say("attachments: each needs a name, as a string."))
     if not (isinstance(media_type, str) and len(media_type) <= _MEDIA_TYPE_MAX):
-        raise bad_request("attachments: media_type is a string, such as image/png.")
+        raise bad_request(say("attachments: media_type is a string, such as image/png."))
     try:
         decoded = base64.b64decode(content, validate=True) if isinstance(content, str) else None
     except (binascii.Error, ValueError):
         decoded = None
     if decoded is None:
-        raise bad_request("attachments: each needs its content, in base64.")
+        raise bad_request(say("attachments: each needs its content, in base64."))
     return Attachment(name=name, media_type=media_type, content=decoded)

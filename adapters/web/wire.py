@@ -9,6 +9,7 @@ from datetime import UTC, datetime, tzinfo
 from typing import assert_never
 
 from adapters.rendering import words
+from adapters.rendering.saying import ENGLISH, Tongue
 from adapters.rendering.why import why
 from bot.clock import Instant
 from bot.errors import AnswerFailed, AttachmentRefused, Refused
@@ -16,9 +17,9 @@ from bot.messages import Explanation, Failed, Finished, Held, Notice, Queued, Re
 from bot.ports import PoolView, Turn
 
 
-def event(event: ReplyEvent, *, now: Instant, zone: tzinfo = UTC) -> bytes:
-    """A reply event as one server-sent event; `zone` is for the times within sentences."""
-    name, data = _event(event, now, zone)
+def event(event: ReplyEvent, *, now: Instant, zone: tzinfo = UTC, tongue: Tongue = ENGLISH) -> bytes:
+    """A reply event as one server-sent event; `zone` and `tongue` are for the sentences within."""
+    name, data = _event(event, now, zone, tongue)
     return server_sent(name, data)
 
 
@@ -38,7 +39,7 @@ def share(share: Share) -> dict[str, object]:
     }
 
 
-def pool(pool: PoolView, *, again: Callable[[Instant], str]) -> dict[str, object]:
+def pool(pool: PoolView, *, again: Callable[[Instant], str], tongue: Tongue) -> dict[str, object]:
     """`again` names the moment a pause ends."""
     return {
         "sandbox": pool.sandbox,
@@ -52,19 +53,22 @@ def pool(pool: PoolView, *, again: Callable[[Instant], str]) -> dict[str, object
         "resets_at": iso(pool.resets_at),
         "paused_until": iso(pool.paused_until),
         "shut_for": pool.shut_for,
-        "message": words.pool_state(pool.shut_for, None if pool.paused_until is None else again(pool.paused_until)),
+        "message": words.pool_state(
+            pool.shut_for, None if pool.paused_until is None else again(pool.paused_until), tongue=tongue
+        ),
     }
 
 
 def explanation(
-    explanation: Explanation | None, pool: PoolView, *, now: Instant, zone: tzinfo = UTC
+    explanation: Explanation | None, pool: PoolView, *, now: Instant, zone: tzinfo = UTC, tongue: Tongue
 ) -> dict[str, object]:
     """Why the member's next question may go or not: in words for people, and as data where there is any."""
     said = why(
         explanation,
         resets_at=pool.resets_at,
-        at=lambda moment: words.at(moment, now, zone),
-        shut=words.pool_state(pool.shut_for, None),
+        at=lambda moment: words.at(moment, now, zone, tongue=tongue),
+        shut=words.pool_state(pool.shut_for, None, tongue=tongue),
+        tongue=tongue,
     )
     return {
         "message": said.headline,
@@ -117,7 +121,7 @@ def iso(moment: Instant | None) -> str | None:
     return None if moment is None else f"{datetime.fromtimestamp(math.ceil(moment), UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
-def _event(event: ReplyEvent, now: Instant, zone: tzinfo) -> tuple[str, dict[str, object]]:
+def _event(event: ReplyEvent, now: Instant, zone: tzinfo, tongue: Tongue) -> tuple[str, dict[str, object]]:
     match event:
         case TextDelta(text=text):
             return "delta", {"text": text}
@@ -126,7 +130,7 @@ def _event(event: ReplyEvent, now: Instant, zone: tzinfo) -> tuple[str, dict[str
         case Started(model=model, lane=lane):
             return "started", {"model": model, "lane": lane}
         case Notice(kind=kind, count=count):
-            return "notice", {"kind": kind, "message": words.notice(kind, count)}
+            return "notice", {"kind": kind, "message": words.notice(kind, count, tongue=tongue)}
         case Finished():
             told: dict[str, object] = {
                 "model": event.model,
@@ -139,18 +143,18 @@ def _event(event: ReplyEvent, now: Instant, zone: tzinfo) -> tuple[str, dict[str
                 told["upstream_usd"] = f"{event.usage.upstream_usd:f}"
             return "finished", told
         case Failed():
-            return "failed", _failed(event, now, zone)
+            return "failed", _failed(event, now, zone, tongue)
         case Held(ticket=ticket, estimate_at=estimate_at):
             return "held", {"ticket": ticket, "estimate_at": iso(estimate_at)}
     assert_never(event)
 
 
-def _failed(failed: Failed, now: Instant, zone: tzinfo) -> dict[str, object]:
+def _failed(failed: Failed, now: Instant, zone: tzinfo, tongue: Tongue) -> dict[str, object]:
     error = failed.error
     why_not, offer = (error.why, error.offer) if isinstance(error, Refused) else (None, None)
     explained = words.explain(
         error.code,
-        again=None if error.resets_at is None else words.at(error.resets_at, now, zone),
+        again=None if error.resets_at is None else words.at(error.resets_at, now, zone, tongue=tongue),
         limit=error.limit,
         partial=failed.partial,
         may_hold=failed.may_hold,
@@ -160,6 +164,7 @@ def _failed(failed: Failed, now: Instant, zone: tzinfo) -> dict[str, object]:
         offer=offer,
         file_fault=error.fault if isinstance(error, AttachmentRefused) else None,
         file_name=error.name if isinstance(error, AttachmentRefused) else "",
+        tongue=tongue,
     )
     told: dict[str, object] = {
         "error": error.code,
@@ -174,5 +179,9 @@ def _failed(failed: Failed, now: Instant, zone: tzinfo) -> dict[str, object]:
     if isinstance(error, AttachmentRefused):
         told["why"] = error.fault
     if offer is not None:
-        told["offer"] = {"model": offer.model, "most_usd": f"{offer.most:f}", "label": words.dollars(offer.most)}
+        told["offer"] = {
+            "model": offer.model,
+            "most_usd": f"{offer.most:f}",
+            "label": words.dollars(offer.most, tongue=tongue),
+        }
     return told

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bot.commands import (
     audit,
     help,
+    keys_admin,
     linking,
     model,
     models_admin,
@@ -16,6 +17,7 @@ from bot.commands import (
     privacy,
     quota_admin,
     share,
+    spent,
     talk,
     use,
 )
@@ -25,6 +27,7 @@ ALL: tuple[Command, ...] = (
     *talk.COMMANDS,
     *share.COMMANDS,
     *model.COMMANDS,
+    spent.OWN,
     *own_key.COMMANDS,
     *linking.COMMANDS,
     *privacy.COMMANDS,
@@ -33,6 +36,8 @@ ALL: tuple[Command, ...] = (
     *quota_admin.COMMANDS,
     *pool_admin.COMMANDS,
     *paid_admin.COMMANDS,
+    spent.OF_ANYBODY,
+    *keys_admin.COMMANDS,
     *models_admin.COMMANDS,
     *places_admin.COMMANDS,
     *audit.COMMANDS,

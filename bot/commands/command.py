@@ -53,6 +53,15 @@ Given: TypeAlias = str | int | float | bool | Member | InRole | InGroup | Everyo
 Checked: TypeAlias = "str | int | float | bool | Decimal | SecretStr | Member | InRole | InGroup | Everyone | Instant"
 
 
+@dataclass(frozen=True, slots=True)
+class Suggestion:
+    """A value to offer while one is typed."""
+
+    value: str
+    about: Say | None = None
+    """What there is to know of it, in a few words, beside the value."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parameter:
     """One value a command takes."""
@@ -67,7 +76,9 @@ class Parameter:
     least: float | None = None
     most: float | None = None
     """Bounds of a figure, or of the characters of a text."""
-    suggests: Callable[[Call, str], Awaitable[Sequence[str]]] | None = None
+    asked: bool = False
+    """A member who has asked before, or a key in full: a slip in a name is not to give anybody money or rights."""
+    suggests: Callable[[Call, str], Awaitable[Sequence[Suggestion]]] | None = None
     """Values to offer for what has been typed so far, best first. A `model` is offered the caller's models anyway."""
 
 

@@ -17,9 +17,10 @@ from bot.office.office import Office
 from bot.office.pool_rules import PoolRules
 from bot.office.roster import Roster
 from bot.people import People
-from bot.ports import Conversations, DayBook, KeyLinks, ModelChoices
+from bot.ports import CommunityLinks, Conversations, DayBook, KeyLinks, ModelChoices
 from bot.quota.ledger import PoolId
 from bot.quota.scheduler import Scheduler
+from bot.routing.byok import ByokMonth
 from bot.routing.shelf import Shelf
 from bot.uses import Uses
 
@@ -39,6 +40,8 @@ class DeskPool:
     roster: Roster
     rules: PoolRules
     shelf: Shelf
+    byok: Callable[[], Awaitable[ByokMonth | None]]
+    """What went by providers' own keys in the account this month; None: nothing did."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +54,8 @@ class OfficeDesk:
     uses: Uses
     find_member: Callable[[str, Caller], Member | None]
     """Whom a name or a key such as `discord:123` means where the caller is; None: nobody known."""
+    has_asked: Callable[[Member], bool]
+    """Who is meant has ever asked. False may be a slip in a name."""
     models: Callable[[Call, str], Awaitable[Sequence[str]]]
     """Models the caller may use whose name or id holds what was typed, best first."""
     office: Office
@@ -58,6 +63,7 @@ class OfficeDesk:
     pool: Callable[[CommunityId], Awaitable[DeskPool]]
     """Which pool a community's questions go to."""
     communities: Callable[[], Awaitable[Sequence[Community]]]
+    community_keys: CommunityLinks
 
     def now(self) -> Instant:
         return self.clock.now()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from bot.commands.answer import Answer, Line, Part, Table
-from bot.commands.command import BadInput, Call, Command, Parameter
+from bot.commands.command import BadInput, Call, Command, Parameter, Suggestion
 from bot.commands.saying import Code, Say, Value, say
 
 _TALKING, _STANDING, _YOURS = say("Talking"), say("Where you stand"), say("Yours")
@@ -89,10 +89,10 @@ def _needed(parameter: Parameter) -> Say:
     return say("{needed}; one of {choices}", needed=needed, choices=", ".join(parameter.choices))
 
 
-async def _names(call: Call, typed: str) -> Sequence[str]:
+async def _names(call: Call, typed: str) -> Sequence[Suggestion]:
     typed = typed.strip().lstrip("/").lower()
     found = [command.name for command in _usable(call) if typed in command.name]
-    return sorted(found, key=lambda name: not name.startswith(typed))[:_SUGGESTED]
+    return [Suggestion(name) for name in sorted(found, key=lambda name: not name.startswith(typed))][:_SUGGESTED]
 
 
 COMMANDS = (

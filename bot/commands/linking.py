@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import assert_never
 
 from bot.commands.answer import Answer, Facts, Line, Next, lines
-from bot.commands.command import BadInput, Call, Command, Parameter
+from bot.commands.command import BadInput, Call, Command, Parameter, Suggestion
 from bot.commands.saying import At, Code, Say, say
 from bot.joining import JoinError
 from bot.messages import Member
@@ -35,9 +35,14 @@ async def link(call: Call) -> Answer:
 
 async def _offer(call: Call) -> Answer:
     code = await call.desk.joining.offer(call.caller.member)
-    command = Code(f"/link {code.text}")
+    # How the other platform writes a command is not known here.
+    how = say(
+        "With your other account, use the command {link} with the code {code}. Show the code to nobody else.",
+        code=Code(code.text),
+        link=Code("link"),
+    )
     said = [
-        Line(say("With your other account, send {command}. Show the code to nobody else.", command=command)),
+        Line(how),
         Line(say("It is good once, until {at}.", at=At(code.expires_at))),
     ]
     if len(call.desk.people.accounts(call.caller.member)) == 1:
@@ -126,9 +131,9 @@ def _why_not(error: JoinError) -> Say:
             assert_never(error.fault)
 
 
-async def _own_accounts(call: Call, typed: str) -> Sequence[str]:
+async def _own_accounts(call: Call, typed: str) -> Sequence[Suggestion]:
     found = (account.key for account in call.desk.people.accounts(call.caller.member))
-    return [key for key in found if typed.strip().lower() in key.lower()]
+    return [Suggestion(key) for key in found if typed.strip().lower() in key.lower()]
 
 
 COMMANDS = (

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 from bot.commands.answer import Answer, Facts, Line, Table, lines
-from bot.commands.command import BadInput, Call, Command, Parameter
+from bot.commands.command import BadInput, Call, Command, Parameter, Suggestion
 from bot.commands.saying import Code, Say, Usd, Value, say
+from bot.commands.spent import may_pay, pays, who
 from bot.errors import AnswerFailed, NotAllowed, Refused
-from bot.messages import ChosenFor, InCommunity, InConversation, Who
+from bot.messages import ChosenFor, InConversation, ModelId
 from bot.ports import ModelOnOffer
 
 ANY = "any"
@@ -27,6 +28,7 @@ _NOT_ALLOWED: Mapping[NotAllowed, Say] = {
     "needs_ceiling": say("{model} picks a model by itself, and no admin has said how much that may cost."),
     "unpriced": say("What {model} costs cannot be told beforehand, so it cannot be chosen."),
     "unknown": say("There is no model {model}. {show} lists what there is."),
+    "hidden": say("{model} is not on this community's list any more. {show} lists what is."),
 }
 """By why a member may not have a model."""
 
@@ -37,8 +39,13 @@ async def show(call: Call) -> Answer:
     if here is not None:
         facts.append((say("For this conversation"), _chosen(call, InConversation(here))))
     facts.append((say("For you"), _chosen(call, call.caller.member)))
-    facts.append((say("For this community"), _chosen(call, InCommunity(call.caller.community))))
-    found = choices.usable(_who(call), call.text("search"), limit=_SHOWN)
+    facts.append((say("For this community"), _named(call.desk.rules.models(call.caller.community).default)))
+    if await may_pay(call):
+        pool = await call.desk.pool(call.community)
+        goes_on = pays(call.desk, pool.id, call.caller.member)
+        spent = say("you go on for money") if goes_on else say("you are asked first")
+        facts.append((say("When the pool is spent"), spent))
+    found = choices.usable(who(call), call.text("search"), limit=_SHOWN)
     return Answer(
         [
             Line(say("The first of these that is set answers you; where none is, Potluck chooses a free one.")),
@@ -61,7 +68,7 @@ async def set_model(call: Call) -> Answer:
     wished = call.model("model")
     model = None if wished.lower() == ANY else wished
     try:
-        await call.desk.choices.choose(whom, model, who=_who(call))
+        await call.desk.choices.choose(whom, model, who=who(call))
     except Refused as refused:
         why = _NOT_ALLOWED[refused.why or "unknown"]
         raise BadInput(Say(why.text, {"model": Code(wished), "show": Code("/model show")})) from None
@@ -74,11 +81,29 @@ async def set_model(call: Call) -> Answer:
     return lines(say("{model} answers you from now on.", model=Code(model)))
 
 
+async def _may_use(call: Call, typed: str) -> Sequence[Suggestion]:
+    """The models the caller may use, by name or id, free ones first, each with its price."""
+    await call.desk.choices.refresh(call.community)
+    found = call.desk.choices.usable(who(call), typed)
+    left = [Suggestion(ANY, say("the choice is Potluck's"))] if ANY.startswith(typed.strip().lower()) else []
+    return [*left, *(Suggestion(model.id, _costs(model)) for model in found)]
+
+
+def _costs(model: ModelOnOffer) -> Say:
+    if model.free:
+        return say("free") if model.lane != "paid" else say("nothing for now, on the paid lane")
+    sent, answered = _prices(model)
+    return say("{sent} / {answered} a million tokens", sent=sent, answered=answered)
+
+
 _ADD = Code("/key add")
 
 
 def _chosen(call: Call, whom: ChosenFor) -> Value:
-    model = call.desk.choices.chosen(whom)
+    return _named(call.desk.choices.chosen(whom))
+
+
+def _named(model: ModelId | None) -> Value:
     return say("nothing") if model is None else Code(model)
 
 
@@ -90,17 +115,6 @@ def _prices(model: ModelOnOffer) -> tuple[Value, Value]:
 
 def _price(price: Decimal | None) -> Value:
     return say("not known") if price is None else Usd(price)
-
-
-def _who(call: Call) -> Who:
-    caller = call.caller
-    return Who(
-        member=caller.member,
-        community=caller.community,
-        standing=caller.standing,
-        roles=caller.roles,
-        groups=caller.groups,
-    )
 
 
 COMMANDS = (
@@ -117,7 +131,13 @@ COMMANDS = (
         about=say("Choose the model that answers, for you or for this conversation"),
         handler=set_model,
         parameters=(
-            Parameter(name="model", kind="model", about=say("The model; any: leave it to Potluck"), most=200),
+            Parameter(
+                name="model",
+                kind="model",
+                about=say("The model; any: leave it to Potluck"),
+                most=200,
+                suggests=_may_use,
+            ),
             Parameter(
                 name="where",
                 kind="text",

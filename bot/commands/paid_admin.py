@@ -9,6 +9,7 @@ from bot.commands.answer import Answer, Table
 from bot.commands.changing import change, one_community, scope, told, whom
 from bot.commands.command import BadInput, Call, Command, Everyone, Grantee, InGroup, InRole, Parameter
 from bot.commands.saying import At, Code, Say, Usd, Value, say
+from bot.commands.spent import going_on
 from bot.messages import Member, ModelId
 from bot.office.edits import EVERYWHERE, NEW, Address, Edit, Json, to
 from bot.office.paid_rules import BY_OWNER, read, written
@@ -49,6 +50,7 @@ async def list_rules(call: Call) -> Answer:
                 none=say("Nobody may use models that cost."),
             ),
             Table((say("Budget"), say("Per"), say("Of"), say("Where")), budgets, none=say("Nothing may be spent.")),
+            *going_on(call, pool),
         ]
     )
 
@@ -71,7 +73,7 @@ async def budget(call: Call) -> Answer:
     whose = {"all": "", "each": "*"}.get(of.lower())
     if whose is None:
         found = call.desk.find_member(of, call.caller)
-        if found is None:
+        if found is None or not (":" in of or call.desk.has_asked(found)):
             raise BadInput(
                 say("Nobody known here is called {text}. Say {all}, {each}, or a member.", text=of, **_WORDS)
             )
@@ -237,7 +239,7 @@ _LIST = Code("/admin paid list")
 _PERIODS = {"day": say("day"), "month": say("month"), "ever": say("all time")}
 _WORDS: dict[str, Value] = {"all": "all", "each": "each"}
 _RULE = (
-    Parameter(name="who", kind="grantee", about=say("A member, a role, a user group, or everyone")),
+    Parameter(name="who", kind="grantee", about=say("A member, a role, a user group, or everyone"), asked=True),
     Parameter(name="models", kind="text", about=say("Only these, separated by commas"), required=False, most=1000),
     Parameter(
         name="prompt_price",

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from bot.commands.answer import Answer, Facts, Part, Table
+from bot.commands.answer import Answer, Facts, Line, Part, Table
 from bot.commands.changing import change, scope, told
 from bot.commands.command import BadInput, Call, Command, Parameter
 from bot.commands.desk import DeskPool
-from bot.commands.saying import At, Code, Say, Value, say, says
+from bot.commands.saying import At, Code, Say, Usd, Value, say, says
 from bot.messages import CommunityId
 from bot.office.edits import EVERYWHERE, Address, Edit, to
 from bot.office.pool_rules import RPD_MAX, RPM_MAX, LaidDown, read_caps
@@ -31,7 +31,27 @@ async def status(call: Call) -> Answer:
     parts: list[Part] = [Facts(rows)]
     if held_back:
         parts.append(Table((say("Units held back"), say("Until")), held_back, none=say("Nothing is held back.")))
+    if not pool.shared or call.rank == "owner":  # an account's money is for those who manage the account
+        parts += await _provider_keys(pool)
     return Answer(parts)
+
+
+async def _provider_keys(pool: DeskPool) -> list[Part]:
+    """What went by providers' own keys in the account this month, if anything did."""
+    so_far = await pool.byok()
+    if so_far is None:
+        return []
+    rule = so_far.rule
+    facts: list[tuple[Say, Value]] = [
+        (say("By providers' own keys this month"), say("{usd} of list price", usd=Usd(so_far.served))),
+        (say("Left without a fee"), say("about {usd} of {of}", usd=Usd(so_far.left), of=Usd(rule.free_usd))),
+        (say("OpenRouter's fee so far"), say("about {usd}", usd=Usd(so_far.fee))),
+    ]
+    if rule.of:
+        by = say("An estimate by OpenRouter's rule of {month}, for this key of the account alone.", month=rule.of)
+    else:
+        by = say("An estimate by {free} and {fee} as they are set, for this key of the account alone.", **_SET)
+    return [Facts(facts), Line(by), Line(say("What is charged stands at {where}.", where="openrouter.ai/activity"))]
 
 
 async def pause(call: Call) -> Answer:
@@ -138,6 +158,8 @@ def _caps(pool: DeskPool) -> Part:
     caps = pool.scheduler.caps
     return Facts([(say("A minute"), caps.rpm), (say("A day"), caps.rpd)])
 
+
+_SET: dict[str, Value] = {"free": Code("BYOK_FREE_USD"), "fee": Code("BYOK_FEE_PERCENT")}
 
 COMMANDS = (
     Command(

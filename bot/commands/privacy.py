@@ -26,7 +26,7 @@ async def show(call: Call) -> Answer:
                 rows=rows,
                 none=say("Nothing is kept of you."),
             ),
-            Line(say("What admins have laid down about you, and their record of it, is theirs.")),
+            Line(say("What admins have laid down about you is theirs.")),
             Next(path=("privacy", "export"), values={}, said=say("Hand me all of it")),
             Next(path=("privacy", "delete"), values={}, said=say("Delete all of it"), danger=True),
         ]
@@ -49,6 +49,11 @@ def _kept(call: Call) -> list[tuple[str, Say, Value]]:
         ("day_events", say("When you asked and what came of it, without text"), counts),
         ("member_days", say("How much you took on a day"), counts),
         ("charges", say("What paid answers cost you"), counts),
+        (
+            "changes",
+            say("Your name in the record of what admins changed"),
+            says("{count} day", "{count} days", retention.audit),
+        ),
         ("spending", say("Sums of what you spent"), say("for good, so that budgets hold")),
         ("own_keys", say("Your OpenRouter key, encrypted"), until),
         ("model_choices", say("Models you have chosen"), until),
@@ -90,7 +95,12 @@ def _ask_first() -> Answer:
                     "links, here and on every account of yours. It cannot be undone."
                 )
             ),
-            Line(say("Counts stay without your name. What admins have laid down about you stays, too.")),
+            Line(
+                say(
+                    "Counts, and what admins changed, stay without your name. What admins have laid down about you "
+                    "stays with it."
+                )
+            ),
             Next(path=("privacy", "delete"), values={"sure": "yes"}, said=say("Delete all of it"), danger=True),
         ]
     )

@@ -17,9 +17,6 @@ from bot.office.own_terms import OwnTerms
 from bot.office.roster import EVERYONE
 from bot.quota.terms import WEIGHT_MAX, Block
 
-GRANT_MAX = 100_000
-"""Units one command grants at most."""
-
 
 async def show(call: Call) -> Answer:
     if not call.has("who"):
@@ -36,8 +33,14 @@ async def grant(call: Call) -> Answer:
     grantee, units = call.grantee("who"), call.whole("units")
     every_day = call.text("when", "today") == "every day"
     day = None if every_day else day_of(call.desk.now())
-    after = await _without_grants(call, grantee)
-    made = await _amend(call, "admin quota grant", grantee, lambda own: own.granting(units, day=day, after=after))
+    after, cap = await _without_grants(call, grantee), await _cap(call)
+
+    def amend(own: OwnTerms) -> OwnTerms:
+        of_days = max(own.on_day.values(), default=0) if day is None else own.on_day.get(day, 0)
+        _within(cap, units, already=(own.every_day or 0) + of_days)
+        return own.granting(units, day=day, after=after)
+
+    made = await _amend(call, "admin quota grant", grantee, amend)
     if every_day:
         said = says(
             "{who} may take {count} unit more every day, besides the share.",
@@ -61,6 +64,7 @@ async def set_terms(call: Call) -> Answer:
     every_day = call.whole("every_day") if call.has("every_day") else None
     if weight is None and every_day is None:
         raise BadInput(say("Name a {weight}, units for {every_day}, or both.", weight="weight", every_day="every_day"))
+    _within(await _cap(call), every_day or 0)
     made = await _amend(call, "admin quota set", grantee, lambda own: replace(own, weight=weight, every_day=every_day))
     said = say("{who} from now on: {terms}.", who=whom(grantee), terms=_said(call, _own(call, grantee)))
     return told(made, said, more=await _standing(call, grantee))
@@ -106,6 +110,31 @@ async def _amend(call: Call, command: str, grantee: Grantee, amend: Callable[[Ow
     return await change(call, command, [Edit(address, lambda kept: amend(OwnTerms.read(kept)).written(today=today))])
 
 
+async def _cap(call: Call) -> int:
+    """Requests of a day of the pool."""
+    return (await call.desk.pool(call.community)).scheduler.caps.rpd
+
+
+def _within(cap: int, units: int, *, already: int = 0) -> None:
+    """What is granted is taken off the pool's day, so that there can be no more of it than the day has.
+
+    Raises:
+        BadInput: there would be.
+    """
+    if already + units <= cap:
+        return
+    if not already:
+        raise BadInput(say("The pool has {cap} requests a day: grant that many at most.", cap=cap))
+    raise BadInput(
+        say(
+            "The pool has {cap} requests a day, and {already} of them are granted already: grant {more} more at most.",
+            cap=cap,
+            already=already,
+            more=max(0, cap - already),
+        )
+    )
+
+
 async def _without_grants(call: Call, grantee: Grantee) -> int:
     """Units a member has taken today that none granted for today were used for: what is granted now comes on top."""
     if not isinstance(grantee, Member):
@@ -145,9 +174,11 @@ def _said(call: Call, own: OwnTerms) -> Say:
 
 
 async def _standing(call: Call, grantee: Grantee) -> list[Part]:
-    """Where a member stands now; nothing of many at once."""
+    """Where a member stands now; nothing of many at once, and nothing of somebody from another community alone."""
     if not isinstance(grantee, Member):
         return []
+    if call.rank != "owner" and not await call.desk.uses.asked_in(grantee, call.community):
+        return [Line(say("{who} has not asked anything here yet.", who=grantee))]
     pool = await call.desk.pool(call.community)
     person = call.desk.people.of(grantee)
     holds = pool.roster.holds(grantee)
@@ -196,7 +227,7 @@ COMMANDS = (
         handler=grant,
         parameters=(
             _WHO,
-            Parameter(name="units", kind="whole", about=say("How many more"), least=1, most=GRANT_MAX),
+            Parameter(name="units", kind="whole", about=say("How many more"), least=1),
             Parameter(
                 name="when",
                 kind="text",
@@ -227,7 +258,6 @@ COMMANDS = (
                 about=say("Units besides the share, every day"),
                 required=False,
                 least=0,
-                most=GRANT_MAX,
             ),
         ),
         rank="admin",

@@ -6,9 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from bot.commands import values
-from bot.commands.answer import Answer, refusal
-from bot.commands.command import COMMUNITY, BadInput, Call, Caller, Command, Given, Path, Rank
+from bot.commands.answer import Answer, Line, Next, refusal
+from bot.commands.command import COMMUNITY, BadInput, Call, Caller, Command, Given, Path, Rank, Suggestion
 from bot.commands.desk import Desk
+from bot.commands.known_here import known_here
 from bot.commands.saying import Code, Say, say
 from bot.errors import PotluckError
 from bot.messages import CommunityId, Member
@@ -49,10 +50,15 @@ class Registry:
         """Check and do it. Raises nothing for what the caller did wrong, and nothing for what failed inside."""
         command = self._commands.get(path)
         if command is None:
-            return refusal(say("There is no {command}. {help} lists what there is.", command=_shown(path), help=_HELP))
+            help = _HELP if (group := self._group(path)) is None else Code(f"{_HELP.text} {group}")
+            return refusal(say("There is no {command}. {help} lists what there is.", command=_shown(path), help=help))
         try:
             call = self._call(command, given, await self._person(caller))
             answer = await command.handler(call)
+            if answer.ok and (slip := self._slip(given, call)) is not None:
+                steps = [part for part in answer.parts if isinstance(part, Next)]
+                said = [part for part in answer.parts if not isinstance(part, Next)]
+                answer = replace(answer, parts=[*said, Line(slip), *steps])
         except BadInput as bad:
             answer = refusal(bad.said)
         except PotluckError as error:
@@ -63,27 +69,46 @@ class Registry:
             log.error("a command failed inside", extra={"action": command.name, "error": type(error).__name__})
             log.debug("the failure", exc_info=error)
             answer = refusal(say("Something went wrong inside Potluck. Who runs it finds it in the log."))
-        return replace(answer, private=command.private)
+        here = known_here(answer, lambda member: self._desk.people.here(member, caller.community))
+        return replace(here, private=command.private)
 
     async def suggest(
         self, path: Path, name: str, typed: str, given: Mapping[str, Given], caller: Caller
-    ) -> Sequence[str]:
+    ) -> Sequence[Suggestion]:
         """Values to offer for one parameter, at most 25. Nothing for whom the command is not, and never an error."""
         command = self._commands.get(path)
         parameter = None if command is None else next((one for one in command.parameters if one.name == name), None)
         if command is None or parameter is None:
             return ()
         if parameter.choices:
-            return [one for one in parameter.choices if typed.lower() in one.lower()][:_SUGGESTED]
+            return [Suggestion(one) for one in parameter.choices if typed.lower() in one.lower()][:_SUGGESTED]
         try:
             call = self._call(replace(command, parameters=()), {}, await self._person(caller))
             if parameter.suggests is not None:
                 return (await parameter.suggests(call, typed))[:_SUGGESTED]
             if parameter.kind == "model":
-                return (await self._desk.models(call, typed))[:_SUGGESTED]
+                return [Suggestion(one) for one in await self._desk.models(call, typed)][:_SUGGESTED]
         except (BadInput, PotluckError):
             return ()
         return ()
+
+    def _slip(self, given: Mapping[str, Given], call: Call) -> Say | None:
+        """A name was written that nobody has asked under: right for who is yet to come, and else a slip."""
+        for name, value in call.values.items():
+            if (
+                isinstance(value, Member)
+                and isinstance(given.get(name), str)
+                and not any(map(self._desk.has_asked, self._desk.people.accounts(value)))
+            ):
+                return say("Nobody called {name} has asked yet: it is for who comes by exactly this name.", name=value)
+        return None
+
+    def _group(self, path: Path) -> str | None:
+        """The longest beginning of a path that commands have in common with it."""
+        for words in range(len(path), 0, -1):
+            if any(known[:words] == path[:words] for known in self._commands):
+                return " ".join(path[:words])
+        return None
 
     async def _person(self, caller: Caller) -> Caller:
         """The same with the person in the account's place."""
@@ -119,7 +144,8 @@ class Registry:
                     raise BadInput(needs)
                 continue
             found = values.check(parameter, value, call)
-            checked[name] = self._desk.people.of(found) if isinstance(found, Member) else found
+            # The person by name, also of one whose name was deleted today: what is laid down is for who comes back.
+            checked[name] = self._desk.people.accounts(found)[0] if isinstance(found, Member) else found
         return replace(call, values=checked)
 
 

@@ -7,7 +7,7 @@ arguments are written out where they are called.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import TypeAlias
 
@@ -72,6 +72,14 @@ class Say:
     plural: str = ""
     """The text for other counts than one; empty: the sentence counts nothing."""
     count: int = 1
+
+    def given(self, **values: Value) -> Say:
+        """The same, with values for its slots."""
+        return replace(self, values={**self.values, **values})
+
+    def counting(self, count: int) -> Say:
+        """The same for another count."""
+        return replace(self, values={**self.values, "count": count}, count=count)
 
 
 def say(text: str, /, **values: Value) -> Say:

@@ -11,6 +11,7 @@ from bot.commands.saying import At, Say, Value, say, says
 from bot.messages import Member
 from bot.office.own_terms import OwnTerms
 from bot.office.roster import EVERYONE
+from bot.people import ERASED
 
 
 def terms_said(own: OwnTerms, *, today: int | None = None) -> Say:
@@ -35,10 +36,15 @@ def terms_said(own: OwnTerms, *, today: int | None = None) -> Say:
     return said
 
 
+def who(member: Member) -> Value:
+    """How a member is named."""
+    return say("somebody who has deleted their name") if member.platform == ERASED else member
+
+
 def whose(kind: str, key: str) -> Value:
     """Whom the terms at an address are for."""
     if kind == "member":
-        return Member.parse(key)
+        return who(Member.parse(key))
     if key == EVERYONE:
         return whom(Everyone())
     group, _, id = key.partition(":")

@@ -10,7 +10,8 @@ from datetime import UTC, date, datetime, timedelta
 from bot.clock import day_of, day_start
 from bot.commands.answer import Answer, Document, Line, Part, Table, UsePicture
 from bot.commands.command import Call, Command, Parameter
-from bot.commands.saying import At, Code, Say, Usd, Value, say, says
+from bot.commands.saying import At, Code, Say, Usd, say, says
+from bot.commands.terms_said import who
 from bot.messages import Member
 from bot.people import ERASED
 from bot.uses import Use
@@ -34,7 +35,7 @@ async def top(call: Call) -> Answer:
         Line(since),
         Table(
             head=(say("Who"), say("Asked"), say("Taken"), say("Refused"), say("Paid")),
-            rows=[(_who(use.member), use.asked, use.taken, use.refused, Usd(use.usd)) for use in used[:_SHOWN]],
+            rows=[(who(use.member), use.asked, use.taken, use.refused, Usd(use.usd)) for use in used[:_SHOWN]],
             none=say("Nobody has asked anything here in that time."),
         ),
     ]
@@ -63,15 +64,11 @@ def _picture(used: Sequence[Use], since: Say) -> UsePicture:
     alt: Say = _one(drawn[0])
     for use in drawn[1:]:
         alt = say("{before}; {next}", before=alt, next=_one(use))
-    return UsePicture(rows=[(_who(use.member), use.taken) for use in drawn], about=since, alt=alt)
+    return UsePicture(rows=[(who(use.member), use.taken) for use in drawn], about=since, alt=alt)
 
 
 def _one(use: Use) -> Say:
-    return says("{who}: {count} request", "{who}: {count} requests", use.taken, who=_who(use.member))
-
-
-def _who(member: Member) -> Value:
-    return say("somebody who has deleted their name") if member.platform == ERASED else member
+    return says("{who}: {count} request", "{who}: {count} requests", use.taken, who=who(use.member))
 
 
 async def export(call: Call) -> Answer:

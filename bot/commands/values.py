@@ -143,7 +143,8 @@ def _flag(parameter: Parameter, given: Given) -> bool:
 
 def _member(parameter: Parameter, text: str, call: Call) -> Member:
     text = text.strip()
-    if (found := call.desk.find_member(text, call.caller)) is not None:
+    found = call.desk.find_member(text, call.caller)
+    if found is not None and (not parameter.asked or ":" in text or call.desk.has_asked(found)):
         return found
     raise BadInput(
         say(

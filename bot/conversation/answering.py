@@ -82,7 +82,7 @@ class Answering:
         """Where a message would go if it was sent now, whatever its length. Raises as the router does."""
         if self._paying.wished(message):
             return self._paying.route(message, images=images)
-        return self._shelf.choose(message.model, Needs(images=images > 0))
+        return self._shelf.choose(message.community, message.model, Needs(images=images > 0))
 
     async def answer(self, exchange: Exchange, *, again: bool = False) -> Finished | None:
         """Answer, telling the exchange as it goes. None: one of its messages was handled before.
@@ -125,7 +125,7 @@ class Answering:
         return None
 
     def _choose(self, exchange: Exchange) -> Route:
-        return self._shelf.choose(exchange.first.model, needs(exchange))
+        return self._shelf.choose(exchange.first.community, exchange.first.model, needs(exchange))
 
     async def _turn(self, exchange: Exchange, turns: Sequence[Turn], *, again: bool) -> _Chance | None:
         """Wait in line for a lease. None: one of the messages has had its lease."""
@@ -270,7 +270,7 @@ class Answering:
                 attempt=str(chance.lease.id),
             ),
             on_sent=on_sent,
-            check=self._guarding.check(route),
+            check=self._guarding.check(route, exchange.first.community),
         )
         return await read(events, exchange, may_judge=self._shelf.may_judge, on_text=on_text)
 

@@ -17,3 +17,7 @@ class Door(Protocol):
             Refused: it may not be asked here.
         """
         ...
+
+    def met(self, message: IncomingMessage) -> None:
+        """Take note of a message that was admitted before the last restart, and waits still."""
+        ...

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from bot.errors import Refused, Shut
-from bot.messages import ModelId, Usage
+from bot.messages import CommunityId, ModelId, Usage
 from bot.quota.scheduler import Scheduler
 from bot.routing.guard import Fault, costs, guard, guard_paid
 from bot.routing.router import Route
@@ -27,8 +27,8 @@ class Guarding:
     def __init__(self, *, scheduler: Scheduler, shelf: Shelf, metrics: Metrics) -> None:
         self._scheduler, self._shelf, self._metrics = scheduler, shelf, metrics
 
-    def check(self, route: Route) -> Callable[[Mapping[str, object]], None]:
-        """What looks at a body that is to leave along a route.
+    def check(self, route: Route, community: CommunityId) -> Callable[[Mapping[str, object]], None]:
+        """What looks at a body that is to leave along a route, for a community's question.
 
         It raises `Refused`, `pool_paused`, for one that must not leave, and `ModelGoneError`.
         """
@@ -36,7 +36,7 @@ class Guarding:
         def looked_at(body: Mapping[str, object]) -> None:
             if self._scheduler.shut_for is not None:  # since the lease was given
                 raise Refused("pool_paused")
-            if route.lane != "free" or (fault := guard(body, self._shelf.offer())) is None:
+            if route.lane != "free" or (fault := guard(body, self._shelf.offer(community))) is None:
                 return
             if not fault.trips:
                 raise ModelGoneError

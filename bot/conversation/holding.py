@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from contextlib import suppress
+from dataclasses import replace
 from typing import Protocol
 from uuid import uuid4
 
@@ -82,8 +83,18 @@ class OneLine:
 class Holding:
     """See the module. `open` before use, `close` after."""
 
-    def __init__(self, *, lines: Lines, questions: HeldQuestions, clock: Clock, answer: Answer) -> None:
+    def __init__(
+        self,
+        *,
+        lines: Lines,
+        questions: HeldQuestions,
+        clock: Clock,
+        answer: Answer,
+        taken_up: Callable[[IncomingMessage], IncomingMessage] = lambda message: message,
+    ) -> None:
+        """`taken_up` is told of each question that waited when the service last ended, and gives it as it goes on."""
         self._lines, self._questions, self._clock, self._answer = lines, questions, clock, answer
+        self._taken_up = taken_up
         self._waiting: dict[TicketId, HeldQuestion] = {}
         self._exchanges: dict[TicketId, Exchange] = {}
         """Of every ticket that has not ended, for whoever follows it."""
@@ -95,7 +106,7 @@ class Holding:
         """Take up the questions that were waiting when the service last ended."""
         for held in await self._questions.waiting():
             await self._lines.line(held.message.community)
-            self._take(held)
+            self._take(replace(held, message=self._taken_up(held.message)))
         self._start(self._look_again())
 
     async def close(self) -> None:

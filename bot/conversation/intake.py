@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from bot.conversation.attachments import MOST_TOGETHER, ReadFile, check, is_pdf, read
 from bot.conversation.pdfs import Pdfs
@@ -27,11 +27,19 @@ MOST_OF_MEMBER = 4
 """Messages of one member's whose files are being read."""
 
 
+May: TypeAlias = Callable[[Sequence[ReadFile | KeptFile]], object]
+"""Raises a `ReplyError` where a message could not be answered with such files."""
+
+
 class Files(Protocol):
     """Where files are kept. `bot.storage.attachments.SqlFiles` is the one."""
 
     async def keep(self, message: IncomingMessage, files: Sequence[ReadFile]) -> tuple[KeptFile, ...]:
         """Keep what came with a message. For one whose files are kept already: those."""
+        ...
+
+    async def again(self, message: IncomingMessage, of: MessageId) -> tuple[KeptFile, ...]:
+        """Keep with a message what is kept of another, and of all that were asked together with that. May be none."""
         ...
 
     async def discard(self, messages: Sequence[MessageId]) -> None:
@@ -57,7 +65,7 @@ class Intake:
         self._reading: Counter[Member] = Counter()
         self._discarding: set[asyncio.Task[None]] = set()
 
-    async def take(self, message: IncomingMessage, may: Callable[[Sequence[ReadFile]], object]) -> tuple[KeptFile, ...]:
+    async def take(self, message: IncomingMessage, may: May) -> tuple[KeptFile, ...]:
         """The files of a message, read and kept. Does not wait where there are none and none are being read.
 
         `may` is asked before they are kept, and raises where the message could not be answered with them.
@@ -67,6 +75,8 @@ class Intake:
         """
         with self._room(message):
             async with self._in_order(message):
+                if message.files_of is not None:
+                    return await self._again(message, message.files_of, may)
                 return await self._read(message, may) if message.attachments else ()
 
     @contextmanager
@@ -87,9 +97,14 @@ class Intake:
             if not self._reading[message.author]:
                 del self._reading[message.author]
 
-    async def _read(
-        self, message: IncomingMessage, may: Callable[[Sequence[ReadFile]], object]
-    ) -> tuple[KeptFile, ...]:
+    async def _again(self, message: IncomingMessage, of: MessageId, may: May) -> tuple[KeptFile, ...]:
+        files = await self._files.again(message, of)
+        if not files:
+            raise AttachmentRefused("gone")
+        may(files)
+        return files
+
+    async def _read(self, message: IncomingMessage, may: May) -> tuple[KeptFile, ...]:
         check(message.attachments)
         files = [await self._pdfs.read(one) if is_pdf(one) else read(one) for one in message.attachments]
         if any(holds_key(file.name) or _holds_key(file) for file in files):
@@ -110,7 +125,7 @@ class Intake:
     @asynccontextmanager
     async def _in_order(self, message: IncomingMessage) -> AsyncIterator[None]:
         key = (message.conversation, message.author)
-        if not message.attachments and key not in self._orders:
+        if not (message.attachments or message.files_of) and key not in self._orders:
             yield
             return
         order = self._orders.setdefault(key, _Order())

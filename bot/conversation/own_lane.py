@@ -37,7 +37,7 @@ from bot.vault import VaultError
 log = logger(__name__)
 
 AT_ONCE = 4
-"""Questions of one member's under way: connections and memory are everybody's, whoever pays."""
+"""Questions of one member's under way, wherever they asked: connections and memory are everybody's, whoever pays."""
 
 
 class Accounts(Protocol):
@@ -65,7 +65,11 @@ class Accounts(Protocol):
 
 
 class OwnLane:
-    """See the module."""
+    """See the module.
+
+    Args:
+        under_way: how many of each member's there are, over all pools.
+    """
 
     def __init__(
         self,
@@ -78,10 +82,11 @@ class OwnLane:
         clock: Clock,
         pseudonym: Callable[[str], str],
         metrics: Metrics,
+        under_way: Counter[Member],
     ) -> None:
         self._accounts, self._ledger, self._scheduler, self._shelf = accounts, ledger, scheduler, shelf
         self._transcripts, self._clock, self._pseudonym, self._metrics = transcripts, clock, pseudonym, metrics
-        self._under_way: Counter[Member] = Counter()
+        self._under_way = under_way
 
     def takes(self, member: Member) -> bool:
         """The member's questions go this way, whether the key works or not: never silently back to the pool."""
@@ -89,7 +94,7 @@ class OwnLane:
 
     def route(self, message: IncomingMessage, *, images: int = 0) -> Route:
         """Where a message would go, whatever its length. Raises as `bot.routing.own.own_route`."""
-        return own_route(message.model, Needs(images=images > 0), self._shelf.offer())
+        return own_route(message.model, Needs(images=images > 0), self._shelf.offer(message.community))
 
     async def answer(self, exchange: Exchange) -> Finished | None:
         """Answer, telling the exchange as it goes. None: one of its messages was handled before.
@@ -105,7 +110,7 @@ class OwnLane:
             self._scheduler.bar(first.author, first.community)
             model = await self._client(first.author)
             exchange.sealed = True
-            route = own_route(first.model, needs(exchange), self._shelf.offer())
+            route = own_route(first.model, needs(exchange), self._shelf.offer(first.community))
             sending = await fitted(exchange, opening.turns, route, self._transcripts)
             lease = await self._open(claim(exchange, self._scheduler.pool, route))
             if lease is None:

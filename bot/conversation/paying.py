@@ -98,7 +98,7 @@ class Paying:
 
     def wished(self, message: IncomingMessage) -> bool:
         """The message names a model that costs."""
-        return paid.wish_of(message.model, self._shelf.offer()) == "paid_model"
+        return paid.wish_of(message.model, self._shelf.offer(message.community)) == "paid_model"
 
     def route(self, message: IncomingMessage, *, images: int = 0) -> Route:
         """Where a message that names one goes, whatever its length.
@@ -107,7 +107,7 @@ class Paying:
             Refused: `model_not_allowed`, as far as the budgets have no say in it; `attachment_refused`.
         """
         entry = self._entry(message.model)
-        offer = self._shelf.offer()
+        offer = self._shelf.offer(message.community)
         size = Size(
             prompt_tokens=prompt_tokens([message.text], images=images),
             completion_tokens=offer.answer(entry.id),
@@ -135,7 +135,7 @@ class Paying:
             ReplyError: as `answer`; else the refusal, with what could be had for money where the member may have it.
         """
         await self._access.refresh()
-        wish = paid.wish_of(exchange.first.model, self._shelf.offer())
+        wish = paid.wish_of(exchange.first.model, self._shelf.offer(exchange.first.community))
         if wish not in ("open", "free_model"):
             raise spent
         if wish == "open" and self._access.pays_when_spent(exchange.first.author):
@@ -209,7 +209,8 @@ class Paying:
             Refused: `model_not_allowed`, `too_long`, `attachment_refused`.
         """
         await self._access.refresh()  # it may have waited
-        first, offer, asked = exchange.first, self._shelf.offer(), asking(exchange)
+        first, asked = exchange.first, asking(exchange)
+        offer = self._shelf.offer(first.community)
         tokens = needed(asked)
         entry: ModelInfo | None
         if wish == "paid_model":

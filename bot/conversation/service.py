@@ -79,13 +79,20 @@ class ConversationService:
         self._under_way: dict[Exchange, asyncio.Task[object]] = {}
         self._moving: set[Exchange] = set()
         """Those whose wait was broken off, to go on in another line."""
-        self._holding = Holding(lines=pools, questions=held, clock=clock, answer=self._answer_held)
+        self._holding = Holding(
+            lines=pools, questions=held, clock=clock, answer=self._answer_held, taken_up=self._taken_up
+        )
         self._closing = False
 
     async def open(self) -> None:
         """Take up what was held when the service last ended."""
         self._pools.serve(self)
         await self._holding.open()
+
+    def _taken_up(self, message: IncomingMessage) -> IncomingMessage:
+        """What is laid down for roles holds for whoever waits in one; linked accounts may be others by now."""
+        self._door.met(message)
+        return replace(message, accounts=frozenset(self._people.accounts(message.author)))
 
     # --- what adapters call ------------------------------------------------------------------------------
 
@@ -108,7 +115,7 @@ class ConversationService:
         self._handling.add(message.id)
         self._metrics.messages.labels(platform=message.author.platform).inc()
         exchange: Exchange | None = None
-        came_with_files = bool(message.attachments)
+        came_with_files = bool(message.attachments or message.files_of)
         try:
             try:
                 _refuse_a_key(message)
@@ -135,7 +142,7 @@ class ConversationService:
             if exchange is not None and exchange.leave(message):
                 await self._cancel(exchange)
             if came_with_files and (exchange is None or message not in exchange.messages):
-                self._intake.discard([message.id])
+                self._discard([message], sent=False)
 
     def stop(self, conversation: ConversationId, member: Member) -> bool:
         exchanges = list(self._exchanges.get((conversation, self._people.of(member)), []))
@@ -267,7 +274,7 @@ class ConversationService:
     def _end(self, exchange: Exchange, ending: Ending | None) -> None:
         exchange.end(ending)
         if exchange.files:
-            self._intake.discard([message.id for message in exchange.messages])
+            self._discard(exchange.messages, sent=exchange.sent)
         key = (exchange.first.conversation, exchange.first.author)
         exchanges = self._exchanges[key]
         exchanges.remove(exchange)
@@ -275,6 +282,11 @@ class ConversationService:
             del self._exchanges[key]
         elif exchanges[0].task is None:
             self._begin(exchanges[0])
+
+    def _discard(self, messages: Sequence[IncomingMessage], *, sent: bool) -> None:
+        """Forget the files of what came to nothing. What ends unsent because Potluck does may be asked again."""
+        if sent or not self._closing:
+            self._intake.discard([message.id for message in messages])
 
     async def _cancel(self, exchange: Exchange) -> None:
         """Nobody listens any more: stop it, and see it settled."""

@@ -9,18 +9,25 @@ from pathlib import Path
 from bot.clock import Clock
 from bot.doctor import communities, machine, page, upstream
 from bot.doctor.finding import Finding, failure, ok
-from bot.messages import ModelId
+from bot.doctor.models import Wanted
+from bot.messages import CommunityId, ModelId
 from bot.settings import faults, load_settings
 
 
 async def examine(
-    *, env_file: Path, clock: Clock, model: ModelId | None = None, space_wanted: int = machine.SPACE_WANTED
+    *,
+    env_file: Path,
+    clock: Clock,
+    model: ModelId | None = None,
+    community: CommunityId | None = None,
+    space_wanted: int = machine.SPACE_WANTED,
 ) -> AsyncGenerator[Finding]:
     """Look at everything; no further than the settings where they cannot be used.
 
     Args:
         env_file: where settings may stand beside the environment.
         model: one to look up in OpenRouter's catalogue.
+        community: where it is asked for; None: by the account that everybody shares.
         space_wanted: bytes that should be free beside the database.
     """
     wrong = faults(env_file)
@@ -33,10 +40,11 @@ async def examine(
     if wrong:
         return
     settings = load_settings(env_file)
-    in_use = machine.in_use(settings.database_file)
-    yield machine.database(settings.database_file, in_use=in_use)
-    yield machine.disk(settings.database_file, wanted=space_wanted)
-    async with aclosing(upstream.account(settings, clock, model)) as findings:
+    in_use = not settings.server and machine.in_use(settings.database_file)
+    yield machine.database(settings, in_use=in_use)
+    if not settings.server:
+        yield machine.disk(settings.database_file, wanted=space_wanted)
+    async with aclosing(upstream.account(settings, clock, Wanted(model=model, community=community))) as findings:
         async for finding in findings:
             yield finding
     if not settings.sandbox and (linked := await communities.keys(settings, clock)) is not None:

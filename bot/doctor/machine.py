@@ -14,11 +14,13 @@ from pydantic_settings import DotEnvSettingsSource
 
 from bot.doctor.finding import Finding, failure, ok, warning
 from bot.settings import Settings
-from bot.storage.inspection import inspect_file
+from bot.storage.inspection import inspect
 
 SPACE_WANTED = 200 * 1024 * 1024
 """Bytes free beside the database. A tenth of it is too little to start with."""
 _OWN_FILE = "Set DATABASE_URL to a file of Potluck's own."
+_OWN_DATABASE = "Set DATABASE_URL to a database of Potluck's own."
+_REACHED = "Start the server, or correct DATABASE_URL."
 _WRITABLE_FILE = "Set DATABASE_URL to a file Potluck may write."
 
 
@@ -57,10 +59,11 @@ def in_use(file: Path) -> bool:
         return False
 
 
-def database(file: Path, *, in_use: bool) -> Finding:
+def database(settings: Settings, *, in_use: bool) -> Finding:
     """Whether the database can be used as it is."""
-    seen = inspect_file(file)
-    touched = _folder(file) if seen.state == "missing" else file
+    where, file = settings.database, settings.database_name
+    seen = inspect(where)
+    own, other = (_OWN_FILE, _WRITABLE_FILE) if isinstance(where, Path) else (_OWN_DATABASE, _REACHED)
     match seen.state:
         case "missing":
             found = f"{file} is made at the first start"
@@ -74,12 +77,15 @@ def database(file: Path, *, in_use: bool) -> Finding:
             newer = f"{file} was written by a newer Potluck (version {seen.version})"
             return failure("database", newer, "Update Potluck, or restore an older file.")
         case "foreign":
-            return failure("database", f"{file} belongs to another program", _OWN_FILE)
+            return failure("database", f"{file} belongs to another program", own)
         case "unreadable":
-            return failure("database", f"{file}: {seen.reason}", f"{_WRITABLE_FILE[:-1]}, or restore this one.")
+            return failure("database", f"{file}: {seen.reason}", f"{other[:-1]}, or restore this one.")
         case _:
             assert_never(seen.state)
-    if not (_folder(file).is_dir() and os.access(_folder(file), os.W_OK) and os.access(touched, os.W_OK)):
+    if not isinstance(where, Path):
+        return ok("database", found)
+    touched = _folder(where) if seen.state == "missing" else where
+    if not (_folder(where).is_dir() and os.access(_folder(where), os.W_OK) and os.access(touched, os.W_OK)):
         return failure("database", f"{touched} cannot be written", _WRITABLE_FILE)
     return ok("database", f"{found}; a Potluck is running on it" if in_use else found)
 

@@ -44,6 +44,8 @@ class Known:
     everybodys: Catalogue | None
     """Where the account's own list lacks the model: the one that is everybody's, if it could be had."""
     rights: Rights | None
+    community: CommunityId | None = None
+    """Where it is asked for; None: anywhere."""
 
 
 def about(wanted: ModelId, known: Known) -> Iterator[Finding]:
@@ -58,7 +60,7 @@ def about(wanted: ModelId, known: Known) -> Iterator[Finding]:
         found = f"{_window(model)}; {_why_not(model, offer)}, so nobody may ask for it"
         yield warning(check, found, "Choose another one.")
     else:
-        yield from _paid(check, model, offer.now, known.rights)
+        yield from _paid(check, model, offer.now, known)
 
 
 def _free(model: ModelId, offer: Offer) -> str:
@@ -106,8 +108,9 @@ def _why_not(model: ModelInfo, offer: Offer) -> str:
     return "it answers in more than text, whose price has no bound"
 
 
-def _paid(check: str, model: ModelInfo, now: Instant, rights: Rights | None) -> Iterator[Finding]:
-    cost = price(model, SMALL)
+def _paid(check: str, model: ModelInfo, now: Instant, known: Known) -> Iterator[Finding]:
+    cost, rights = price(model, SMALL), known.rights
+    place = "" if known.community is None else f" --community {shown(known.community)}"
     closed = "" if model.expires_at is None else f"; it is withdrawn on {_day(model.expires_at)}"
     found = f"paid lane: {_cost(model, cost)}; {_window(model)}{closed}"
     if isinstance(cost, Unpriced):
@@ -115,11 +118,12 @@ def _paid(check: str, model: ModelInfo, now: Instant, rights: Rights | None) -> 
         return
     rules = [] if rights is None else [rule for rule in rights.rules if _touches(rule, model, cost, now)]
     open_to = [rule for rule in rules if rule.allows and _closed(rule, model, cost, now) is None]
-    order = f"potluck admin paid allow WHOM{' --ceiling 1/5' if isinstance(cost, Variable) else ''}"
+    ceiling = " --prompt-price 1 --answer-price 5" if isinstance(cost, Variable) else ""
+    order = f"potluck admin paid allow WHOM{ceiling}{place}"
     if not open_to:
         yield warning(check, f"{found}; it is open to nobody", f"Choose a free one, or open it: {order}.")
     elif not (rights and any(left for _, left in rights.budgets)):
-        yield warning(check, f"{found}; no budget has anything left", "Set one: potluck admin paid budget USD.")
+        yield warning(check, f"{found}; no budget has anything left", f"Set one: potluck admin paid budget USD{place}.")
     else:
         yield ok(check, found)
     for rule in rules:

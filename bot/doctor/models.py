@@ -3,54 +3,50 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from bot.clock import Clock
+from bot.doctor.asked import Asking, catalogue_of
 from bot.doctor.finding import Finding, failure, ok, shown, warning
-from bot.doctor.model import Known, about
 from bot.errors import UpstreamFailure
-from bot.messages import ModelId
+from bot.messages import CommunityId, ModelId
 from bot.openrouter.client import OpenRouter
-from bot.quota.ledger import PoolId
 from bot.routing.catalogue import FREE_ROUTER, Catalogue
 from bot.routing.chain import Chain
 from bot.routing.offer import Offer
 from bot.settings import Settings
-from bot.storage.rights import rights as read_rights
 
 _LISTED = 6
 """Ids told by name; the rest are counted."""
 _PRIVACY = "Allow free models at openrouter.ai/settings/privacy: free providers may train on what they are sent."
 
 
-async def models(client: OpenRouter, clock: Clock, settings: Settings, wanted: ModelId | None) -> Sequence[Finding]:
-    """All there is to say of them, from one or two readings of the catalogue."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What was asked about besides."""
+
+    model: ModelId | None = None
+    community: CommunityId | None = None
+    """Where; None: by the account that everybody shares."""
+
+
+async def models(
+    client: OpenRouter, clock: Clock, settings: Settings, wanted: Wanted, *, whose: str | None
+) -> Sequence[Finding]:
+    """All there is to say of them, from one or two readings of each catalogue. `whose`: as `Asking` has it."""
     try:
-        catalogue = await _catalogue(client, clock)
+        catalogue = await catalogue_of(client, clock)
     except UpstreamFailure as error:
         return [warning("models", f"the catalogue cannot be read ({error.kind.value})", "Look again later.")]
     offer = Offer(catalogue=catalogue, chain=Chain.of(settings.free_models), now=clock.now())
     found = [_free(offer, catalogue), *_chain(offer)]
-    if wanted is not None:
-        rights = read_rights(settings.database_file, PoolId("default"), clock.now())
-        everybodys = await _everybodys(client, clock) if wanted not in catalogue.models else None
-        found += about(wanted, Known(offer=offer, everybodys=everybodys, rights=rights))
+    if wanted.model is not None:
+        asking = Asking(settings=settings, clock=clock, client=client, whose=whose, catalogue=catalogue)
+        if wanted.community is None:
+            found += await asking.everywhere(wanted.model)
+        else:
+            found += await asking.in_community(wanted.model, wanted.community)
     return found
-
-
-async def _everybodys(client: OpenRouter, clock: Clock) -> Catalogue | None:
-    try:
-        return Catalogue.of(await client.models(), fetched_at=clock.now(), personal=False)
-    except UpstreamFailure:
-        return None
-
-
-async def _catalogue(client: OpenRouter, clock: Clock) -> Catalogue:
-    """The account's own, else everybody's."""
-    try:
-        entries, personal = await client.user_models(), True
-    except UpstreamFailure:
-        entries, personal = await client.models(), False
-    return Catalogue.of(entries, fetched_at=clock.now(), personal=personal)
 
 
 def _free(offer: Offer, catalogue: Catalogue) -> Finding:

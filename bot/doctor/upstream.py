@@ -8,13 +8,12 @@ from urllib.parse import urlsplit
 
 from bot.clock import Clock, day_of
 from bot.doctor.finding import Finding, failure, ok, warning
-from bot.doctor.models import models
+from bot.doctor.models import Wanted, models
 from bot.errors import FailureKind, UpstreamFailure
-from bot.messages import ModelId
 from bot.openrouter.client import Deadlines, OpenRouter
 from bot.openrouter.wire import KeyInfo
-from bot.routing.byok import ByokRule, month
-from bot.settings import BYOK_FEE_PERCENT, BYOK_FREE_USD, BYOK_RULE_OF, Settings
+from bot.routing.byok import month
+from bot.settings import Settings
 from bot.storage.inspection import used_on
 
 FREE_RPM = 20
@@ -25,7 +24,7 @@ _DEADLINES = Deadlines(connect=5, idle=10)
 _NETWORK = "Check the network and OPENROUTER_BASE_URL."
 
 
-async def account(settings: Settings, clock: Clock, model: ModelId | None) -> AsyncGenerator[Finding]:
+async def account(settings: Settings, clock: Clock, wanted: Wanted) -> AsyncGenerator[Finding]:
     """All there is to ask. Costs no request of the allowance."""
     key = settings.openrouter_api_key
     if key is None:
@@ -47,12 +46,12 @@ async def account(settings: Settings, clock: Clock, model: ModelId | None) -> As
         if client.ahead is not None:
             yield _clock(client.ahead)
         if info is not None:
-            for finding in drift(info, used_on(settings.database_file, "default", day_of(clock.now()))):
+            for finding in drift(info, used_on(settings.database, "default", day_of(clock.now()))):
                 yield finding
             yield await _balance(client)
             for finding in provider_keys(info, settings):
                 yield finding
-            for finding in await models(client, clock, settings, model):
+            for finding in await models(client, clock, settings, wanted, whose=info.account):
                 yield finding
     finally:
         await client.close()
@@ -130,10 +129,9 @@ def provider_keys(info: KeyInfo, settings: Settings) -> Iterator[Finding]:
     """What went by providers' own keys this month, and what OpenRouter takes for it. Nothing, where none did."""
     if not info.byok_month_usd:
         return
-    rule = ByokRule(free_usd=settings.byok_free_usd, fee_percent=settings.byok_fee_percent)
+    rule = settings.byok_rule
     so_far = month(info.byok_month_usd, rule)
-    given = (rule.free_usd, rule.fee_percent) != (BYOK_FREE_USD, BYOK_FEE_PERCENT)
-    of = "BYOK_FREE_USD and BYOK_FEE_PERCENT" if given else f"OpenRouter's rule of {BYOK_RULE_OF}"
+    of = f"OpenRouter's rule of {rule.of}" if rule.of else "BYOK_FREE_USD and BYOK_FEE_PERCENT"
     found = (
         f"{so_far.served:,.2f} USD of list price went by providers' keys this month, for this key of the account; "
         f"{so_far.left:,.2f} of {rule.free_usd:,.0f} are left without a fee, and the fee so far is about "

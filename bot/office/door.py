@@ -26,13 +26,10 @@ class Door:
     def admit(self, message: IncomingMessage) -> IncomingMessage:
         if not self._rules.open(message.community, message.channel):
             raise Refused("channel_closed")
+        self.met(message)
+        persona = self._rules.persona(message.community, message.channel)
+        return message if persona == message.persona else replace(message, persona=persona)
+
+    def met(self, message: IncomingMessage) -> None:
         self._known.meet(message.author, message.author_name)
         self._roster(message.community).came(message)
-        models = self._rules.models(message.community)
-        if message.model in models.hidden:
-            raise Refused("model_not_allowed", why="hidden")
-        model = models.default if message.model is None else message.model
-        persona = self._rules.persona(message.community, message.channel)
-        if (model, persona) == (message.model, message.persona):
-            return message
-        return replace(message, model=model, persona=persona)

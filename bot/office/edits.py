@@ -22,12 +22,14 @@ Kind: TypeAlias = Literal[
     "caps",
     "paid_rule",
     "budget",
+    "pays",
+    "key",
     "admin",
     "models",
     "persona",
     "channel",
 ]
-"""What an address is of, see the modules of this package. `paid_rule` and `budget` have tables of their own."""
+"""What an address is of, see the modules of this package. `paid_rule`, `budget`, `pays` and `key` have own tables."""
 
 EVERYWHERE = CommunityId("")
 """In place of a community: what holds in all of them, and what is of the shared pool. For who runs Potluck alone."""
@@ -102,6 +104,10 @@ class MovedOnError(PotluckError):
         """The newest change there; None: there is no line of it."""
 
 
+class KeptNowhereError(PotluckError):
+    """A change cannot be undone: what stood there before is kept nowhere."""
+
+
 class Archive(Protocol):
     """Keeps what admins laid down, and the audit. `bot.storage.office.SqlArchive` is the one."""
 
@@ -117,6 +123,7 @@ class Archive(Protocol):
 
         Raises:
             MovedOnError: something has.
+            KeptNowhereError: what stood there was not kept.
             KeyError: there is no such change.
         """
         ...

@@ -55,7 +55,7 @@ class Branch:
         self._over = [
             enforce(self.roster.refresh, "member", "group", "weight", "reserve"),
             enforce(limit, "pause", "caps"),
-            enforce(rules_changed, "paid_rule"),
+            enforce(rules_changed, "paid_rule", "pays"),
         ]
         self.rules.enforce(scheduler)
 

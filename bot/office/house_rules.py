@@ -10,6 +10,7 @@ from bot.errors import StorageError
 from bot.messages import CommunityId, ModelId
 from bot.office.edits import EVERYWHERE, Json
 from bot.office.office import Office
+from bot.routing.chain import Chain
 
 ALL_CHANNELS = "*"
 """Key of what holds for all channels that are not named."""
@@ -21,7 +22,10 @@ class ModelRules:
     """Of one community."""
 
     default: ModelId | None = None
-    """Answers who asks for no model."""
+    """Asked first, where a question names no model."""
+    chain: tuple[ModelId, ...] = ()
+    """Asked in turn where a question names no model, in place of the deployment's; `openrouter/free` comes last, named
+    or not. Empty: the deployment's."""
     hidden: frozenset[ModelId] = field(default_factory=frozenset)
     """Not to be had there."""
 
@@ -34,6 +38,7 @@ class ModelRules:
             found: Any = kept
             return cls(
                 default=found.get("default"),
+                chain=tuple(found.get("chain", ())),
                 hidden=frozenset(found.get("hidden", ())),
             )
         except (TypeError, AttributeError) as error:
@@ -44,6 +49,8 @@ class ModelRules:
         kept: dict[str, Json] = {}
         if self.default is not None:
             kept["default"] = self.default
+        if self.chain:
+            kept["chain"] = list(self.chain)
         if self.hidden:
             kept["hidden"] = sorted(self.hidden)
         return kept or None
@@ -79,8 +86,20 @@ class HouseRules:
             return own
         return ModelRules(
             default=own.default or everywhere.default,
+            chain=own.chain or everywhere.chain,
             hidden=own.hidden | everywhere.hidden,
         )
+
+    def hidden(self, community: CommunityId) -> frozenset[ModelId]:
+        """Models that are not to be had there."""
+        return self.models(community).hidden
+
+    def chain(self, community: CommunityId, otherwise: Chain) -> Chain:
+        """What is asked in turn there where a question names no model; the deployment's chain, but for what admins
+        laid down."""
+        rules = self.models(community)
+        chain = Chain(rules.chain) if rules.chain else otherwise
+        return chain.led_by(rules.default, without=rules.hidden)
 
     def persona(self, community: CommunityId, channel: str) -> str:
         """What a model is told to be in a channel; empty: nothing but what it always is."""

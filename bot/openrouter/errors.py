@@ -52,7 +52,7 @@ _ERROR_TYPES: Mapping[str, FailureKind] = {
     "context_length_exceeded": FailureKind.TOO_LARGE,
     "string_too_long": FailureKind.TOO_LARGE,
     "payload_too_large": FailureKind.TOO_LARGE,
-    "image_too_large": FailureKind.TOO_LARGE,
+    "image_too_large": FailureKind.BAD_IMAGE,
     "max_tokens_exceeded": FailureKind.LENGTH,
     "token_limit_exceeded": FailureKind.LENGTH,
     "not_found": FailureKind.NO_ENDPOINTS,

@@ -68,7 +68,7 @@ class Starts:
             self.refuse_all(lambda: Refused("pool_spent", resets_at=today.resets_at, limit=today.rpd))
             return
         now = self._book.now
-        while (ticket := self.next(now)) is not None:
+        while (ticket := self.next(now)) is not None and not ticket.elsewhere:
             ticket.started_at = now
             self.line.leave(ticket)
             self.window.start(now, ticket.member)

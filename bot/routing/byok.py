@@ -18,6 +18,8 @@ class ByokRule:
 
     free_usd: Decimal
     fee_percent: Decimal
+    of: str = ""
+    """The month in which it was OpenRouter's rule; empty: who runs this Potluck has set other numbers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,11 +32,15 @@ class ByokMonth:
     """Of the allowance, if no other key of the account has taken of it."""
     fee: Decimal
     """What OpenRouter takes for the rest."""
+    rule: ByokRule
 
 
 def month(served: Decimal, rule: ByokRule) -> ByokMonth:
     """What a month comes to."""
     beyond = max(Decimal(0), served - rule.free_usd)
     return ByokMonth(
-        served=served, left=max(Decimal(0), rule.free_usd - served), fee=beyond * rule.fee_percent / HUNDRED
+        served=served,
+        left=max(Decimal(0), rule.free_usd - served),
+        fee=beyond * rule.fee_percent / HUNDRED,
+        rule=rule,
     )

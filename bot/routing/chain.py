@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from bot.messages import ModelId
@@ -38,3 +38,11 @@ class Chain:
         if len(preferred) >= CHAIN_MAX:
             raise ValueError(f"names more than {CHAIN_MAX} models, {FREE_ROUTER} included")
         return cls((*(ModelId(model) for model in preferred), FREE_ROUTER))
+
+    def led_by(self, first: ModelId | None, *, without: Collection[ModelId] = ()) -> Chain:
+        """The same with another model asked first, as far as there is room, and with none of those left out."""
+        if first == FREE_ROUTER:
+            return Chain()
+        named = self.models if first is None else (first, *self.models)
+        wanted = [model for model in dict.fromkeys(named) if model != FREE_ROUTER and model not in without]
+        return Chain((*wanted[: CHAIN_MAX - 1], FREE_ROUTER))

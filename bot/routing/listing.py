@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from typing import assert_never
 
@@ -21,23 +22,43 @@ _LAST = Decimal("Infinity")
 
 
 def listed(
-    offer: Offer, who: Who, rules: Sequence[Rule], *, own_key: bool, search: str = "", all: bool = False
+    offer: Offer,
+    who: Who,
+    rules: Sequence[Rule],
+    *,
+    own_key: bool,
+    search: str = "",
+    all: bool = False,
 ) -> list[ModelOnOffer]:
     """The models on offer that the member may use; with `all` also those they may not, last.
 
-    `own_key`: the member has an account of their own, which may use what it likes.
+    `own_key`: the member has an account of their own, which may use what it likes, but for what admins have taken off
+    the community's list.
     """
     words = search.lower().split()
-    found = [one for one in _everything(offer, who, rules, own_key=own_key, words=words) if all or one.why_not is None]
+    everything = (_unless_hidden(one, offer) for one in _everything(offer, who, rules, own_key=own_key, words=words))
+    found = [one for one in everything if all or one.why_not is None]
     return sorted(found, key=lambda one: _place(one, " ".join(words)))
 
 
-def on_offer(model: ModelId, offer: Offer, who: Who, rules: Sequence[Rule], *, own_key: bool) -> ModelOnOffer | None:
+def on_offer(
+    model: ModelId,
+    offer: Offer,
+    who: Who,
+    rules: Sequence[Rule],
+    *,
+    own_key: bool,
+) -> ModelOnOffer | None:
     """One of them by its exact id; None: nobody can have it."""
     entry = offer.catalogue.models.get(model) if offer.catalogue is not None else None
     if entry is None:
         return _router() if model == FREE_ROUTER and offer.free(model) else None
-    return _shown(entry, offer, who, rules, own_key=own_key)
+    shown = _shown(entry, offer, who, rules, own_key=own_key)
+    return None if shown is None else _unless_hidden(shown, offer)
+
+
+def _unless_hidden(one: ModelOnOffer, offer: Offer) -> ModelOnOffer:
+    return replace(one, why_not="hidden") if one.id in offer.hidden else one
 
 
 def _everything(

@@ -5,10 +5,12 @@ The router is pure and chooses from an `Offer`; this makes it, and takes in what
 
 from __future__ import annotations
 
+from collections.abc import Set
+from dataclasses import replace
 from typing import Protocol
 
 from bot.clock import Clock, Instant
-from bot.messages import ModelId
+from bot.messages import CommunityId, ModelId
 from bot.routing.catalogue import Catalogue
 from bot.routing.chain import Chain
 from bot.routing.cooling import Cooling
@@ -25,20 +27,44 @@ class Listed(Protocol):
     def missing(self, model: ModelId) -> None: ...
 
 
+class House(Protocol):
+    """What communities make of it. `bot.office.house_rules.HouseRules` is the one."""
+
+    def chain(self, community: CommunityId, otherwise: Chain) -> Chain: ...
+
+    def hidden(self, community: CommunityId) -> Set[ModelId]: ...
+
+
 class Shelf:
-    """See the module."""
+    """See the module.
 
-    def __init__(self, *, models: Listed, chain: Chain, clock: Clock) -> None:
-        self._models, self._chain, self._clock, self._cooling = models, chain, clock, Cooling()
+    Args:
+        chain: the deployment's.
+        house: without it, all communities are alike.
+    """
 
-    def offer(self) -> Offer:
-        """What the router may choose from now."""
+    def __init__(
+        self,
+        *,
+        models: Listed,
+        chain: Chain,
+        clock: Clock,
+        house: House | None = None,
+    ) -> None:
+        self._models, self._clock, self._cooling = models, clock, Cooling()
+        self._chain, self._house = chain, house
+
+    def offer(self, community: CommunityId | None = None) -> Offer:
+        """What the router may choose from now, for a community's questions or by the deployment alone."""
         now = self._clock.now()
-        return Offer(catalogue=self._models.catalogue, chain=self._chain, cooling=self._cooling.cooling(now), now=now)
+        offer = Offer(catalogue=self._models.catalogue, chain=self._chain, cooling=self._cooling.cooling(now), now=now)
+        if community is None or self._house is None:
+            return offer
+        return replace(offer, chain=self._house.chain(community, self._chain), hidden=self._house.hidden(community))
 
-    def choose(self, wish: ModelId | None, needs: Needs) -> Route:
+    def choose(self, community: CommunityId, wish: ModelId | None, needs: Needs) -> Route:
         """The route a question takes if it is sent now. Raises as `bot.routing.router.choose` does."""
-        return choose(wish, needs, self.offer())
+        return choose(wish, needs, self.offer(community))
 
     def busy(self, route: Route, hint: Instant | None) -> None:
         """None of a route's models had room: OpenRouter tried each. Until `hint`, where it gave one."""

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from typing import Any, TypeAlias
 
 from sqlalchemy import Connection, delete, insert, select
-from sqlalchemy.dialects.sqlite import insert as upsert
 
 from bot.clock import Instant
 from bot.errors import StorageError
@@ -17,6 +16,7 @@ from bot.office.paid_rules import read, written
 from bot.quota.ledger import PoolId
 from bot.routing.access import Grantee, Reach, Rule, RuleId
 from bot.storage.database import Database
+from bot.storage.dialects import upsert
 from bot.storage.tables import access_rules, paying_members
 
 _Kept: TypeAlias = tuple[tuple[tuple[int, str], ...], tuple[str, ...]]
@@ -145,6 +145,30 @@ class RuleRegister:
                 Address("paid_rule", rule.to.community or EVERYWHERE, f"{row.account}/{row.id}"),
                 _kept(row.id, row.rule),
             )
+
+
+class PayingRegister:
+    """`bot.storage.office.Register` of who goes on for money when the pool is spent: `account/member`."""
+
+    def read(self, connection: Connection, address: Address) -> Json:
+        found = select(paying_members.c.member).where(*_switch(address))
+        return None if connection.scalar(found) is None else True
+
+    def write(self, connection: Connection, address: Address, value: Json) -> Address:
+        account, _, member = address.key.partition("/")
+        connection.execute(delete(paying_members).where(*_switch(address)))
+        if value is not None:
+            connection.execute(insert(paying_members).values(account=account, member=Member.parse(member).key))
+        return address
+
+    def everything(self, connection: Connection) -> Iterator[tuple[Address, Json]]:
+        for row in connection.execute(select(paying_members)):
+            yield Address("pays", EVERYWHERE, f"{row.account}/{row.member}"), True
+
+
+def _switch(address: Address) -> tuple[Any, ...]:
+    account, _, member = address.key.partition("/")
+    return _of(PoolId(account)), paying_members.c.member == member
 
 
 def _place(address: Address) -> tuple[str, int | None]:

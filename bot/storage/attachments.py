@@ -10,13 +10,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, insert, select, update
+from sqlalchemy import BigInteger, Connection, bindparam, delete, insert, literal, or_, select, update
 
 from bot.clock import DAY, Instant
 from bot.conversation.attachments import ReadFile
 from bot.messages import ConversationId, IncomingMessage, MessageId
 from bot.ports import FileId, KeptFile
-from bot.storage.database import Database, Prepared
+from bot.storage.database import Database
+from bot.storage.dialects import Prepared
 from bot.storage.ledger import microseconds
 from bot.storage.tables import attachments, handled_messages, held_questions, turns
 
@@ -54,6 +55,15 @@ class SqlFiles:
             if known := files_with(connection, message.id):
                 return known
             return tuple(_add(connection, message, file) for file in files)
+
+        return await self._database.write(unit)
+
+    async def again(self, message: IncomingMessage, of: MessageId) -> tuple[KeptFile, ...]:
+        def unit(connection: Connection) -> tuple[KeptFile, ...]:
+            if known := files_with(connection, message.id):
+                return known
+            _copy(connection, message, of)
+            return files_with(connection, message.id)
 
         return await self._database.write(unit)
 
@@ -108,6 +118,24 @@ def prune_files(connection: Connection, *, now: Instant) -> None:
             attachments.c.message.not_in(select(handled_messages.c.message)),
         )
     )
+
+
+def _copy(connection: Connection, message: IncomingMessage, of: MessageId) -> None:
+    """Of a turn, all of its files: they may have come with several messages."""
+    its_turn = select(turns.c.id).join(handled_messages, handled_messages.c.turn == turns.c.id)
+    turn = its_turn.where(handled_messages.c.message == of).scalar_subquery()
+    together = select(handled_messages.c.message).where(handled_messages.c.turn == turn)
+    came = attachments.c
+    kept = (came.name, came.kind, came.media_type, came.size, came.length, came.tokens, came.cut, came.content)
+    new = (
+        literal(message.id).label("message"),
+        literal(message.conversation).label("conversation"),
+        literal(message.author.key).label("member"),
+        literal(microseconds(message.received_at), BigInteger).label("came_at"),
+    )
+    wanted = select(*new, *kept).where(or_(came.message == of, came.message.in_(together))).order_by(came.id)
+    names = [column.name for column in (*new, *kept)]
+    connection.execute(insert(attachments).from_select(names, wanted))
 
 
 def _add(connection: Connection, message: IncomingMessage, file: ReadFile) -> KeptFile:

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Row, Table, delete, insert, or_, select, upda
 from bot.messages import Member
 from bot.people import ERASED
 from bot.quota.events import EventKind
+from bot.storage import office
 from bot.storage.database import Database
 from bot.storage.ledger import instant
 from bot.storage.people import move_counts, move_spending
@@ -20,6 +21,7 @@ from bot.storage.tables import (
     access_rules,
     attachments,
     budgets,
+    changes,
     charges,
     conversations,
     day_events,
@@ -28,6 +30,7 @@ from bot.storage.tables import (
     held_questions,
     laid_down,
     leases,
+    line_changes,
     link_codes,
     linked_accounts,
     member_days,
@@ -52,6 +55,7 @@ NAMED: Mapping[Table, Sequence[str]] = {
     day_events: ("member", "other"),
     member_days: ("member",),
     leases: ("member",),
+    line_changes: ("member",),
     charges: ("member",),
     spending: ("member",),
     budgets: ("member",),
@@ -86,7 +90,8 @@ class SqlBelongings:
 
         def unit(connection: Connection) -> None:
             _erase_texts(connection, keys)
-            _erase_choices(connection, keys, nameless.key)
+            _erase_choices(connection, keys)
+            office.rename(connection, keys, Member(platform=ERASED, user=self._token()).key)
             for key in keys:
                 if key != nameless.key:
                     self._erase_counts(connection, key, nameless.key, today)
@@ -138,18 +143,17 @@ def _erase_texts(connection: Connection, keys: Sequence[str]) -> None:
     connection.execute(delete(posted_answers).where(posted_answers.c.member.in_(keys)))
     connection.execute(delete(slack_verdicts).where(slack_verdicts.c.member.in_(keys)))
     connection.execute(delete(attachments).where(attachments.c.member.in_(keys)))
+    connection.execute(delete(line_changes).where(line_changes.c.member.in_(keys)))
     connection.execute(delete(held_questions).where(held_questions.c.member.in_(keys)))
     # The id of a conversation may hold a name. Of one without turns it says nothing else.
     connection.execute(delete(conversations).where(conversations.c.id.not_in(select(turns.c.conversation))))
 
 
-def _erase_choices(connection: Connection, keys: Sequence[str], nameless: str) -> None:
+def _erase_choices(connection: Connection, keys: Sequence[str]) -> None:
     connection.execute(delete(own_keys).where(own_keys.c.owner.in_([f"member {key}" for key in keys])))
     connection.execute(delete(paying_members).where(paying_members.c.member.in_(keys)))
     connection.execute(delete(link_codes).where(link_codes.c.member.in_(keys)))
-    mine = model_choices.c.chosen_by.in_(keys)
-    connection.execute(delete(model_choices).where(mine, model_choices.c.kind != "community"))
-    connection.execute(update(model_choices).where(mine).values(chosen_by=nameless))
+    connection.execute(delete(model_choices).where(model_choices.c.chosen_by.in_(keys)))
 
 
 # --- finding -------------------------------------------------------------------------------------------------
@@ -171,6 +175,9 @@ def _all(connection: Connection, keys: Sequence[str]) -> Found:
     found[laid_down.name] = [_told(laid_down, row) for row in connection.execute(about)]
     rules = connection.execute(select(access_rules)).all()
     found[access_rules.name] = [_told(access_rules, row) for row in rules if _names(json.loads(row.rule), keys)]
+    found[changes.name] = [
+        {name: _readable(name, value) for name, value in line.items()} for line in office.told_of(connection, keys)
+    ]
     return found
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from decimal import Decimal
 
 from sqlalchemy import select
-from sqlalchemy.dialects.sqlite import insert as upsert
 
 from bot.clock import Clock
 from bot.quota.ledger import PoolId
 from bot.routing.budget import number_of
+from bot.routing.byok import ByokMonth, ByokRule, month
 from bot.storage.database import Database
+from bot.storage.dialects import upsert
 from bot.storage.ledger import microseconds
 from bot.storage.tables import byok_months
 
@@ -35,3 +36,8 @@ class SqlByok:
         )
         found = await self._database.read(lambda connection: connection.scalar(wanted))
         return None if found is None else Decimal(found)
+
+    async def so_far(self, rule: ByokRule) -> ByokMonth | None:
+        """What this month comes to by the rule; None: nothing went by providers' own keys, as far as was told."""
+        told = await self.this_month()
+        return month(told, rule) if told else None

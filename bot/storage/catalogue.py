@@ -11,7 +11,8 @@ from bot.clock import Instant
 from bot.messages import ModelId
 from bot.quota.ledger import PoolId
 from bot.routing.catalogue import Catalogue, ExtraPrice, ModelInfo
-from bot.storage.database import Database, Prepared
+from bot.storage.database import Database
+from bot.storage.dialects import Prepared
 from bot.storage.ledger import instant, microseconds
 from bot.storage.tables import catalogue_models, catalogues
 from bot.telemetry.logs import logger

@@ -1,4 +1,4 @@
-"""The models that were chosen, in SQL: a row for each member, conversation and community that has one."""
+"""The models that were chosen, in SQL: a row for each member and conversation that has one."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from typing import TypeAlias, assert_never
 
 from sqlalchemy import Connection, delete, exists, select
-from sqlalchemy.dialects.sqlite import insert as upsert
 
 from bot.choices import Choice
 from bot.clock import Clock, Instant
 from bot.errors import StorageError
-from bot.messages import ChosenFor, CommunityId, ConversationId, InCommunity, InConversation, Member, ModelId
+from bot.messages import ChosenFor, ConversationId, InConversation, Member, ModelId
 from bot.storage.database import Database
+from bot.storage.dialects import upsert
 from bot.storage.ledger import microseconds
 from bot.storage.tables import model_choices, turns
 
@@ -65,8 +65,6 @@ def _key(whom: ChosenFor) -> _Key:
             return "member", whom.key
         case InConversation(conversation=conversation):
             return "conversation", conversation
-        case InCommunity(community=community):
-            return "community", community
         case _:
             assert_never(whom)
 
@@ -77,7 +75,5 @@ def _whom(kind: str, key: str) -> ChosenFor:
             return Member.parse(key)
         case "conversation":
             return InConversation(ConversationId(key))
-        case "community":
-            return InCommunity(CommunityId(key))
         case _:
             raise StorageError(f"A model was chosen for a {kind}, which this version does not know.")

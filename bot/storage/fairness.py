@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sqlalchemy import Connection, select
-from sqlalchemy.dialects.sqlite import insert as upsert
 
 from bot.fairness import DayFairness
 from bot.quota.events import EventKind
 from bot.quota.ledger import PoolId
 from bot.storage.database import Database
+from bot.storage.dialects import upsert
 from bot.storage.tables import day_events, day_fairness
 
 

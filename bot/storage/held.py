@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Connection, insert, select, update
@@ -36,6 +38,7 @@ class SqlHeldQuestions:
             place=message.place,
             text=message.text,
             model=message.model,
+            asked_as=_asked_as(message),
             asked_at=microseconds(message.received_at),
             held_at=microseconds(held.held_at),
             pool=held.asked_in,
@@ -82,20 +85,49 @@ class SqlHeldQuestions:
         return await self._database.read(unit)
 
 
+def _asked_as(message: IncomingMessage) -> str:
+    told = {
+        "standing": message.standing,
+        "roles": sorted(message.roles),
+        "groups": sorted(message.groups),
+        "channel": message.channel,
+        "persona": message.persona,
+    }
+    return json.dumps(told, ensure_ascii=False)
+
+
+def _as_then(message: IncomingMessage, asked_as: str | None) -> IncomingMessage:
+    """Who its author was where it was asked. Of what an older version held nothing is known."""
+    if asked_as is None:
+        return message
+    told: Any = json.loads(asked_as)
+    return replace(
+        message,
+        standing=told["standing"],
+        roles=frozenset(told["roles"]),
+        groups=frozenset(told["groups"]),
+        channel=told["channel"],
+        persona=told["persona"],
+    )
+
+
 def _held(row: Any, files: tuple[KeptFile, ...] = ()) -> HeldQuestion:
     return HeldQuestion(
         ticket=TicketId(row.ticket),
-        message=IncomingMessage(
-            id=MessageId(row.message),
-            conversation=ConversationId(row.conversation),
-            community=CommunityId(row.community),
-            author=Member.parse(row.member),
-            author_name=row.author_name,
-            place=row.place,
-            text=row.text,
-            received_at=instant(row.asked_at),
-            model=ModelId(row.model) if row.model is not None else None,
-            hold=True,
+        message=_as_then(
+            IncomingMessage(
+                id=MessageId(row.message),
+                conversation=ConversationId(row.conversation),
+                community=CommunityId(row.community),
+                author=Member.parse(row.member),
+                author_name=row.author_name,
+                place=row.place,
+                text=row.text,
+                received_at=instant(row.asked_at),
+                model=ModelId(row.model) if row.model is not None else None,
+                hold=True,
+            ),
+            row.asked_as,
         ),
         held_at=instant(row.held_at),
         ended=row.ended,

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from pydantic import SecretStr
-from sqlalchemy import Connection, delete, select, update
-from sqlalchemy.dialects.sqlite import insert as upsert
+from sqlalchemy import Connection, delete, insert, select, update
 
 from bot.clock import Clock, Instant
 from bot.messages import CommunityId, Member
+from bot.office.edits import Address, Json, KeptNowhereError
 from bot.ports import KeyShown
 from bot.quota.ledger import PoolId
 from bot.storage.database import Database
+from bot.storage.dialects import upsert
 from bot.storage.ledger import instant, microseconds
 from bot.storage.tables import own_keys
 from bot.vault import Vault, VaultError, last_four
@@ -45,6 +47,11 @@ class SqlKeys:
         row = upsert(own_keys).values(owner=name, **values)
         change = row.on_conflict_do_update(index_elements=["owner"], set_=values)
         await self._database.write(lambda connection: connection.execute(change) and None)
+
+    def to_keep(self, community: CommunityId, key: SecretStr, *, pool: PoolId) -> Json:
+        """A community's key, sealed, as `KeyRegister` takes it: to be kept together with its line of the audit."""
+        sealed = self._vault.seal(_name(community), key)
+        return {"account": pool, "linked_at": self._clock.now(), "sealed": sealed}
 
     async def get(self, owner: Member | CommunityId) -> SecretStr | None:
         """The key, for the moment of use; None: there is none.
@@ -138,6 +145,37 @@ class SqlKeys:
             return len(rows)
 
         return await self._database.write(unit)
+
+
+class KeyRegister:
+    """`bot.storage.office.Register` of communities' keys. What it reads says when one was linked and of which account;
+    the key itself it only takes, so that none stands in the audit."""
+
+    def read(self, connection: Connection, address: Address) -> Json:
+        row = connection.execute(_LINKED.where(own_keys.c.owner == _name(address.community))).first()
+        return None if row is None else _told(row)
+
+    def write(self, connection: Connection, address: Address, value: Json) -> Address:
+        """Raises: KeptNowhereError: it is what `read` told of a key that is gone."""
+        owner = _name(address.community)
+        connection.execute(delete(own_keys).where(own_keys.c.owner == owner))
+        if value is None:
+            return address
+        found: Any = value
+        if "sealed" not in found:
+            raise KeptNowhereError("a key that was removed")
+        at = microseconds(Instant(found["linked_at"]))
+        row = {"owner": owner, "sealed": found["sealed"], "linked_at": at, "pool": found["account"]}
+        connection.execute(insert(own_keys).values(row))
+        return address
+
+    def everything(self, connection: Connection) -> Iterator[tuple[Address, Json]]:
+        for row in connection.execute(_LINKED):
+            yield Address("key", CommunityId(row.owner.removeprefix(_COMMUNITY)), ""), _told(row)
+
+
+def _told(row: Any) -> Json:
+    return {"account": row.pool, "linked_at": instant(row.linked_at)}
 
 
 async def linked_by(database: Database, community: CommunityId) -> Linked | None:

@@ -7,13 +7,17 @@ database as it was.
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from sqlalchemy import Connection, create_engine, inspect
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import StaticPool
 
 from bot.errors import StorageError
+from bot.storage.units import Where
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,13 +29,17 @@ class Migrated:
     after: str
 
 
-def migrate(file: Path, *, to: str = "head") -> Migrated:
-    """Create or upgrade the database file.
+def migrate(where: Where, *, to: str = "head") -> Migrated:
+    """Create or upgrade the database. Of a server's, only the tables: the database itself has to be there.
 
     Raises:
-        StorageError: the file is no database, is another program's, is newer than this program, or cannot be
-            written. It is left as it was.
+        StorageError: it is no database, is another program's, is newer than this program, or cannot be written. It is
+            left as it was.
     """
+    return _migrate_file(where, to) if isinstance(where, Path) else _migrate_server(where, to)
+
+
+def _migrate_file(file: Path, to: str) -> Migrated:
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         # What people write is nobody else's on this machine; SQLite gives its journals the same mode.
@@ -41,15 +49,9 @@ def migrate(file: Path, *, to: str = "head") -> Migrated:
         raise StorageError(f"{file} cannot be opened: {error}. Set DATABASE_URL to a file that can be.") from error
     engine = create_engine("sqlite://", creator=lambda: raw, poolclass=StaticPool)
     try:
-        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
-            try:
-                migrated = _upgrade(connection, file, to)
-            except BaseException:
-                connection.exec_driver_sql("ROLLBACK")
-                raise
-            connection.exec_driver_sql("COMMIT")
-            return migrated
+        connection = engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+        with connection, transaction(connection, "BEGIN IMMEDIATE"):
+            return _upgrade(connection, str(file), to)
     except StorageError:
         raise
     except Exception as error:
@@ -62,7 +64,33 @@ def migrate(file: Path, *, to: str = "head") -> Migrated:
         raw.close()
 
 
-def _upgrade(connection: Connection, file: Path, to: str) -> Migrated:
+def _migrate_server(url: str, to: str) -> Migrated:
+    from bot.storage.postgres import PostgresSession, lock_of, shown
+
+    session = PostgresSession.alone(url)
+    try:
+        # One process at a time: the others find it done.
+        with transaction(session.core, f"BEGIN; SELECT pg_advisory_xact_lock({lock_of('migration')})"):
+            return _upgrade(session.core, shown(url), to)
+    except DBAPIError as error:
+        raise StorageError(f"{shown(url)}: {str(error.orig).strip()}.") from error
+    finally:
+        session.dropped()
+
+
+@contextmanager
+def transaction(connection: Connection, begin: str) -> Iterator[None]:
+    """A transaction that begins with these words, on a connection that begins none by itself."""
+    connection.exec_driver_sql(begin)
+    try:
+        yield
+    except BaseException:
+        connection.exec_driver_sql("ROLLBACK")
+        raise
+    connection.exec_driver_sql("COMMIT")
+
+
+def _upgrade(connection: Connection, name: str, to: str) -> Migrated:
     # Alembic is slow to import and needed once: not while the program's modules load.
     from alembic import command
     from alembic.config import Config
@@ -77,12 +105,13 @@ def _upgrade(connection: Connection, file: Path, to: str) -> Migrated:
     scripts = ScriptDirectory.from_config(config)
     tables = set(inspect(connection).get_table_names())
     before = MigrationContext.configure(connection).get_current_revision()
+    what = "file" if connection.dialect.name == "sqlite" else "database"
     # Alembic's own table does not tell: other programs have one too, and number their versions likewise.
     if tables - {"alembic_version"} and (before is None or not {"turns", "leases"} <= tables):
-        raise StorageError(f"{file} belongs to another program. Set DATABASE_URL to a file of Potluck's own.")
+        raise StorageError(f"{name} belongs to another program. Set DATABASE_URL to a {what} of Potluck's own.")
     if before is not None and before not in {script.revision for script in scripts.walk_revisions()}:
         raise StorageError(
-            f"{file} was written by a newer Potluck (version {before}). Update Potluck, or restore an older file."
+            f"{name} was written by a newer Potluck (version {before}). Update Potluck, or restore an older {what}."
         )
     command.upgrade(config, to)
     after = MigrationContext.configure(connection).get_current_revision()

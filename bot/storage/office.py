@@ -10,13 +10,13 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol, get_args
 
-from sqlalchemy import Connection, delete, func, insert, select
+from sqlalchemy import Connection, delete, func, insert, or_, select, update
 
-from bot.clock import Clock
+from bot.clock import Clock, Instant
 from bot.errors import StorageError
 from bot.messages import CommunityId, Member
 from bot.office.edits import Address, Change, Edit, Edited, Json, Kind, MovedOnError, Wish
-from bot.storage import access, money
+from bot.storage import access, keys, money
 from bot.storage.database import Database
 from bot.storage.ledger import instant, microseconds
 from bot.storage.tables import changes, laid_down
@@ -61,7 +61,12 @@ class SqlArchive:
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database, self._clock = database, clock
         self._laid_down: Register = _LaidDown()
-        self._own: Mapping[str, Register] = {"paid_rule": access.RuleRegister(), "budget": money.BudgetRegister()}
+        self._own: Mapping[str, Register] = {
+            "paid_rule": access.RuleRegister(),
+            "pays": access.PayingRegister(),
+            "budget": money.BudgetRegister(),
+            "key": keys.KeyRegister(),
+        }
 
     async def change(self, wish: Wish, edits: Sequence[Edit]) -> Change | None:
         return await self._database.write(lambda connection: self._make(connection, wish, edits))
@@ -100,6 +105,17 @@ class SqlArchive:
             return [_change(row, undone.get(row.number)) for row in rows]
 
         return await self._database.read(unit)
+
+    async def prune(self, *, before: Instant) -> int:
+        """Forget the lines written earlier than that, but for the newest of all: no number is given a second time."""
+        old = (changes.c.at < microseconds(before)) & (
+            changes.c.number < select(func.max(changes.c.number)).scalar_subquery()
+        )
+
+        def unit(connection: Connection) -> int:
+            return connection.execute(delete(changes).where(old)).rowcount
+
+        return await self._database.write(unit)
 
     async def newest(self) -> int:
         return await self._database.read(_newest)
@@ -146,6 +162,59 @@ class SqlArchive:
             )
         )
         return change
+
+
+def told_of(connection: Connection, keys: Sequence[str]) -> list[dict[str, object]]:
+    """What the audit holds of somebody: what they did, and what was done about them, without anybody else's name."""
+    found: list[dict[str, object]] = []
+    for row in _naming(connection, keys):
+        change = _change(row, None)
+        line: dict[str, object] = {"number": row.number, "at": row.at, "command": row.command}
+        if row.by in keys:
+            line["by"] = row.by
+        about = [edit for edit in change.edits if _names(_written(edit), keys)]
+        if row.by not in keys and not about:  # it only looked so: there is a longer name
+            continue
+        if about:
+            line["about"] = [edit.address.key for edit in about]
+            line["from"], line["to"] = [edit.before for edit in about], [edit.after for edit in about]
+        found.append(line)
+    return found
+
+
+def rename(connection: Connection, keys: Sequence[str], instead: str) -> None:
+    """Put another name in place of these, in every line of the audit. What was done by whom it was stays told."""
+
+    def renamed(value: Json) -> Json:
+        if isinstance(value, str):
+            return f"{value[: len(value) - len(key)]}{instead}" if (key := _named(value, keys)) else value
+        if isinstance(value, Mapping):
+            return {name: renamed(one) for name, one in value.items()}
+        return [renamed(one) for one in value] if isinstance(value, list) else value
+
+    for row in _naming(connection, keys):
+        by = instead if row.by in keys else row.by
+        edits = _text(renamed(json.loads(row.edits)))
+        connection.execute(update(changes).where(changes.c.number == row.number).values(by=by, edits=edits))
+
+
+def _names(value: Json, keys: Sequence[str]) -> bool:
+    if isinstance(value, Mapping):
+        return any(_names(one, keys) for one in value.values())
+    if isinstance(value, list):
+        return any(_names(one, keys) for one in value)
+    return isinstance(value, str) and bool(_named(value, keys))
+
+
+def _naming(connection: Connection, keys: Sequence[str]) -> Sequence[Any]:
+    """Lines in which one of these may be named; by its text, so that few are read."""
+    texts = [changes.c.edits.contains(_text(key)[1:-1], autoescape=True) for key in keys]
+    return connection.execute(select(changes).where(or_(changes.c.by.in_(keys), *texts))).all()
+
+
+def _named(text: str, keys: Sequence[str]) -> str:
+    """Which of these a text is, or ends with, as the keys of addresses do: `account/month/member`. Empty: none."""
+    return next((key for key in keys if text == key or text.endswith(f"/{key}")), "")
 
 
 def _put(value: Json) -> Callable[[Json], Json]:

@@ -10,7 +10,7 @@ from bot.quota.history import Ask
 from bot.quota.ledger import PoolId
 from bot.settings import Settings
 from bot.storage.database import Database
-from bot.storage.inspection import inspect_file
+from bot.storage.inspection import inspect
 from bot.storage.ledger import SqlLedger
 
 
@@ -24,13 +24,12 @@ async def own_past(settings: Settings, clock: Clock) -> Mapping[int, Sequence[As
     Raises:
         NoPastError: there are none, or no database of this version.
     """
-    file = settings.database_file
-    state = inspect_file(file).state
+    state, name = inspect(settings.database).state, settings.database_name
     if state == "older":
-        raise NoPastError(f"{file} is of an earlier version. Run potluck migrate first.")
+        raise NoPastError(f"{name} is of an earlier version. Run potluck migrate first.")
     if state != "current":
-        raise NoPastError(f"There is no past yet: {file} is {state}.")
-    database = Database(file, clock)
+        raise NoPastError(f"There is no past yet: {name} is {state}.")
+    database = Database(settings.database, clock)
     await database.open()
     try:
         pool = PoolId("sandbox" if settings.sandbox else "default")
@@ -38,5 +37,5 @@ async def own_past(settings: Settings, clock: Clock) -> Mapping[int, Sequence[As
     finally:
         await database.close()
     if not past:
-        raise NoPastError(f"There is no past yet: {file} has no day that is over.")
+        raise NoPastError(f"There is no past yet: {name} has no day that is over.")
     return past

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 
 from bot.clock import Clock, Instant
 from bot.messages import CommunityId, ConversationId, IncomingMessage, Member, MessageId, ModelId, TicketId
+from bot.pasted_keys import holds_key
 from bot.posts import PostedAnswer, Stage
 from bot.storage.database import Database
 from bot.storage.ledger import instant, microseconds
@@ -22,6 +23,8 @@ class SqlPosts:
         self._database, self._clock = database, clock
 
     async def begin(self, answer: PostedAnswer) -> None:
+        # A key that somebody pasted is stored nowhere, not even until it is refused.
+        message = None if answer.message is None or holds_key(answer.message.text) else answer.message
         row = {
             "question": answer.question,
             "platform": answer.member.platform,
@@ -31,7 +34,7 @@ class SqlPosts:
             "channel": answer.channel,
             "reply_to": answer.reply_to,
             "stage": answer.stage,
-            "message": None if answer.message is None else _written(answer.message),
+            "message": None if message is None else _written(message),
             "ticket": answer.ticket,
             "asked_at": microseconds(answer.asked_at),
         }
@@ -43,8 +46,12 @@ class SqlPosts:
 
         await self._database.write(unit)
 
-    async def move(self, question: MessageId, stage: Stage, *, ticket: TicketId | None = None) -> None:
-        change = update(posted_answers).where(posted_answers.c.question == question).values(stage=stage, message=None)
+    async def move(
+        self, question: MessageId, stage: Stage, *, ticket: TicketId | None = None, keep: bool = False
+    ) -> None:
+        change = update(posted_answers).where(posted_answers.c.question == question).values(stage=stage)
+        if not keep:
+            change = change.values(message=None)
         if ticket is not None:
             change = change.values(ticket=ticket)
         await self._database.write(lambda connection: connection.execute(change) and None)
@@ -53,7 +60,9 @@ class SqlPosts:
         platform = question.partition(":")[0]
 
         def unit(connection: Connection) -> None:
-            connection.execute(delete(posts).where(posts.c.platform == platform, posts.c.post == post))
+            known = (posts.c.platform == platform) & (posts.c.post == post)
+            replaced = (posts.c.question == question) & (posts.c.number == number)
+            connection.execute(delete(posts).where(known | replaced))
             connection.execute(insert(posts).values(platform=platform, post=post, question=question, number=number))
 
         await self._database.write(unit)
@@ -141,6 +150,9 @@ def _written(message: IncomingMessage) -> str:
             "standing": message.standing,
             "roles": sorted(message.roles),
             "groups": sorted(message.groups),
+            "channel": message.channel,
+            # The core keeps its files under its id, from before it waits.
+            "files_of": message.files_of or (message.id if message.attachments else None),
         },
         ensure_ascii=False,
     )
@@ -162,4 +174,6 @@ def _read(text: str) -> IncomingMessage:
         standing=kept["standing"],
         roles=frozenset(kept["roles"]),
         groups=frozenset(kept["groups"]),
+        channel=kept.get("channel", ""),
+        files_of=None if kept.get("files_of") is None else MessageId(kept["files_of"]),
     )

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 from pydantic import SecretStr
 from sqlalchemy import Connection, delete, select, update
-from sqlalchemy.dialects.sqlite import insert as upsert
 
 from bot.clock import Clock, Instant
 from bot.messages import Member
 from bot.storage.database import Database
+from bot.storage.dialects import upsert
 from bot.storage.ledger import microseconds
 from bot.storage.tables import slack_installations, slack_seen, slack_threads, slack_verdicts
 from bot.vault import Vault

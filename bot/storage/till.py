@@ -31,9 +31,9 @@ class SqlTill:
 
     async def open(self, claim: Claim, spend: Spend) -> Opening:
         def unit(connection: Connection) -> Purchase:
-            now = self._clock.now()
-            lease = ledger.open_aside(connection, claim, now)
-            charge = money.reserve(connection, spend, now)
+            now = self._database.now()
+            lease = ledger.open_aside(connection, claim, now, self._database.process)
+            charge = money.reserve(connection, spend, now, self._database.process)
             if isinstance(charge, NoBudget):
                 raise _NoBudgetError
             return Purchase(lease=lease, charge=charge)
@@ -52,7 +52,7 @@ class SqlTill:
 
     async def close(self, purchase: Purchase, outcome: Outcome, cost: Pico | None) -> None:
         def unit(connection: Connection) -> None:
-            now = self._clock.now()
+            now = self._database.now()
             ledger.settle(connection, purchase.lease, outcome, now)
             if cost is None:
                 look_at = Instant(now + FIRST_LOOK)
@@ -64,7 +64,7 @@ class SqlTill:
 
     async def release(self, purchase: Purchase) -> None:
         def unit(connection: Connection) -> None:
-            ledger.release(connection, purchase.lease, self._clock.now())
+            ledger.release(connection, purchase.lease, self._database.now())
             money.release(connection, purchase.charge)
 
         await self._database.write(unit)

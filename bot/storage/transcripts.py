@@ -6,14 +6,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, func, select
-from sqlalchemy.dialects.sqlite import insert as upsert
 
 from bot.clock import Clock, Instant
 from bot.conversation.transcripts import Opening
 from bot.messages import ConversationId, Member, MessageId
 from bot.ports import FileId, KeptFile, Turn
 from bot.storage.attachments import contents, files_of, prune_files
-from bot.storage.database import Database, Prepared
+from bot.storage.database import Database
+from bot.storage.dialects import Prepared, upsert
 from bot.storage.ledger import instant, microseconds
 from bot.storage.tables import conversations, handled_messages, held_questions, leases, turns
 

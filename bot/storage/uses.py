@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from sqlalchemy import ColumnElement, Connection, case, func, select
 
@@ -31,6 +31,15 @@ class SqlUses:
         self._database = database
 
     async def of(self, community: CommunityId, *, first: int, last: int) -> Sequence[Use]:
+        return await self._uses(day_events.c.community == community, charges.c.community == community, first, last)
+
+    async def by(self, names: Collection[Member], *, first: int, last: int) -> Sequence[Use]:
+        keys = [name.key for name in names]
+        return await self._uses(day_events.c.member.in_(keys), charges.c.member.in_(keys), first, last)
+
+    async def _uses(
+        self, asked_there: ColumnElement[bool], paid_there: ColumnElement[bool], first: int, last: int
+    ) -> Sequence[Use]:
         free = (
             select(
                 day_events.c.day,
@@ -39,12 +48,12 @@ class SqlUses:
                 _how_many(**_TAKEN).label("taken"),
                 _how_many(refused=1).label("refused"),
             )
-            .where(day_events.c.day.between(first, last), day_events.c.community == community)
+            .where(day_events.c.day.between(first, last), asked_there)
             .where(day_events.c.kind != EventKind.JOINED)
             .group_by(day_events.c.day, day_events.c.member)
         )
         paid = select(charges.c.reserved_at, charges.c.member, charges.c.cost).where(
-            charges.c.community == community,
+            paid_there,
             charges.c.reserved_at >= microseconds(day_start(first)),
             charges.c.reserved_at < microseconds(day_start(last + 1)),
             charges.c.state.in_(("settled", "given_up")),
@@ -67,6 +76,14 @@ class SqlUses:
             return found
 
         return await self._database.read(unit)
+
+    async def any(self, names: Collection[Member], community: CommunityId) -> bool:
+        wanted = (
+            select(day_events.c.id)
+            .where(day_events.c.community == community, day_events.c.member.in_([name.key for name in names]))
+            .limit(1)
+        )
+        return await self._database.read(lambda connection: connection.scalar(wanted)) is not None
 
     async def models(self, community: CommunityId, *, first: int, last: int) -> Counter[ModelId]:
         wanted = (

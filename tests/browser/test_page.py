@@ -39,6 +39,10 @@ HANDED_OVER = """(element, [event, name, text]) => {
     : new DragEvent(event, { ...made, dataTransfer }));
 }"""
 """A file that is pasted, or dropped, on an element."""
+CUT = """() => [document.documentElement, ...document.querySelectorAll("header, header *, .banner *, .foot *, .meta *")]
+  .filter((one) => one.checkVisibility() && one.clientWidth && one.scrollWidth > one.clientWidth + 1)
+  .filter((one) => !one.closest(".unseen")).map((one) => one.outerHTML.slice(0, 100))"""
+"""What holds more than it shows."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +56,9 @@ class Opened:
 
 
 @asynccontextmanager
-async def page_of(folder: Path, *, dark: bool = False, phone: bool = False, **env: str) -> AsyncIterator[Opened]:
+async def page_of(
+    folder: Path, *, dark: bool = False, phone: bool = False, locale: str = "en-US", **env: str
+) -> AsyncIterator[Opened]:
     """A fresh Potluck and a fresh browser on its page."""
     assert CHROMIUM, "no browser: .ci/run installs one"
     async with running("run", folder=folder, env={"WEB_PORT": "0", **env}) as potluck, async_playwright() as play:
@@ -63,6 +69,7 @@ async def page_of(folder: Path, *, dark: bool = False, phone: bool = False, **en
                 viewport={"width": 360, "height": 740} if phone else {"width": 1280, "height": 800},
                 color_scheme="dark" if dark else "light",
                 reduced_motion="reduce",
+                locale=locale,
             )
             complaints: list[str] = []
             page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
@@ -160,6 +167,27 @@ async def test_it_is_accessible_and_nothing_hangs_over_the_edge(tmp_path: Path, 
         assert complaints == []
 
 
+async def test_a_german_reads_german_and_nothing_is_cut_off(tmp_path: Path) -> None:
+    async with page_of(tmp_path, locale="de-AT", POOL_RPD="1", FAIR_POLICY="fcfs") as opened:
+        page, complaints = opened.page, opened.complaints
+        ann = seat(page, "Ann")
+        for text in ("Was ist ein Potluck?", "Und was ist Regen?"):
+            box = page.get_by_role("textbox", name="Als Ann fragen")
+            await box.fill(text)
+            await box.press("Enter")
+        await expect(ann.get_by_text("kostenlos · 1 von heute 1 verbraucht")).to_be_visible()
+        await expect(
+            ann.get_by_text("Der heutige Topf ist leer: Seine eine kostenlose Anfrage ist verbraucht.").first
+        ).to_be_visible()
+        await expect(ann.get_by_role("button", name="Warum?").last).to_be_visible()
+        await expect(page.get_by_text("keine Schlange")).to_be_visible()
+        for width in (1280, 1000, 360):
+            await page.set_viewport_size({"width": width, "height": 740})
+            cut = await page.evaluate(CUT)
+            assert cut == [], width
+        assert complaints == []
+
+
 @pytest.mark.parametrize(("dark", "phone"), [(False, False), (True, True)])
 async def test_a_member_links_an_account_and_takes_it_away(tmp_path: Path, dark: bool, phone: bool) -> None:
     async with page_of(tmp_path, dark=dark, phone=phone) as opened:
@@ -198,6 +226,26 @@ async def test_a_member_links_an_account_and_takes_it_away(tmp_path: Path, dark:
         await expect(dialog.get_by_role("status")).to_contain_text("That is not an OpenRouter key.")
         # A request that is refused is what the browser complains of.
         assert [said for said in opened.complaints if "status of 400" not in said] == []
+
+
+async def test_a_community_is_linked_by_a_command_and_what_is_pasted_is_shown_nowhere(tmp_path: Path) -> None:
+    key = "sk-or-v1-" + "a1b2c3d4e5f60718" * 4
+    async with page_of(tmp_path) as opened:
+        page, ann = opened.page, seat(opened.page, "Ann")
+        await ask(page, "Ann", "/admin key add")
+        await ann.get_by_role("button", name="Paste the code").click()
+        box = ann.get_by_label("The code that OpenRouter showed, or a key that you have made there")
+        await expect(box).to_be_focused()
+        await expect(box).to_have_attribute("type", "password")
+        await box.fill(key)
+        await box.press("Enter")
+        await expect(ann.get_by_text("The account is linked.")).to_be_visible()
+        await expect(ann.get_by_text(f"…{key[-4:]}")).to_be_visible()
+        await ask(page, "Ann", f"/admin key paste {key}")
+        await expect(ann.get_by_text("/admin key paste …")).to_be_visible()
+        await expect(ann.get_by_text("The account is linked.")).to_have_count(2)
+        assert key not in await page.content()
+        assert opened.complaints == []
 
 
 async def test_it_loses_the_server_and_finds_it_again(tmp_path: Path) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from decimal import Decimal
-from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -20,8 +19,9 @@ from bot.routing.access import Grantee, Reach, ToCommunity, ToGroup, ToMember, T
 from bot.routing.prices import Rates
 from bot.storage.access import SqlAccess
 from bot.storage.database import Database
-from bot.storage.migration import migrate
 from bot.storage.tables import access_rules
+from bot.storage.units import Where
+from tests.fakes.databases import opened as opened_database
 from tests.fakes.virtual import VirtualClock, VirtualLoop
 
 pytestmark = pytest.mark.virtual
@@ -44,13 +44,9 @@ reaches = st.builds(Reach, models=st.none() | st.frozensets(names.map(ModelId), 
 
 
 @pytest.fixture
-async def database(tmp_path: Path, clock: VirtualClock, loop: VirtualLoop) -> AsyncIterator[Database]:
-    migrate(tmp_path / "potluck.db")
-    database = Database(tmp_path / "potluck.db", clock)
-    loop.busy.append(lambda: database.busy)
-    await database.open()
-    yield database
-    await database.close()
+async def database(where: Where, clock: VirtualClock, loop: VirtualLoop) -> AsyncIterator[Database]:
+    async with opened_database(where, clock, loop) as database:
+        yield database
 
 
 async def opened(database: Database, account: PoolId = ACCOUNT) -> SqlAccess:

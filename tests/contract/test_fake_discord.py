@@ -9,10 +9,18 @@ import aiohttp
 import pytest
 
 from tests.fakes.discord import FakeDiscord
+from tests.fakes.discord.components import V2
 from tests.fakes.discord.intents import DIRECT_MESSAGES, GUILD_MESSAGES, MESSAGE_CONTENT, as_shown
 from tests.fakes.virtual import VirtualClock
 
 pytestmark = pytest.mark.virtual
+
+
+TEXT = {"type": 10, "content": "x"}
+
+
+def button(number: int) -> dict[str, Any]:
+    return {"type": 2, "style": 2, "label": "Press", "custom_id": f"b{number}"}
 
 
 @pytest.fixture
@@ -73,6 +81,21 @@ async def test_the_sixth_message_within_five_seconds_is_refused(
         ({"content": "  \n"}, 50006),
         ({"content": "x", "nonce": "n" * 26}, 50035),
         ({"content": "x", "message_reference": {"message_id": "1"}}, 50035),
+        ({"embeds": [{"description": "x" * 4000}, {"description": "x" * 2001}]}, 50035),
+        ({"components": [{"type": 10, "content": "V2 without its flag"}]}, 50035),
+        ({"flags": V2, "content": "x", "components": [{"type": 10, "content": "x"}]}, 50035),
+        ({"flags": V2, "embeds": [{"title": "x"}], "components": [{"type": 10, "content": "x"}]}, 50035),
+        ({"flags": V2, "components": []}, 50035),
+        ({"flags": V2, "components": [{"type": 10, "content": " "}]}, 50035),
+        ({"flags": V2, "components": [{"type": 10, "content": "x" * 2001}] * 2}, 50035),
+        ({"flags": V2, "components": [{"type": 14}] * 41}, 50035),
+        ({"flags": V2, "components": [button(1)]}, 50035),
+        ({"flags": V2, "components": [{"type": 1, "components": [button(n) for n in range(6)]}]}, 50035),
+        ({"flags": V2, "components": [{"type": 1, "components": [{"type": 10, "content": "x"}]}]}, 50035),
+        ({"flags": V2, "components": [{"type": 17, "components": [{"type": 17, "components": [TEXT]}]}]}, 50035),
+        ({"flags": V2, "components": [{"type": 13, "file": {"url": "attachment://none.md"}}]}, 50035),
+        ({"content": "x", "components": [{"type": 1, "components": [button(1), button(1)]}]}, 50035),
+        ({"content": "x", "components": [{"type": 1, "components": [{**button(1), "label": "x" * 81}]}]}, 50035),
     ],
 )
 async def test_what_discord_would_refuse_is_refused(
@@ -91,3 +114,22 @@ async def test_the_same_nonce_is_the_same_message(discord: FakeDiscord, api: aio
         async with api.post(f"{discord.url}/channels/{channel.id}/messages", json=payload) as response:
             ids.append((await response.json())["id"])
     assert ids[0] == ids[1] != ids[2]
+
+
+async def test_a_message_turns_into_components_and_never_back(discord: FakeDiscord, api: aiohttp.ClientSession) -> None:
+    channel = discord.world.channel(discord.world.guild())
+    url = f"{discord.url}/channels/{channel.id}/messages"
+    async with api.post(url, json={"content": "plain"}) as response:
+        message = f"{url}/{(await response.json())['id']}"
+    row = {"type": 1, "components": [button(1)]}
+
+    async def edited(payload: dict[str, Any]) -> int:
+        async with api.patch(message, json=payload) as response:
+            return response.status
+
+    assert await edited({"flags": V2, "components": [TEXT, row]}) == 400, "its content would stay"
+    assert await edited({"flags": V2, "content": None, "components": [TEXT, row]}) == 200
+    assert await edited({"content": "plain again"}) == 400
+    assert await edited({"flags": 0, "content": "plain again", "components": []}) == 400
+    assert await edited({"components": [{**TEXT, "content": "y"}]}) == 200
+    assert channel.messages[0]["flags"] & V2

@@ -1,4 +1,4 @@
-"""`potluck admin key`: what it keeps feeds a pool of the community's, and no key is ever an argument or an output."""
+"""`potluck admin key`: what it keeps feeds a pool of the community's; no key is an argument, and none is shown."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ async def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator
     await sandbox.close()
 
 
-async def run(*words: str, typed: str = "", code: int = 0) -> str:
+async def run(*words: str, typed: str = "", code: int = 0, group: str = "key") -> str:
     """What a command says, without the sandbox having to wait for it."""
 
     def command() -> str:
-        done = CliRunner().invoke(main, ["admin", "key", *words], input=typed)
+        done = CliRunner().invoke(main, ["admin", group, *words, "--community", "discord:9"], input=typed)
         assert done.exit_code == code, done.output
         return done.output
 
@@ -55,22 +55,31 @@ async def linked(folder: Path) -> dict[CommunityId, Linked]:
 
 
 async def test_a_key_is_linked_shown_replaced_and_removed(home: Path) -> None:
-    assert "No key" in await run("show", "discord:9")
-    assert KEY[-4:] in await run("add", "discord:9", typed=f"{KEY}\n")
+    assert "is linked" in await run("show")
+    assert KEY[-4:] in (said := await run("paste", typed=f"{KEY}\n"))
+    assert "that everybody shares" in said, "the sandbox's one account"
     first = (await linked(home))[CommunityId("discord:9")]
     assert first.pool.startswith("account:")
-    assert KEY[-4:] in await run("show", "discord:9")
-    await run("add", "discord:9", typed=OTHER)
+    assert KEY[-4:] in await run("show")
+    await run("paste", typed=OTHER)
     second = (await linked(home))[CommunityId("discord:9")]
     assert (second.pool, second.linked_at > first.linked_at) == (first.pool, True), "of the same account"
-    assert "removed" in await run("remove", "discord:9")
-    assert "No key" in await run("remove", "discord:9")
+    assert "kept nowhere" in await run("undo", "2", group="audit", code=2), "the first key is gone"
+    assert "deleted" in await run("remove")
+    assert "no key" in await run("remove")
     assert await linked(home) == {}
+    assert "kept nowhere" in await run("undo", "3", group="audit", code=2)
+    await run("paste", typed=KEY)
+    assert "shell:owner" in await run("list", "--json", group="audit")
+    await run("undo", "4", group="audit")
+    assert await linked(home) == {}, "a link is taken back"
 
 
 async def test_what_is_no_good_key_is_not_kept(home: Path) -> None:
-    assert "not an OpenRouter key" in await run("add", "discord:9", typed="hello\n", code=1)
-    assert "does not accept" in await run("add", "discord:9", typed="sk-or-v1-" + "bad0cafe" * 8, code=1)
+    assert "not an OpenRouter key" in await run("paste", typed="hello world\n", code=2)
+    assert "not an OpenRouter key" in await run("paste", typed="sk-or-hello\n", code=2)
+    assert "does not accept" in await run("paste", typed="sk-or-v1-" + "bad0cafe" * 8, code=2)
+    assert "admin key paste" in await run("add", code=2), "a shell waits for no code"
     assert await linked(home) == {}
 
 
@@ -78,4 +87,4 @@ async def test_without_an_account_for_all_there_is_nothing_to_set_apart(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("OPENROUTER_API_KEY")
-    assert "OPENROUTER_API_KEY" in await run("add", "discord:9", typed=KEY, code=2)
+    assert "OPENROUTER_API_KEY" in await run("paste", typed=KEY, code=2)

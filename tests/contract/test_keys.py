@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import closing
 from pathlib import Path
 from typing import TypeVar
 
@@ -13,6 +11,7 @@ import pytest
 from click.testing import CliRunner
 from cryptography.fernet import Fernet
 from pydantic import SecretStr
+from sqlalchemy import select, update
 
 from bot.__main__ import main
 from bot.clock import SystemClock
@@ -20,8 +19,10 @@ from bot.messages import CommunityId, Member
 from bot.pasted_keys import holds_key
 from bot.storage.database import Database
 from bot.storage.keys import SqlKeys
-from bot.storage.migration import migrate
+from bot.storage.tables import own_keys
+from bot.storage.units import Where
 from bot.vault import Vault, VaultError
+from tests.fakes.databases import opened
 
 T = TypeVar("T")
 
@@ -32,23 +33,23 @@ OLD, NEW = Fernet.generate_key(), Fernet.generate_key()
 
 
 @pytest.fixture
-async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    migrate(tmp_path / "potluck.db")
-    database = Database(tmp_path / "potluck.db", SystemClock())
-    await database.open()
-    yield database
-    await database.close()
+async def database(where: Where) -> AsyncIterator[Database]:
+    async with opened(where, SystemClock()) as database:
+        yield database
 
 
 def keys(database: Database, *masters: bytes) -> SqlKeys:
     return SqlKeys(database, SystemClock(), Vault(masters or (OLD,)))
 
 
-def contents(folder: Path) -> bytes:
-    return b"".join(file.read_bytes() for file in folder.iterdir())
+async def contents(database: Database) -> bytes:
+    """All that is kept, as it is kept."""
+    if isinstance(database.where, Path):
+        return b"".join(file.read_bytes() for file in database.where.parent.iterdir())
+    return await database.read(lambda connection: repr(connection.execute(select(own_keys)).mappings().all()).encode())
 
 
-async def test_a_key_is_its_owners_and_goes_at_once(database: Database, tmp_path: Path) -> None:
+async def test_a_key_is_its_owners_and_goes_at_once(database: Database) -> None:
     kept = keys(database)
     await kept.put(ANN, OTHER)
     await kept.put(ANN, KEY)
@@ -59,8 +60,8 @@ async def test_a_key_is_its_owners_and_goes_at_once(database: Database, tmp_path
     shown = await kept.show(ANN)
     assert shown is not None
     assert shown.last_four == "cdef"
-    everything = contents(tmp_path)
-    assert b"own_keys" in everything
+    everything = await contents(database)
+    assert b"web:ann" in everything
     for secret in (KEY, OTHER):
         assert secret.get_secret_value().encode() not in everything
         assert secret.get_secret_value()[9:] not in f"{kept!r}{shown!r}{secret!r}{Vault([OLD])!r}"
@@ -69,11 +70,11 @@ async def test_a_key_is_its_owners_and_goes_at_once(database: Database, tmp_path
     assert await kept.get(ANN) is None
 
 
-async def test_a_row_that_was_given_to_somebody_else_does_not_open(database: Database, tmp_path: Path) -> None:
+async def test_a_row_that_was_given_to_somebody_else_does_not_open(database: Database) -> None:
     kept = keys(database)
     await kept.put(ANN, KEY)
-    with closing(sqlite3.connect(tmp_path / "potluck.db")) as db, db:
-        db.execute("UPDATE own_keys SET owner = 'member web:ben'")
+    change = update(own_keys).values(owner="member web:ben")
+    await database.write(lambda connection: connection.execute(change) and None)
     with pytest.raises(VaultError, match="somebody else") as caught:
         await kept.get(BEN)
     assert KEY.get_secret_value()[9:] not in repr(caught.value)
@@ -111,13 +112,10 @@ def test_what_is_no_key_is_left_alone(text: str) -> None:
 
 
 def test_the_command_seals_again_with_the_first_key_and_tells_none(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    where: Where, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    file = tmp_path / "potluck.db"
-    migrate(file)
-
     async def with_keys(work: Callable[[Database], Awaitable[T]]) -> T:
-        database = Database(file, SystemClock())
+        database = Database(where, SystemClock())
         await database.open()
         try:
             return await work(database)
@@ -126,7 +124,7 @@ def test_the_command_seals_again_with_the_first_key_and_tells_none(
 
     asyncio.run(with_keys(lambda database: keys(database, OLD).put(ANN, KEY)))
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("DATABASE_URL", f"sqlite+aiosqlite:///{file}")
+    monkeypatch.setenv("DATABASE_URL", f"sqlite+aiosqlite:///{where}" if isinstance(where, Path) else where)
     for masters, code in ((NEW, 1), (NEW + b"," + OLD, 0), (NEW, 0)):
         monkeypatch.setenv("SECRET_KEY", masters.decode())
         done = CliRunner().invoke(main, ["admin", "rotate-secrets"])

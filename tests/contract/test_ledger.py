@@ -29,7 +29,9 @@ from bot.quota.ledger import (
 from bot.quota.memory import MemoryLedger
 from bot.storage.database import Database
 from bot.storage.ledger import SqlLedger
-from bot.storage.migration import migrate
+from bot.storage.units import Where
+from tests.fakes.databases import migrated
+from tests.fakes.databases import opened as opened_database
 from tests.fakes.virtual import VirtualClock, VirtualLoop
 
 pytestmark = pytest.mark.virtual
@@ -39,24 +41,13 @@ ANN, BEN = Member("web", "ann"), Member("slack", "U1", "T1")
 WIDE = Caps(rpm=1000, rpd=1000)
 
 
-@pytest.fixture
-async def database(tmp_path: Path, clock: VirtualClock, loop: VirtualLoop) -> AsyncIterator[Database]:
-    migrate(tmp_path / "potluck.db")
-    database = Database(tmp_path / "potluck.db", clock)
-    loop.busy.append(lambda: database.busy)
-    await database.open()
-    yield database
-    await database.close()
-
-
 AnyLedger = SqlLedger | MemoryLedger
 
 
-@pytest.fixture(params=["sql", "memory"])
-async def ledger(request: pytest.FixtureRequest, database: Database, clock: VirtualClock) -> AnyLedger:
-    ledger = SqlLedger(database, clock) if request.param == "sql" else MemoryLedger(clock)
-    await ledger.add_pool(POOL)
-    return ledger
+@pytest.fixture
+async def database(where: Where, clock: VirtualClock, loop: VirtualLoop) -> AsyncIterator[Database]:
+    async with opened_database(where, clock, loop) as database:
+        yield database
 
 
 @pytest.fixture
@@ -64,6 +55,22 @@ async def sql_ledger(database: Database, clock: VirtualClock) -> SqlLedger:
     ledger = SqlLedger(database, clock)
     await ledger.add_pool(POOL)
     return ledger
+
+
+@pytest.fixture(params=["memory", "sqlite", "postgres"])
+async def ledger(
+    request: pytest.FixtureRequest, tmp_path: Path, clock: VirtualClock, loop: VirtualLoop
+) -> AsyncIterator[AnyLedger]:
+    if request.param == "memory":
+        kept = MemoryLedger(clock)
+        await kept.add_pool(POOL)
+        yield kept
+        return
+    with migrated(request.param, request, tmp_path) as where:
+        async with opened_database(where, clock, loop) as database:
+            ledger = SqlLedger(database, clock)
+            await ledger.add_pool(POOL)
+            yield ledger
 
 
 _numbers = iter(range(1_000_000))
@@ -208,13 +215,14 @@ async def test_a_lowered_cap_counts_what_has_started_already(ledger: AnyLedger) 
 async def test_one_unit_that_fails_undoes_itself_alone(database: Database) -> None:
     def insert(number: int) -> Callable[[Connection], None]:
         def unit(connection: Connection) -> None:
-            connection.exec_driver_sql("INSERT INTO pools (id, started) VALUES (?, 0)", (f"p{number}",))
+            connection.execute(text("INSERT INTO pools (id, started) VALUES (:id, 0)"), {"id": f"p{number}"})
             if number % 3 == 0:
                 raise ValueError(number)
 
         return unit
 
-    done = await asyncio.gather(*(database.write(insert(number)) for number in range(40)), return_exceptions=True)
+    units = (database.write(insert(number), of="one pool") for number in range(40))
+    done = await asyncio.gather(*units, return_exceptions=True)
     failed = {number for number, result in enumerate(done) if isinstance(result, ValueError)}
     assert failed == set(range(0, 40, 3))
     kept = await database.read(lambda core: {row[0] for row in core.execute(text("SELECT id FROM pools"))})

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 import pytest
 
@@ -16,8 +15,8 @@ from bot.openrouter.sandbox import FaultRule, Faults, Sandbox, SandboxSettings
 from bot.quota.ledger import PoolId
 from bot.routing.catalogue import FREE_ROUTER, Catalogue
 from bot.storage.catalogue import SqlCatalogues
-from bot.storage.database import Database
-from bot.storage.migration import migrate
+from bot.storage.units import Where
+from tests.fakes.databases import opened
 from tests.fakes.virtual import VirtualClock, VirtualLoop
 
 pytestmark = pytest.mark.virtual
@@ -27,14 +26,9 @@ POOL = PoolId("default")
 
 
 @pytest.fixture
-async def store(tmp_path: Path, clock: VirtualClock, loop: VirtualLoop) -> AsyncIterator[SqlCatalogues]:
-    file = tmp_path / "potluck.db"
-    migrate(file)
-    database = Database(file, clock)
-    loop.busy.append(lambda: database.busy)
-    await database.open()
-    yield SqlCatalogues(database)
-    await database.close()
+async def store(where: Where, clock: VirtualClock, loop: VirtualLoop) -> AsyncIterator[SqlCatalogues]:
+    async with opened(where, clock, loop) as database:
+        yield SqlCatalogues(database)
 
 
 @asynccontextmanager

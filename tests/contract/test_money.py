@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager
 from decimal import Decimal
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Literal
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import select
 
 from bot.clock import DAY, Instant, SystemClock
 from bot.messages import CommunityId, Member, ModelId
 from bot.quota.ledger import PoolId
 from bot.routing.budget import PICO, Budget, Charge, NoBudget, OverBudget, Period, Pico, Spend, ends_at, pico, usd
-from bot.storage.database import Database
-from bot.storage.migration import migrate
 from bot.storage.money import ChargeNotOpenError, SqlMoney
+from bot.storage.tables import charges, spending
+from bot.storage.units import Where
+from tests.fakes.databases import migrated, opened
 
 ACCOUNT = PoolId("default")
 ANN, BEN = Member("web", "ann"), Member("web", "ben")
@@ -56,17 +57,12 @@ def budget(
 
 
 @asynccontextmanager
-async def money(file: Path, clock: SetClock, *limits: Budget) -> AsyncIterator[SqlMoney]:
-    migrate(file)
-    database = Database(file, clock)
-    await database.open()
-    try:
+async def money(where: Where, clock: SetClock, *limits: Budget) -> AsyncIterator[SqlMoney]:
+    async with opened(where, clock) as database:
         book = SqlMoney(database, clock)
         for one in limits:
             await book.set_budget(one)
         yield book
-    finally:
-        await database.close()
 
 
 async def charged(book: SqlMoney, wanted: Spend) -> Charge:
@@ -86,13 +82,15 @@ def clock() -> SetClock:
     return SetClock()
 
 
-@settings(max_examples=15)
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(amounts=st.lists(st.integers(1, 40), min_size=1, max_size=40), limit=st.integers(0, 100))
-def test_spenders_at_once_never_pass_a_budget_together(amounts: list[int], limit: int) -> None:
-    async def run(file: Path) -> None:
+def test_spenders_at_once_never_pass_a_budget_together(
+    kind: str, request: pytest.FixtureRequest, amounts: list[int], limit: int
+) -> None:
+    async def run(where: Where) -> None:
         async with (
-            money(file, SetClock(), budget(limit), budget(limit // 2, "each")) as first,
-            money(file, SetClock()) as second,
+            money(where, SetClock(), budget(limit), budget(limit // 2, "each")) as first,
+            money(where, SetClock()) as second,
         ):
             books = (first, second)
             wanted = [spend(amount, (ANN, BEN)[n % 2]) for n, amount in enumerate(amounts)]
@@ -104,12 +102,12 @@ def test_spenders_at_once_never_pass_a_budget_together(amounts: list[int], limit
             for one in found:
                 assert isinstance(one, Charge | OverBudget)
 
-    with TemporaryDirectory() as folder:
-        asyncio.run(run(Path(folder) / "pot.db"))
+    with TemporaryDirectory() as folder, migrated(kind, request, Path(folder)) as where:
+        asyncio.run(run(where))
 
 
-async def test_control_to_look_first_and_reserve_then_passes_it(tmp_path: Path, clock: SetClock) -> None:
-    async with money(tmp_path / "pot.db", clock, budget(10), budget(10**9, period="day")) as book:
+async def test_control_to_look_first_and_reserve_then_passes_it(where: Where, clock: SetClock) -> None:
+    async with money(where, clock, budget(10), budget(10**9, period="day")) as book:
 
         async def careless() -> bool:
             enough = await left(book) >= 10
@@ -122,9 +120,9 @@ async def test_control_to_look_first_and_reserve_then_passes_it(tmp_path: Path, 
 
 
 async def test_all_budgets_that_apply_must_hold_and_one_that_does_not_leaves_the_others(
-    tmp_path: Path, clock: SetClock
+    where: Where, clock: SetClock
 ) -> None:
-    async with money(tmp_path / "pot.db", clock, budget(100), budget(50, ANN, period="day")) as book:
+    async with money(where, clock, budget(100), budget(50, ANN, period="day")) as book:
         await charged(book, spend(40))
         over = await book.reserve(spend(20))
         assert isinstance(over, OverBudget)
@@ -134,21 +132,21 @@ async def test_all_budgets_that_apply_must_hold_and_one_that_does_not_leaves_the
         assert isinstance(await book.reserve(spend(1, BEN)), OverBudget)
 
 
-async def test_without_a_budget_nothing_is_spent(tmp_path: Path, clock: SetClock) -> None:
+async def test_without_a_budget_nothing_is_spent(where: Where, clock: SetClock) -> None:
     others = (budget(100, BEN), budget(100, None, THERE))
-    async with money(tmp_path / "pot.db", clock, *others) as book:
+    async with money(where, clock, *others) as book:
         assert await book.reserve(spend(1)) == NoBudget()
         assert await book.left(spend(1)) is None
 
 
-async def test_a_members_own_budget_takes_the_place_of_each_members(tmp_path: Path, clock: SetClock) -> None:
-    async with money(tmp_path / "pot.db", clock, budget(5, "each"), budget(50, ANN)) as book:
+async def test_a_members_own_budget_takes_the_place_of_each_members(where: Where, clock: SetClock) -> None:
+    async with money(where, clock, budget(5, "each"), budget(50, ANN)) as book:
         await charged(book, spend(50))
         assert isinstance(await book.reserve(spend(6, BEN)), OverBudget)
 
 
-async def test_a_cost_is_recorded_as_it_is_and_what_was_not_sent_costs_nothing(tmp_path: Path, clock: SetClock) -> None:
-    async with money(tmp_path / "pot.db", clock, budget(100)) as book:
+async def test_a_cost_is_recorded_as_it_is_and_what_was_not_sent_costs_nothing(where: Where, clock: SetClock) -> None:
+    async with money(where, clock, budget(100)) as book:
         dear, unsent = await charged(book, spend(10)), await charged(book, spend(10))
         await book.settle(dear, Pico(33))
         await book.release(unsent)
@@ -158,8 +156,8 @@ async def test_a_cost_is_recorded_as_it_is_and_what_was_not_sent_costs_nothing(t
                 await again
 
 
-async def test_a_budget_set_later_knows_what_was_spent_before(tmp_path: Path, clock: SetClock) -> None:
-    async with money(tmp_path / "pot.db", clock, budget(100)) as book:
+async def test_a_budget_set_later_knows_what_was_spent_before(where: Where, clock: SetClock) -> None:
+    async with money(where, clock, budget(100)) as book:
         await book.settle(await charged(book, spend(40)), Pico(30))
         await book.set_budget(budget(31, ANN, HERE, "day"))
         assert await left(book) == 1
@@ -168,14 +166,13 @@ async def test_a_budget_set_later_knows_what_was_spent_before(tmp_path: Path, cl
 
 
 async def test_a_crash_keeps_what_was_set_aside_until_it_is_told_or_a_day_has_passed(
-    tmp_path: Path, clock: SetClock
+    where: Where, clock: SetClock
 ) -> None:
-    file = tmp_path / "pot.db"
-    async with money(file, clock, budget(100), budget(100, period="ever")) as book:
+    async with money(where, clock, budget(100), budget(100, period="ever")) as book:
         await charged(book, spend(30))
         cut = await charged(book, spend(20))
         await book.unknown(cut, "gen-1", Instant(clock.at + 60))
-    async with money(file, clock) as book:
+    async with money(where, clock) as book:
         assert await book.recover() == 1
         assert await left(book) == 50
         assert await book.due() == []
@@ -196,8 +193,8 @@ async def test_a_crash_keeps_what_was_set_aside_until_it_is_told_or_a_day_has_pa
         assert found[1] == 67
 
 
-async def test_a_day_is_new_at_midnight_and_an_old_charge_counts_for_its_own(tmp_path: Path, clock: SetClock) -> None:
-    async with money(tmp_path / "pot.db", clock, budget(10, period="day")) as book:
+async def test_a_day_is_new_at_midnight_and_an_old_charge_counts_for_its_own(where: Where, clock: SetClock) -> None:
+    async with money(where, clock, budget(10, period="day")) as book:
         old = await charged(book, spend(10))
         clock.at = Instant(clock.at + DAY)
         await charged(book, spend(10))
@@ -223,14 +220,13 @@ def test_what_is_finer_counts_as_one_and_months_end() -> None:
     assert ends_at("ever", SystemClock().now()) is None
 
 
-async def test_a_crash_after_the_answer_was_named_leaves_something_to_ask_for(tmp_path: Path, clock: SetClock) -> None:
-    file = tmp_path / "pot.db"
-    async with money(file, clock, budget(100)) as book:
+async def test_a_crash_after_the_answer_was_named_leaves_something_to_ask_for(where: Where, clock: SetClock) -> None:
+    async with money(where, clock, budget(100)) as book:
         named = await charged(book, spend(30))
         await charged(book, spend(20))
         await book.began(named, "gen-1")
         assert (await book.due(), await book.next_look()) == ([], None)
-    async with money(file, clock) as book:
+    async with money(where, clock) as book:
         assert await book.recover() == 2
         (due,) = await book.due()
         assert (due.charge, due.generation) == (named, "gen-1")
@@ -241,9 +237,9 @@ async def test_a_crash_after_the_answer_was_named_leaves_something_to_ask_for(tm
         assert await left(book) == 79
 
 
-async def test_who_spent_what_is_deleted_in_time_and_what_is_open_is_not(tmp_path: Path) -> None:
+async def test_who_spent_what_is_deleted_in_time_and_what_is_open_is_not(where: Where) -> None:
     clock = SetClock()
-    async with money(tmp_path / "potluck.db", clock, budget(1000), budget(1000, period="ever")) as book:
+    async with money(where, clock, budget(1000), budget(1000, period="ever")) as book:
         for name in ("old", "open", "new"):
             if name == "new":
                 clock.at = Instant(clock.at + 70 * DAY)
@@ -252,10 +248,11 @@ async def test_who_spent_what_is_deleted_in_time_and_what_is_open_is_not(tmp_pat
             if name != "open":
                 await book.settle(charge, Pico(60))
         await book.prune(before=Instant(clock.at - 60 * DAY))
-        with closing(sqlite3.connect(tmp_path / "potluck.db")) as kept:
-            assert {member for (member,) in kept.execute("SELECT member FROM charges")} == {"web:open", "web:new"}
-            dated = kept.execute("SELECT member FROM spending WHERE period != 'ever'")
-            assert "web:old" not in {member for (member,) in dated}
+        async with opened(where, clock) as beside:
+            charged_still = await beside.read(lambda core: core.scalars(select(charges.c.member)).all())
+            assert set(charged_still) == {"web:open", "web:new"}
+            dated = select(spending.c.member).where(spending.c.period != "ever")
+            assert "web:old" not in await beside.read(lambda core: core.scalars(dated).all())
         charge = await book.reserve(spend(1000 - 60 - 100 - 60))
         assert isinstance(charge, Charge), "what was spent in all, and what is open, still counts"
         assert isinstance(await book.reserve(spend(1)), OverBudget)

@@ -7,15 +7,13 @@ import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Collection
-from contextlib import asynccontextmanager
-from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection, delete, func, select, update
 
-from bot.clock import Instant
+from bot.clock import DAY, Instant
 from bot.errors import StorageError
 from bot.messages import CommunityId, Member
 from bot.office.edits import EVERYWHERE, Address, Edit, Json, MovedOnError, Wish, to
@@ -25,9 +23,10 @@ from bot.office.roster import Roster
 from bot.quota.ledger import PoolId
 from bot.quota.terms import UNITS_MAX, WEIGHT_MAX, Block, MemberTerms
 from bot.storage.database import Database
-from bot.storage.migration import migrate
 from bot.storage.office import SqlArchive
 from bot.storage.tables import access_rules, budgets, changes, laid_down
+from bot.storage.units import Where
+from tests.fakes.databases import opened
 from tests.fakes.virtual import VirtualClock, VirtualLoop
 
 pytestmark = pytest.mark.virtual
@@ -53,19 +52,9 @@ def wish(
 
 
 @pytest.fixture
-async def database(tmp_path: Path, clock: VirtualClock, loop: VirtualLoop) -> AsyncIterator[Database]:
-    migrate(tmp_path / "potluck.db")
-    async with opened(tmp_path, clock, loop) as database:
+async def database(where: Where, clock: VirtualClock, loop: VirtualLoop) -> AsyncIterator[Database]:
+    async with opened(where, clock, loop) as database:
         yield database
-
-
-@asynccontextmanager
-async def opened(folder: Path, clock: VirtualClock, loop: VirtualLoop) -> AsyncIterator[Database]:
-    database = Database(folder / "potluck.db", clock)
-    loop.busy.append(lambda: database.busy)
-    await database.open()
-    yield database
-    await database.close()
 
 
 class Unlinked:
@@ -127,6 +116,26 @@ async def test_what_fails_in_the_middle_changes_nothing(database: Database, cloc
     assert (await everything(database), dict(office.laid_down)) == (before, stood)
 
 
+async def test_the_record_is_forgotten_in_time_and_no_number_is_given_twice(
+    database: Database, clock: VirtualClock
+) -> None:
+    office, archive = await office_over(database, clock), SqlArchive(database, clock)
+    for weight in (2, 3):
+        await office.change(wish(), [Edit(ANN, to({"weight": weight}))])
+    await asyncio.sleep(10 * DAY)
+    await office.change(wish(), [Edit(BEN, to({"weight": 2}))])
+    assert await archive.prune(before=Instant(clock.now() - 11 * DAY)) == 0
+    assert await archive.prune(before=Instant(clock.now() - 9 * DAY)) == 2
+    assert [change.number for change in await office.history(None, limit=10)] == [3]
+    await asyncio.sleep(20 * DAY)
+    assert await archive.prune(before=clock.now()) == 0, "the newest tells which number is the next"
+    again = await office.change(wish(), [Edit(ANN, to({"weight": 4}))])
+    assert again is not None
+    assert (again.number, again.edits[0].before) == (4, {"weight": 3}), "what was laid down stands"
+    with pytest.raises(KeyError):
+        await office.undo(1, wish(undoes=1))
+
+
 KILLED = """
 import asyncio, os, signal, sys
 from pathlib import Path
@@ -136,6 +145,8 @@ from bot.messages import CommunityId, Member
 from bot.office.edits import Address, Edit, Wish, to
 from bot.office.office import Office
 from bot.storage.database import Database
+from bot.storage.units import Where
+from tests.fakes.databases import opened
 from bot.storage.office import SqlArchive
 
 left = int(sys.argv[2])
@@ -148,7 +159,8 @@ def strike(connection, cursor, statement, *rest):
         os.kill(os.getpid(), signal.SIGKILL)
 
 async def main():
-    database = Database(Path(sys.argv[1]), SystemClock())
+    where = sys.argv[1]
+    database = Database(where if "://" in where else Path(where), SystemClock())
     await database.open()
     office = Office(SqlArchive(database, SystemClock()))
     await office.open()
@@ -164,10 +176,10 @@ asyncio.run(main())
 
 @pytest.mark.parametrize(("statements", "made"), [(1, False), (6, False), (7, False), (99, True)])
 async def test_a_crash_leaves_a_change_whole_or_not_at_all(
-    tmp_path: Path, database: Database, clock: VirtualClock, statements: int, made: bool
+    where: Where, database: Database, clock: VirtualClock, statements: int, made: bool
 ) -> None:
     """The seventh writes the line of the audit, the last before the end of the transaction."""
-    script = [sys.executable, "-c", KILLED, str(tmp_path / "potluck.db"), str(statements)]
+    script = [sys.executable, "-c", KILLED, str(where), str(statements)]
     ended = await asyncio.to_thread(subprocess.run, script, timeout=60, check=False, capture_output=True)
     assert ended.returncode == -signal.SIGKILL, ended.stderr
     office = await office_over(database, clock)
@@ -234,7 +246,7 @@ async def test_memory_database_and_audit_tell_the_same(
 
 
 async def test_what_one_process_changes_another_sees_when_it_looks(
-    tmp_path: Path, database: Database, clock: VirtualClock, loop: VirtualLoop
+    where: Where, database: Database, clock: VirtualClock, loop: VirtualLoop
 ) -> None:
     here = await office_over(database, clock)
     heard: list[str] = []
@@ -247,7 +259,7 @@ async def test_what_one_process_changes_another_sees_when_it_looks(
 
     here.enforce(hears("members"), "member")  # type: ignore[arg-type]
     here.enforce(hears("pauses"), "pause")  # type: ignore[arg-type]
-    async with opened(tmp_path, clock, loop) as beside:
+    async with opened(where, clock, loop) as beside:
         there = await office_over(beside, clock)
         await there.change(wish(), [Edit(ANN, to({"weight": 2}))])
         assert not here.laid_down

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
 from bot.clock import Instant
-from bot.messages import CommunityId, ConversationId, IncomingMessage, Member, MessageId, ModelId, TicketId
+from bot.messages import Attachment, CommunityId, ConversationId, IncomingMessage, Member, MessageId, ModelId, TicketId
 from bot.posts import PostedAnswer
-from bot.storage.database import Database
-from bot.storage.migration import migrate
 from bot.storage.posts import SqlPosts
+from bot.storage.units import Where
+from tests.fakes.databases import opened
 from tests.fakes.virtual import VirtualClock, VirtualLoop
 
 pytestmark = pytest.mark.virtual
@@ -32,6 +31,7 @@ MESSAGE = IncomingMessage(
     standing="full",
     roles=frozenset({"3", "4"}),
     groups=frozenset({"g"}),
+    channel="9",
 )
 ANSWER = PostedAnswer(
     question=MESSAGE.id,
@@ -47,13 +47,9 @@ ANSWER = PostedAnswer(
 
 
 @pytest.fixture
-async def posts(tmp_path: Path, clock: VirtualClock, loop: VirtualLoop) -> AsyncIterator[SqlPosts]:
-    migrate(tmp_path / "potluck.db")
-    database = Database(tmp_path / "potluck.db", clock)
-    loop.busy.append(lambda: database.busy)
-    await database.open()
-    yield SqlPosts(database, clock)
-    await database.close()
+async def posts(where: Where, clock: VirtualClock, loop: VirtualLoop) -> AsyncIterator[SqlPosts]:
+    async with opened(where, clock, loop) as database:
+        yield SqlPosts(database, clock)
 
 
 async def test_what_waits_is_kept_whole_and_its_text_only_as_long_as_it_waits(posts: SqlPosts) -> None:
@@ -97,3 +93,32 @@ async def test_notes_are_kept_for_each_platform(posts: SqlPosts) -> None:
     assert (await posts.note("discord", "mark"), await posts.note("slack", "mark")) == ("efgh", None)
     await posts.keep_note("discord", "mark", None)
     assert await posts.note("discord", "mark") is None
+
+
+async def test_of_files_it_is_kept_that_the_core_has_them(posts: SqlPosts) -> None:
+    file = Attachment(name="a.txt", media_type="text/plain", content=b"abc")
+    await posts.begin(replace(ANSWER, message=replace(MESSAGE, attachments=(file,))))
+    (waiting,) = await posts.unfinished("discord")
+    assert waiting.message == replace(MESSAGE, files_of=MESSAGE.id)
+    again = replace(MESSAGE, id=MessageId("discord:2"), files_of=MESSAGE.id)
+    await posts.begin(replace(ANSWER, question=again.id, message=again))
+    assert (await posts.unfinished("discord"))[1].message == again
+
+
+async def test_a_question_with_a_key_in_it_is_not_kept(posts: SqlPosts) -> None:
+    key = "sk-or-v1-" + "0123456789abcdef" * 4
+    await posts.begin(replace(ANSWER, message=replace(MESSAGE, text=f"use {key}")))
+    (waiting,) = await posts.unfinished("discord")
+    assert waiting.message is None
+
+
+async def test_a_question_that_was_never_sent_can_be_asked_again(posts: SqlPosts, clock: VirtualClock) -> None:
+    """It goes with the answer, once that is old."""
+    await posts.begin(ANSWER)
+    await posts.posted(ANSWER.question, 0, "100")
+    await posts.move(ANSWER.question, "over", keep=True)
+    found = await posts.find("discord", "100")
+    assert found is not None
+    assert (found.message, found.stage) == (MESSAGE, "over")
+    assert await posts.prune(before=Instant(MESSAGE.received_at + 1)) == 1
+    assert await posts.find("discord", "100") is None

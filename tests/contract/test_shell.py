@@ -53,6 +53,16 @@ def test_a_change_its_line_and_the_way_back() -> None:
     assert "already" in run("audit", "undo", "1", code=2)
 
 
+def test_somebody_who_has_yet_to_ask_is_meant_by_their_name_but_not_for_money() -> None:
+    said = " ".join(run("quota", "grant", "ben", "3").split())
+    assert "Nobody called ben has asked yet" in said
+    assert "ben" in run("quota", "show", "--who", "web:ben")
+    assert "Nobody called" not in run("quota", "grant", "everyone", "1", "--community", "web"), "the control"
+    run("paid", "allow", "ben", code=2)
+    run("admins", "add", "ben", "--community", "web", code=2)
+    run("admins", "add", "web:ben", "--community", "web")
+
+
 def test_rules_and_budgets() -> None:
     run("paid", "allow", "discord:123", "--models", "m/a,m/b", "--until", "2100-01-01")
     run("paid", "deny", "everyone", "--community", "discord:9", "--prompt-price", "1", "--answer-price", "5")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,10 +16,11 @@ from bot.quota.ledger import AlreadyHandled, Claim, LeaseNotOpenError, Outcome, 
 from bot.routing.budget import Budget, NoBudget, OverBudget, Pico, Spend
 from bot.storage.database import Database
 from bot.storage.ledger import SqlLedger
-from bot.storage.migration import migrate
 from bot.storage.money import ChargeNotOpenError, SqlMoney
 from bot.storage.tables import charges, handled_messages, leases, turns
 from bot.storage.till import FIRST_LOOK, SqlTill
+from bot.storage.units import Where
+from tests.fakes.databases import opened
 from tests.fakes.virtual import VirtualClock, VirtualLoop
 
 pytestmark = pytest.mark.virtual
@@ -30,13 +30,9 @@ BUDGET = Budget(account=ACCOUNT, member=None, community=None, period="month", li
 
 
 @pytest.fixture
-async def database(tmp_path: Path, clock: VirtualClock, loop: VirtualLoop) -> AsyncIterator[Database]:
-    migrate(tmp_path / "potluck.db")
-    database = Database(tmp_path / "potluck.db", clock)
-    loop.busy.append(lambda: database.busy)
-    await database.open()
-    yield database
-    await database.close()
+async def database(where: Where, clock: VirtualClock, loop: VirtualLoop) -> AsyncIterator[Database]:
+    async with opened(where, clock, loop) as database:
+        yield database
 
 
 @pytest.fixture

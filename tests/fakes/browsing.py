@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from types import SimpleNamespace
@@ -49,11 +49,20 @@ class Browser:
     def __init__(self, session: aiohttp.ClientSession, url: str, answers: Answers) -> None:
         self._session, self._url, self.answers = session, url, answers
 
-    async def ask(self, member: str, text: str = "hello", *, until: str = "", **more: Any) -> list[tuple[str, Any]]:
-        """The events of one reply; with `until`, the tab is closed after the first event of that name."""
+    async def ask(
+        self,
+        member: str,
+        text: str = "hello",
+        *,
+        until: str = "",
+        heard: list[tuple[str, Any]] | None = None,
+        **more: Any,
+    ) -> list[tuple[str, Any]]:
+        """The events of one reply, in `heard` as they come; with `until`, the tab is closed after the first event of
+        that name."""
         body = {"member": member, "conversation": "c1", "text": text, **more}
         async with self._session.post(f"{self._url}/api/chat", json=body) as answer:
-            return await _events(answer, until)
+            return await _events(answer, until, heard)
 
     async def follow(self, ticket: str) -> list[tuple[str, Any]]:
         """The events of a held reply."""
@@ -65,6 +74,13 @@ class Browser:
         async with self._session.delete(f"{self._url}/api/tickets/{ticket}") as answer:
             return answer.status
 
+    async def command(self, line: str, member: str) -> Any:
+        """What is answered to a command that was typed into the page."""
+        body = {"line": line, "member": member, "conversation": "c1"}
+        async with self._session.post(f"{self._url}/api/commands", json=body) as answer:
+            assert answer.status == 200, await answer.text()
+            return await answer.json()
+
     def member(self, name: str) -> Linker:
         """One who links an account of their own from here."""
         return Linker(name=name, url=self._url, session=self._session)
@@ -73,6 +89,15 @@ class Browser:
         """The metrics page."""
         async with self._session.get(f"{self._url}/metrics") as answer:
             return await answer.text()
+
+    async def pool_events(self, until: Callable[[Any], bool]) -> Any:
+        """What the pool's feed tells, the first that is so."""
+        async with self._session.get(f"{self._url}/api/pool/events") as answer:
+            async for line in answer.content:
+                if line.startswith(b"data: ") and until(told := json.loads(line[6:])):
+                    answer.close()
+                    return told
+        return None
 
     async def get(self, path: str) -> Any:
         async with self._session.get(f"{self._url}{path}") as answer:
@@ -102,6 +127,7 @@ async def browsing(
             health=health,
             metrics=potluck.running.metrics.page,
             own_keys=potluck.running.own_keys,
+            registry=potluck.running.registry,
         )
         url = await web.start()
         serving = asyncio.create_task(web.run())
@@ -114,9 +140,11 @@ async def browsing(
             await asyncio.wait([serving])
 
 
-async def _events(answer: aiohttp.ClientResponse, until: str = "") -> list[tuple[str, Any]]:
+async def _events(
+    answer: aiohttp.ClientResponse, until: str = "", heard: list[tuple[str, Any]] | None = None
+) -> list[tuple[str, Any]]:
     assert answer.status == 200, await answer.text()
-    heard: list[tuple[str, Any]] = []
+    heard = [] if heard is None else heard
     name = ""
     async for line in answer.content:
         field, _, value = line.decode().rstrip("\n").partition(": ")

@@ -24,7 +24,7 @@ class Person:
         standing: Standing = "full",
         channel: str = "",
     ) -> None:
-        self._registry, self._speech = registry, Speech(clock=clock)
+        self._registry, self.speech = registry, Speech(clock=clock)
         self.caller = Caller(
             member=member,
             name=member.user,
@@ -50,14 +50,14 @@ class Person:
         assert not answer.ok, self.read(answer)
         said = sentences(answer)
         assert len(said) == 1, said
-        return self._speech.say(said[0])
+        return self.speech.say(said[0])
 
     def read(self, answer: Answer) -> str:
         """All it says."""
-        rows = [self._speech.say(one) for one in sentences(answer)]
+        rows = [self.speech.say(one) for one in sentences(answer)]
         for part in answer.parts:
             if isinstance(part, Table):
-                rows += [" | ".join(self._speech.value(one) for one in row) for row in part.rows]
+                rows += [" | ".join(self.speech.value(one) for one in row) for row in part.rows]
             if isinstance(part, Facts):
-                rows += [f"{self._speech.say(name)}: {self._speech.value(value)}" for name, value in part.rows]
+                rows += [f"{self.speech.say(name)}: {self.speech.value(value)}" for name, value in part.rows]
         return "\n".join(rows)

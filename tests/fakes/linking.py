@@ -10,10 +10,13 @@ from urllib.parse import parse_qs, urlsplit
 import aiohttp
 from pydantic import SecretStr
 
+from bot import messages
 from bot.openrouter import linking
 from bot.openrouter.client import OpenRouter
 from tests.fakes.deployment import Deployment
 
+ADMIN = messages.Member("web", "ada")
+"""Who links accounts for a community, where it does not matter who."""
 _SHOWN = re.compile(r"auth_code_[0-9a-f]+")
 
 

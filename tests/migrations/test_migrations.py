@@ -6,6 +6,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,12 @@ from typing import Any
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Column, MetaData, Text, create_engine
+from sqlalchemy import Column, MetaData, Text, create_engine, text
 
 from bot.errors import StorageError
 from bot.storage.migration import migrate
 from bot.storage.tables import metadata
+from tests.fakes.databases import PostgresServer
 
 FIRST = "0001"
 FIRST_TABLES = ("conversations", "handled_messages", "leases", "member_days", "pool_days", "pools", "turns")
@@ -159,6 +161,22 @@ def test_a_migration_that_fails_leaves_everything_as_it_was(tmp_path: Path) -> N
     assert file.read_bytes() == before
 
 
+def test_a_model_chosen_for_a_community_becomes_what_admins_laid_down(tmp_path: Path) -> None:
+    file = tmp_path / "potluck.db"
+    migrate(file, to="0014")
+    with closing(sqlite3.connect(file)) as db, db:
+        for kind, key in (("community", "web"), ("community", "slack:T1"), ("member", "web:ann")):
+            db.execute("INSERT INTO model_choices VALUES (?, ?, 'm/x:free', 'web:ann', 0)", [kind, key])
+        db.execute("""INSERT INTO laid_down VALUES ('models', 'slack:T1', 'models', '{"hidden":["m/y:free"]}')""")
+    migrate(file)
+    after = rows(file)
+    assert [row[:2] for row in after["model_choices"]] == [("member", "web:ann")]
+    assert sorted(after["laid_down"]) == [
+        ("models", "slack:T1", "models", '{"hidden":["m/y:free"]}'),
+        ("models", "web", "models", '{"default":"m/x:free"}'),
+    ]
+
+
 @pytest.mark.parametrize("statements", [1, 8, 16])
 def test_a_migration_that_is_killed_leaves_everything_as_it_was(tmp_path: Path, statements: int) -> None:
     file = tmp_path / "potluck.db"
@@ -216,3 +234,67 @@ def test_an_empty_file_is_a_new_database(tmp_path: Path) -> None:
     file = tmp_path / "potluck.db"
     file.touch()
     assert migrate(file).before is None
+
+
+# --- the same on a server ----------------------------------------------------------------------------------
+
+
+def server_differences(address: str) -> list[Any]:
+    """What Alembic would change on the server to make the program's tables of it."""
+    engine = create_engine(address)
+    try:
+        with engine.connect() as connection:
+            context = MigrationContext.configure(
+                connection, opts={"compare_type": True, "compare_server_default": True}
+            )
+            return list(compare_metadata(context, metadata))
+    finally:
+        engine.dispose()
+
+
+def on_server(address: str, *statements: str) -> list[Any]:
+    """What the last of the statements gives."""
+    engine = create_engine(address)
+    try:
+        with engine.begin() as connection:
+            for statement in statements:
+                result = connection.execute(text(statement))
+            return list(result) if result.returns_rows else []
+    finally:
+        engine.dispose()
+
+
+def test_a_servers_database_has_the_same_tables_and_what_was_in_it_lives_on(postgres: PostgresServer) -> None:
+    with postgres.bare() as address:
+        assert migrate(address, to=FIRST).before is None
+        on_server(address, "INSERT INTO pools VALUES ('default', 7)", "INSERT INTO pool_days VALUES ('default', 1, 2)")
+        assert migrate(address).before == FIRST
+        assert migrate(address).before == migrate(address).after
+        assert server_differences(address) == []
+        assert on_server(address, "SELECT id, started FROM pools") == [("default", 7)]
+        assert on_server(address, "SELECT used, elsewhere FROM pool_days") == [(2, 0)]
+        on_server(address, "DROP INDEX ix_leases_pool_number")
+        assert server_differences(address) != [], "the control"
+
+
+def test_what_is_not_potlucks_on_a_server_is_refused_and_untouched(postgres: PostgresServer) -> None:
+    with postgres.bare() as address:
+        on_server(address, "CREATE TABLE songs (title text)")
+        with pytest.raises(StorageError, match="another program"):
+            migrate(address)
+        on_server(address, "DROP TABLE songs", "CREATE VIEW turns AS SELECT 7 AS seven")
+        with pytest.raises(StorageError, match="turns"):
+            migrate(address)
+        found = "SELECT count(*) FROM information_schema.tables WHERE table_schema = 'public'"
+        assert on_server(address, found) == [(1,)], "the view alone"
+        on_server(address, "DROP VIEW turns")
+        migrate(address)
+        on_server(address, "UPDATE alembic_version SET version_num = '9999'")
+        with pytest.raises(StorageError, match="newer Potluck"):
+            migrate(address)
+
+
+def test_processes_that_start_at_once_migrate_once(postgres: PostgresServer) -> None:
+    with postgres.bare() as address, ThreadPoolExecutor(3) as threads:
+        done = list(threads.map(lambda _: migrate(address), range(3)))
+        assert sorted(one.before is None for one in done) == [False, False, True]

@@ -341,3 +341,50 @@ async def test_what_an_image_can_cost_is_set_aside_before_it_is_sent(tmp_path: P
         plain, with_image = await potluck.running.database.read(unit)
         assert with_image - plain > pico(Decimal("0.0000001") * 48_169), "the dearest an image is known to be"
         assert refusal(await send(potluck, CAT, model="sandbox/summit-120b")).fault == "images"
+
+
+async def test_asked_again_it_comes_with_the_same_files(tmp_path: Path, clock: VirtualClock) -> None:
+    """Each question keeps its own. Where there are none any more, it is said rather than asked without."""
+    async with deployment(tmp_path, clock) as potluck:
+        first = replace(potluck.message("ann", "What is this?"), attachments=(CAT, NOTES))
+        assert isinstance((await potluck.hear(first)).ending, Finished)
+        again = replace(potluck.message("ann", "What is this?"), files_of=first.id)
+        assert "I was shown a PNG of 640 × 480 pixels." in (await potluck.hear(again)).text
+        (asked,) = await potluck.running.conversations.turns(first.conversation)
+        (once_more,) = await potluck.running.conversations.turns(again.conversation)
+        assert [file.name for file in once_more.files] == [file.name for file in asked.files] == [CAT.name, NOTES.name]
+        assert {file.id for file in once_more.files}.isdisjoint(file.id for file in asked.files)
+        control = potluck.message("ann", "What is this?")
+        assert "I was shown" not in (await potluck.hear(control)).text
+        gone = replace(potluck.message("ann", "What is this?"), files_of=control.id)
+        assert refusal(await potluck.hear(gone)).fault == "gone"
+        assert await kept(potluck) == 4
+
+
+async def test_asked_again_it_comes_with_the_files_of_all_messages_that_were_one_question(
+    tmp_path: Path, clock: VirtualClock
+) -> None:
+    async with deployment(tmp_path, clock, env={"pool_rpm": "1"}) as potluck:
+        await potluck.ask("bob")
+        one = replace(potluck.message("ann", "What is this?", conversation="c"), attachments=(CAT,))
+        two = replace(potluck.message("ann", "And this?", conversation="c"), attachments=(NOTES,))
+        await asyncio.gather(potluck.hear(one), potluck.hear(two))
+        (turn,) = await potluck.running.conversations.turns(one.conversation)
+        again = replace(potluck.message("ann", turn.question), files_of=turn.message)
+        await potluck.hear(again)
+        (once_more,) = await potluck.running.conversations.turns(again.conversation)
+        assert sorted(file.name for file in once_more.files) == [CAT.name, NOTES.name]
+
+
+async def test_a_question_in_line_keeps_its_files_over_a_restart(tmp_path: Path, clock: VirtualClock) -> None:
+    async with deployment(tmp_path, clock, env={"pool_rpm": "1"}) as potluck:
+        await potluck.ask("bob")
+        message = replace(potluck.message("ann", "What is this?"), attachments=(CAT,))
+        waiting = asyncio.create_task(potluck.hear(message))
+        await asyncio.sleep(1)
+    assert (await waiting).error == "stopped"
+    async with deployment(tmp_path, clock, env={"pool_rpm": "1"}) as potluck:
+        assert await kept(potluck) == 1
+        heard = await potluck.hear(replace(message, attachments=(), files_of=message.id))
+        assert "I was shown a PNG of 640 × 480 pixels." in heard.text
+        assert await kept(potluck) == 1

@@ -10,17 +10,19 @@ from pathlib import Path
 
 import pytest
 
+from adapters.rendering.saying import Speech
 from bot.clock import day_of
 from bot.errors import AnswerFailed, Refused
-from bot.messages import CommunityId, Failed, Finished, InCommunity, InConversation, Member, ModelId, Started, Who
+from bot.messages import CommunityId, Failed, Finished, InConversation, Member, ModelId, Started, Who
 from bot.openrouter.sandbox import AccountSettings, SandboxSettings
 from bot.quota.ledger import PoolId
 from bot.routing.access import Reach, ToCommunity, ToMember
 from bot.routing.budget import Budget, pico
 from bot.storage.access import SqlAccess
 from bot.storage.database import Database
+from tests.fakes.commanding import Person
 from tests.fakes.deployment import Deployment, Heard, deployment
-from tests.fakes.linking import key_of
+from tests.fakes.linking import ADMIN, key_of
 from tests.fakes.virtual import VirtualClock, VirtualLoop
 
 pytestmark = pytest.mark.virtual
@@ -50,7 +52,7 @@ def first_asked(heard: Heard) -> str:
     return started
 
 
-async def choose(potluck: Deployment, whom: Member | InConversation | InCommunity, model: str | None) -> None:
+async def choose(potluck: Deployment, whom: Member | InConversation, model: str | None) -> None:
     by = whom if isinstance(whom, Member) else ANN
     await potluck.running.choices.choose(whom, None if model is None else ModelId(model), who=who(by))
 
@@ -64,9 +66,11 @@ async def test_the_nearest_choice_holds(tmp_path: Path, clock: VirtualClock) -> 
         free = [one.id for one in potluck.running.choices.usable(who(ANN)) if one.id != "openrouter/free"]
         named, talk, mine, ours = free[:4] if len(free) > 3 else (free * 2)[:4]
         message = potluck.message("ann", conversation="c")
-        expected: list[tuple[Member | InConversation | InCommunity | None, str]] = [
-            (None, "openrouter/free"),
-            (InCommunity(WEB), ours),
+        assert first_asked(await potluck.ask("ann", conversation="c")) == "openrouter/free"
+        ada = Person(potluck.running.registry, clock, Member("web", "ada"), manages=True)
+        await ada.does("admin models default", model=ours)
+        expected: list[tuple[Member | InConversation | None, str]] = [
+            (None, ours),
             (ANN, mine),
             (InConversation(message.conversation), talk),
         ]
@@ -80,7 +84,7 @@ async def test_the_nearest_choice_holds(tmp_path: Path, clock: VirtualClock) -> 
         for whom, _ in expected[1:]:
             assert whom is not None
             await choose(potluck, whom, None)
-        assert first_asked(await potluck.ask("ann", conversation="c")) == "openrouter/free"
+        assert first_asked(await potluck.ask("ann", conversation="c")) == ours
 
 
 async def test_a_choice_outlives_a_restart(tmp_path: Path, clock: VirtualClock) -> None:
@@ -116,10 +120,10 @@ async def test_a_model_that_costs_is_paid_for_by_who_chose_it_and_by_nobody_else
 async def test_nobody_is_given_a_paid_model_by_their_community(tmp_path: Path, clock: VirtualClock) -> None:
     async with deployment(tmp_path, clock, sandbox=RICH) as potluck:
         await fund(potluck)
-        with pytest.raises(Refused) as caught:
-            await choose(potluck, InCommunity(WEB), SUMMIT)
-        assert (caught.value.code, caught.value.why) == ("model_not_allowed", "wide")
-        assert potluck.running.choices.chosen(InCommunity(WEB)) is None
+        ada = Person(potluck.running.registry, clock, Member("web", "ada"), manages=True)
+        assert "no free model" in await ada.fails("admin models default", model=SUMMIT)
+        assert "no free model" in await ada.fails("admin models chain", models=f"{HARBOR} {SUMMIT}")
+        assert potluck.running.office.laid_down == {}
 
 
 @pytest.mark.parametrize(
@@ -177,7 +181,7 @@ async def test_a_community_with_an_account_of_its_own_has_its_own_models_and_rig
     both = replace(RICH, accounts={"theirs": AccountSettings(credits=Decimal(50))})
     async with deployment(tmp_path, clock, sandbox=both) as potluck:
         await fund(potluck, ToMember(ANN))
-        await potluck.running.community_keys.link_community(SLACK, await key_of(potluck, "theirs"))
+        await potluck.running.community_keys.link_community(SLACK, await key_of(potluck, "theirs"), by=ADMIN)
         there = replace(who(ANN), community=SLACK)
         choices = potluck.running.choices
         await choices.refresh(SLACK)
@@ -190,6 +194,47 @@ async def test_a_community_with_an_account_of_its_own_has_its_own_models_and_rig
         assert isinstance(elsewhere.ending, Finished)
         assert (elsewhere.ending.lane, "model_closed" in elsewhere.notices) == ("free", True)
         assert potluck.sandbox.log[-1].account == "theirs"
+
+
+async def test_the_rules_are_the_communitys_own_also_before_anybody_has_asked_there(
+    tmp_path: Path, clock: VirtualClock
+) -> None:
+    """After a restart no pool of a community's is open yet, and everybody's account opens nothing there."""
+    async with deployment(tmp_path, clock, sandbox=RICH) as potluck:
+        await fund(potluck, ToMember(ANN))
+        await potluck.running.community_keys.link_community(SLACK, await key_of(potluck, "theirs"), by=ADMIN)
+    there = replace(who(ANN), community=SLACK)
+    async with deployment(tmp_path, clock, sandbox=RICH) as potluck:
+        choices = potluck.running.choices
+        with pytest.raises(Refused):
+            await choices.choose(ANN, SUMMIT, who=there)
+        await choices.choose(ANN, SUMMIT, who=who(ANN))
+    async with deployment(tmp_path, clock, sandbox=RICH) as potluck:
+        ann = Person(potluck.running.registry, clock, ANN, community=SLACK)
+        assert f"{SUMMIT} |" not in ann.read(await ann.does("model show", search="summit"))
+        home = Person(potluck.running.registry, clock, ANN)
+        assert f"{SUMMIT} |" in home.read(await home.does("model show", search="summit")), "the control"
+
+
+async def test_models_are_offered_by_name_free_first_and_with_their_price(tmp_path: Path, clock: VirtualClock) -> None:
+    async with deployment(tmp_path, clock, sandbox=RICH) as potluck:
+        await fund(potluck, ToMember(ANN))
+
+        async def offered(member: Member, typed: str) -> dict[str, str]:
+            caller = Person(potluck.running.registry, clock, member).caller
+            found = await potluck.running.registry.suggest(("model", "set"), "model", typed, {}, caller)
+            return {one.value: Speech(clock=clock).suggested(one) for one in found}
+
+        everything = list((await offered(ANN, "")).values())
+        priced = [" / $" in one for one in everything]
+        assert priced == sorted(priced), "free ones first"
+        assert {True, False} == {*priced}
+        assert await offered(ANN, "Sandbox: Summit") == {
+            f"{SUMMIT}:free": f"{SUMMIT}:free · free",
+            SUMMIT: f"{SUMMIT} · $3.00 / $15.00 a million tokens",
+        }
+        assert "nothing for now" in (await offered(ANN, "cloak"))["sandbox/cloak-preview"], "and no free model"
+        assert SUMMIT not in await offered(BEN, "summit"), "the control: it is not open to him"
 
 
 # --- what no longer holds --------------------------------------------------------------------------------
@@ -230,6 +275,30 @@ async def test_a_model_that_is_closed_is_passed_over_and_its_member_told_once(
         heard = [await potluck.ask("ann") for _ in range(2)]
         assert [one.notices.count("model_closed") for one in heard] == [1, 0]
         assert potluck.running.choices.chosen(ANN) == SUMMIT, "kept, for the day it is open again"
+
+
+async def test_what_an_admin_hides_is_passed_over_and_its_member_told_once(tmp_path: Path, clock: VirtualClock) -> None:
+    async with deployment(tmp_path, clock, sandbox=RICH) as potluck:
+        choices = potluck.running.choices
+        ada = Person(potluck.running.registry, clock, Member("web", "ada"), manages=True)
+        await choose(potluck, ANN, HARBOR)
+        hidden = await ada.does("admin models hide", model=HARBOR)
+        heard = [await potluck.ask("ann") for _ in range(2)]
+        assert [first_asked(one) for one in heard] == ["openrouter/free"] * 2
+        assert [one.notices.count("model_gone") for one in heard] == [1, 0]
+        named = await potluck.ask("ann", model=HARBOR)
+        assert (first_asked(named), "model_gone" in named.notices) == ("openrouter/free", True)
+        assert HARBOR not in [one.id for one in choices.usable(who(ANN), limit=100)]
+        closed = {one.id: one.why_not for one in choices.usable(who(ANN), limit=100, all=True)}
+        assert closed[HARBOR] == "hidden"
+        assert HARBOR not in ada.read(await ada.run("model show"))
+        offered = await potluck.running.registry.suggest(("model", "set"), "model", "", {}, ada.caller)
+        assert HARBOR not in [one.value for one in offered]
+        assert "not on this community's list" in await ada.fails("model set", model=HARBOR)
+        elsewhere = await potluck.ask("ann", community="slack:T1")
+        assert first_asked(elsewhere) == HARBOR, "it is hidden here alone"
+        await ada.does("admin audit undo", number=str(hidden.change))
+        assert first_asked(await potluck.ask("ann")) == HARBOR, "kept, for the day it is shown again"
 
 
 async def test_a_choice_for_money_says_so_when_the_budget_is_spent(tmp_path: Path, clock: VirtualClock) -> None:

@@ -20,7 +20,7 @@ from bot.quota.terms import Block, MemberTerms, Terms
 from bot.storage.keys import SqlKeys
 from bot.storage.tables import own_keys
 from tests.fakes.deployment import Deployment, Heard, deployment
-from tests.fakes.linking import challenge_in, key_of
+from tests.fakes.linking import ADMIN, challenge_in, key_of
 from tests.fakes.office import lay_down
 from tests.fakes.virtual import VirtualClock
 
@@ -47,7 +47,7 @@ async def potlucks(
 
 async def link(potluck: Deployment, community: CommunityId, account: str) -> SecretStr:
     key = await key_of(potluck, account)
-    await potluck.running.community_keys.link_community(community, key)
+    await potluck.running.community_keys.link_community(community, key, by=ADMIN)
     return key
 
 
@@ -161,7 +161,7 @@ async def test_who_waits_while_the_key_is_removed_goes_on_in_everybodys_line(
         waiting = await asking(potluck, "a b c", OURS)
         await until_waiting(potluck, OURS, 1)
         ours = await potluck.running.pools.of(OURS)
-        assert await potluck.running.community_keys.unlink_community(OURS)
+        assert await potluck.running.community_keys.unlink_community(OURS, by=ADMIN)
         assert ours.scheduler.waiting == 0
         assert [(await one).error for one in waiting] == [None] * 3, "what was under way ends where it began"
         assert accounts(potluck) == ["ours", "ours", ""]
@@ -183,7 +183,7 @@ async def test_who_waits_can_be_stopped_after_the_move_and_at_the_same_moment(
         more = potluck.message("c", community=OURS)
         late = asyncio.create_task(potluck.hear(more))
         await until_waiting(potluck, OURS, 2)
-        moving = asyncio.create_task(potluck.running.community_keys.unlink_community(OURS))
+        moving = asyncio.create_task(potluck.running.community_keys.unlink_community(OURS, by=ADMIN))
         while potluck.running.pools.now(OURS).own:
             await asyncio.sleep(0)
         assert potluck.running.conversations.stop(more.conversation, more.author)
@@ -201,7 +201,7 @@ async def test_held_questions_go_where_the_community_goes(tmp_path: Path, clock:
         first = await held(potluck, "ann", OURS)
         second = await held(potluck, "ben", CommunityId("web"))
         before = accounts(potluck)
-        await keys.unlink_community(OURS)
+        await keys.unlink_community(OURS, by=ADMIN)
         assert isinstance((await followed(potluck, first)).ending, Finished)
         assert accounts(potluck)[len(before) :] == [""]
         await link(potluck, CommunityId("web"), "ours")
@@ -238,7 +238,7 @@ async def followed(potluck: Deployment, ticket: TicketId) -> Heard:
 
 async def test_a_key_of_everybodys_account_makes_no_pool(tmp_path: Path, clock: VirtualClock) -> None:
     async with potlucks(tmp_path, clock) as potluck:
-        shown = await potluck.running.community_keys.link_community(OURS, await key_of(potluck, ""))
+        shown = await potluck.running.community_keys.link_community(OURS, await key_of(potluck, ""), by=ADMIN)
         assert shown.account == "everybodys"
         assert (await potluck.ask("ann", community=OURS)).error is None
         assert (await potluck.running.conversations.pool()).used == 1, "counted once"
@@ -251,15 +251,15 @@ async def test_two_communities_of_one_account_are_one_pool(tmp_path: Path, clock
         mine = await key_of(potluck, "ours")
         other = await key_of(potluck, "ours ")
         assert mine != other
-        assert (await keys.link_community(OURS, mine)).account == "own"
+        assert (await keys.link_community(OURS, mine, by=ADMIN)).account == "own"
         second = await link_again(potluck, "ours")
         assert second.get_secret_value() != mine.get_secret_value()
-        assert (await keys.link_community(THEIRS, second)).account == "another_communitys"
+        assert (await keys.link_community(THEIRS, second, by=ADMIN)).account == "another_communitys"
         assert (await potluck.ask("ann", community=OURS)).error is None
         assert await used(potluck) == {"web": 0, OURS: 1, THEIRS: 1}
 
         waiting = await asking(potluck, "a b", THEIRS)
-        assert await keys.unlink_community(OURS)
+        assert await keys.unlink_community(OURS, by=ADMIN)
         assert [(await one).error for one in waiting] == [None, None], "the other's members wait on"
         assert (await potluck.ask("ann", community=OURS)).error is None
         assert accounts(potluck) == ["ours"] * 3 + [""]
@@ -277,11 +277,11 @@ async def test_where_openrouter_does_not_tell_each_key_is_an_account(tmp_path: P
     async with potlucks(tmp_path, clock, FaultRule(fault="key_empty", path="/key")) as potluck:
         keys = potluck.running.community_keys
         key = await key_of(potluck, "ours")
-        assert (await keys.link_community(OURS, key)).account == "untold"
-        assert (await keys.link_community(THEIRS, key)).account == "another_communitys", "it is the very same"
+        assert (await keys.link_community(OURS, key, by=ADMIN)).account == "untold"
+        assert (await keys.link_community(THEIRS, key, by=ADMIN)).account == "another_communitys", "it is the very same"
         assert (await potluck.ask("ann", community=OURS)).error is None
         assert await used(potluck) == {"web": 0, OURS: 1, THEIRS: 1}
-        await keys.link_community(THEIRS, await link_again(potluck, "ours"))
+        await keys.link_community(THEIRS, await link_again(potluck, "ours"), by=ADMIN)
         assert await used(potluck) == {"web": 0, OURS: 1, THEIRS: 0}, "that it is the same account cannot be known"
 
 
@@ -290,7 +290,7 @@ async def test_a_replaced_key_keeps_the_day_of_its_account_and_no_other(tmp_path
         keys = potluck.running.community_keys
         first = await link(potluck, OURS, "ours")
         assert (await potluck.ask("ann", community=OURS)).error is None
-        await keys.link_community(OURS, await link_again(potluck, "ours"))
+        await keys.link_community(OURS, await link_again(potluck, "ours"), by=ADMIN)
         potluck.sandbox.revoke(first.get_secret_value())
         assert (await potluck.running.conversations.pool(OURS)).used == 1
         assert (await potluck.ask("ann", community=OURS)).error is None, "by the new key"
@@ -299,7 +299,7 @@ async def test_a_replaced_key_keeps_the_day_of_its_account_and_no_other(tmp_path
         ours = await potluck.running.conversations.pool(OURS)
         assert (ours.used, ours.rpd) == (0, 7), "another account, another day"
         assert (await potluck.ask("ann", community=OURS)).error is None
-        await keys.unlink_community(OURS)
+        await keys.unlink_community(OURS, by=ADMIN)
         await link(potluck, OURS, "ours")
         assert (await potluck.running.conversations.pool(OURS)).used == 2, "what it had is remembered"
         await potluck.quiet()
@@ -312,19 +312,19 @@ async def test_what_is_no_good_key_changes_nothing(tmp_path: Path, clock: Virtua
     async with potlucks(tmp_path, clock) as potluck:
         keys = potluck.running.community_keys
         with pytest.raises(LinkError, match="key_refused"):
-            await keys.link_community(OURS, SecretStr("sk-or-v1-" + "bad0cafe" * 8))
+            await keys.link_community(OURS, SecretStr("sk-or-v1-" + "bad0cafe" * 8), by=ADMIN)
         with pytest.raises(LinkError, match="not_a_key"):
-            await keys.link_community(OURS, SecretStr("hello"))
+            await keys.link_community(OURS, SecretStr("hello"), by=ADMIN)
         assert await keys.community_key(OURS) is None
         key = await link(potluck, OURS, "ours")
         with pytest.raises(LinkError, match="key_refused"):
-            await keys.link_community(OURS, SecretStr("sk-or-v1-" + "bad0cafe" * 8))
+            await keys.link_community(OURS, SecretStr("sk-or-v1-" + "bad0cafe" * 8), by=ADMIN)
         shown = await keys.community_key(OURS)
         assert shown is not None
         assert (shown.last_four, shown.works, shown.account) == (key.get_secret_value()[-4:], True, "own")
         assert (await potluck.ask("ann", community=OURS)).error is None
         assert accounts(potluck) == ["ours"]
-        assert not await keys.unlink_community(THEIRS)
+        assert not await keys.unlink_community(THEIRS, by=ADMIN)
 
 
 async def test_an_account_is_linked_by_its_code_too(tmp_path: Path, clock: VirtualClock) -> None:
@@ -333,8 +333,8 @@ async def test_an_account_is_linked_by_its_code_too(tmp_path: Path, clock: Virtu
         opened = await keys.start_link(OURS)
         code = potluck.sandbox.grant(challenge_in(opened.link), account="ours")
         with pytest.raises(LinkError, match="no_link"):
-            await keys.finish_link(THEIRS, code)
-        assert (await keys.finish_link(OURS, code)).account == "own"
+            await keys.finish_link(THEIRS, code, by=ADMIN)
+        assert (await keys.finish_link(OURS, code, by=ADMIN)).account == "own"
         assert (await potluck.ask("ann", community=OURS)).error is None
         assert accounts(potluck) == ["ours"]
 

@@ -16,7 +16,7 @@ from bot.routing.access import Reach, ToCommunity
 from bot.routing.budget import Budget, pico
 from bot.storage.tables import charges
 from tests.fakes.deployment import Deployment, Heard, deployment
-from tests.fakes.linking import key_of
+from tests.fakes.linking import ADMIN, key_of
 from tests.fakes.virtual import VirtualClock
 
 pytestmark = pytest.mark.virtual
@@ -57,7 +57,7 @@ async def test_a_right_to_one_accounts_money_is_none_to_anothers(tmp_path: Path,
         await allowed(potluck, OURS, "5")  # of everybody's account, while it has none of its own
         assert (await potluck.ask("ann", model=SUMMIT, community=OURS)).error is None, "the control"
         everybodys = potluck.sandbox.billed()
-        await potluck.running.community_keys.link_community(OURS, await key_of(potluck, "ours"))
+        await potluck.running.community_keys.link_community(OURS, await key_of(potluck, "ours"), by=ADMIN)
         assert (await potluck.ask("ann", model=SUMMIT, community=OURS)).error == "model_not_allowed"
         account = await allowed(potluck, OURS, "5")
         heard = await potluck.ask("ann", model=SUMMIT, community=OURS)
@@ -73,7 +73,7 @@ async def test_what_a_cut_answer_cost_is_asked_for_by_the_key_it_was_sent_by(
 ) -> None:
     async with deployment(tmp_path, clock, sandbox=RICH) as potluck:
         key = await key_of(potluck, "ours")
-        await potluck.running.community_keys.link_community(OURS, key)
+        await potluck.running.community_keys.link_community(OURS, key, by=ADMIN)
         account = await allowed(potluck, OURS, "5")
         await cut(potluck, OURS)
         assert await states(potluck) == [(account, "unknown")]
@@ -81,9 +81,9 @@ async def test_what_a_cut_answer_cost_is_asked_for_by_the_key_it_was_sent_by(
         assert await states(potluck) == [(account, "settled")]
 
         await cut(potluck, OURS)
-        await potluck.running.community_keys.unlink_community(OURS)
+        await potluck.running.community_keys.unlink_community(OURS, by=ADMIN)
         await asyncio.sleep(3600)
         assert await states(potluck) == [(account, "settled"), (account, "unknown")], "nobody else's key is asked by"
-        await potluck.running.community_keys.link_community(OURS, key)
+        await potluck.running.community_keys.link_community(OURS, key, by=ADMIN)
         await asyncio.sleep(7200)
         assert await states(potluck) == [(account, "settled")] * 2

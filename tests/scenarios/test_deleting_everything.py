@@ -20,6 +20,7 @@ from bot.quota.terms import Block, MemberTerms, Terms
 from bot.storage.belongings import NAMED
 from bot.storage.tables import member_days, metadata, pool_days
 from tests.fakes.calling import Calling, code_of, on_the_page, said
+from tests.fakes.commanding import Person
 from tests.fakes.deployment import Deployment, deployment
 from tests.fakes.linking import key_of
 from tests.fakes.office import lay_down
@@ -121,8 +122,43 @@ async def test_an_admins_word_stays_and_so_does_what_it_is_about(tmp_path: Path,
         await potluck.ask("ann", SECRET)
         await lay_down(potluck.running, Terms(members={ANN.key: MemberTerms(block=Block())}))
         assert (await erased(call)).ok
-        assert await tables_with(potluck, ANN.key, SECRET) == {"laid_down", "changes"}
+        assert await tables_with(potluck, ANN.key, SECRET) == {"laid_down"}
         assert (await potluck.ask("ann")).error == "member_blocked"
+
+
+async def test_the_audit_goes_on_telling_who_did_what_to_somebody(tmp_path: Path, clock: VirtualClock) -> None:
+    env = {**FAIR, "owner_ids": "web:olga"}
+    async with deployment(tmp_path, clock, env=env) as potluck:
+        registry = potluck.running.registry
+        olga, ann = (Person(registry, clock, Member("web", user), manages=True) for user in ("olga", "ann"))
+        await potluck.ask("ann")
+        await olga.does("admin quota block", member="web:ann")
+        await olga.does("admin quota grant", who="web:annabel", units="2")
+        await olga.does("admin paid allow", who="web:ann", models="sandbox/summit-120b")
+        await olga.does("admin paid budget", usd="2", of="web:ann")
+        await ann.does("admin quota grant", who="web:ben", units="3")
+        mine = json.loads(await potluck.running.belongings.export(ANN))["kept"]["changes"]
+        assert [line["number"] for line in mine] == [1, 3, 4, 5]
+        assert not any(name in str(mine) for name in ("olga", "annabel", "web:ben"))
+        await ann.does("privacy delete", sure="yes")
+        (changes,) = [
+            rows for name, rows in (await potluck.running.database.read(everything)).items() if name == "changes"
+        ]
+        assert not any("web:ann'" in str(row) or 'web:ann"' in str(row) for row in changes)
+        told = olga.read(await olga.run("admin audit list")).splitlines()
+        assert "5 | " in told[0]
+        assert told[0].count("somebody who has deleted their name") == 1
+        assert "ben" in told[0]
+        assert "olga" in told[4]
+        assert "somebody who has deleted their name" in told[4]
+        assert "annabel" in told[3], "the control: who only begins so keeps their name"
+        assert "erased:" not in "".join(told)
+        for number in ("1", "3", "4"):
+            assert "somebody who has deleted their name" in await olga.fails("admin audit undo", number=number)
+        await olga.does("admin audit undo", number="5")
+        assert (await potluck.ask("ann")).error == "member_blocked", "what was laid down stands"
+        await olga.does("admin quota unblock", member="web:ann")
+        assert (await potluck.ask("ann")).error is None
 
 
 async def test_not_while_a_question_is_under_way(tmp_path: Path, clock: VirtualClock) -> None:

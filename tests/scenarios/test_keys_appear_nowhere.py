@@ -17,14 +17,17 @@ from cryptography.fernet import Fernet
 from pydantic import SecretStr
 from sqlalchemy import select
 
+from bot.commands.answer import Document
+from bot.commands.command import Given
 from bot.errors import LinkError
 from bot.messages import CommunityId, Member
 from bot.openrouter.sandbox import FaultRule, Faults, SandboxSettings
 from bot.storage.keys import SqlKeys
 from bot.storage.tables import own_keys
 from tests.fakes.browsing import Browser, browsing
+from tests.fakes.commanding import Person
 from tests.fakes.deployment import Deployment
-from tests.fakes.linking import key_of
+from tests.fakes.linking import ADMIN, key_of
 from tests.fakes.virtual import VirtualClock
 
 pytestmark = pytest.mark.virtual
@@ -33,6 +36,7 @@ POOL = "sk-or-v1-" + "0f1e2d3c4a596877" * 4
 REFUSED = "sk-or-v1-" + "bad0cafe" * 8
 """The sandbox knows no key with `bad` in it."""
 IN_A_MESSAGE = "sk-or-v1-" + "98ac76e054f1320d" * 4
+OLGA = Member("web", "olga")
 HERE, THERE = CommunityId("web:here"), CommunityId("web:there")
 OLD, NEW = Fernet.generate_key().decode(), Fernet.generate_key().decode()
 PIECE = 12
@@ -59,8 +63,8 @@ def files(folder: Path) -> str:
     return "\n".join(found)
 
 
-def rotated(folder: Path, *masters: str) -> str:
-    """What `potluck admin rotate-secrets` says, at its most talkative."""
+def shell(folder: Path, words: str, *masters: str) -> str:
+    """What `potluck admin` says, at its most talkative."""
     env = {
         **os.environ,
         "DATABASE_URL": f"sqlite+aiosqlite:///{folder / 'potluck.db'}",
@@ -68,7 +72,7 @@ def rotated(folder: Path, *masters: str) -> str:
         "LOG_LEVEL": "DEBUG",
         "OPENROUTER_API_KEY": POOL,
     }
-    command = [sys.executable, "-m", "bot", "admin", "rotate-secrets"]
+    command = [sys.executable, "-m", "bot", "admin", *words.split()]
     done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, check=True)
     return done.stdout + done.stderr
 
@@ -84,28 +88,53 @@ async def of_communities(browser: Browser, potluck: Deployment) -> list[str]:
     """Link a community by code, be refused, replace the key, have it revoked; link two of one account. The keys."""
     links = potluck.running.community_keys
     opened = await links.start_link(HERE)
-    shown = await links.finish_link(HERE, await browser.member("ann").approve(opened.link, "heres"))
+    shown = await links.finish_link(HERE, await browser.member("ann").approve(opened.link, "heres"), by=ADMIN)
     first = await opened_key(potluck, HERE)
     assert shown.last_four == first[-4:]
     assert (await browser.ask("fay", community="here"))[-1][0] == "finished"
     for wrong in (REFUSED, "sk-or-heron"):
         with pytest.raises(LinkError) as failed:
-            await links.link_community(HERE, SecretStr(wrong))
+            await links.link_community(HERE, SecretStr(wrong), by=ADMIN)
         assert not held_in(repr(failed.value) + repr(failed.value.__cause__) + repr(failed.value.__context__), wrong)
     second = (await key_of(potluck, "elsewheres")).get_secret_value()
-    await links.link_community(HERE, SecretStr(second))
-    await links.link_community(THERE, SecretStr(second))
+    await links.link_community(HERE, SecretStr(second), by=ADMIN)
+    await links.link_community(THERE, SecretStr(second), by=ADMIN)
     potluck.sandbox.revoke(second)
     assert (await browser.ask("fay", "hello again", community="here"))[-1][1]["error"] == "bad_key"
     await asyncio.sleep(90)
     assert (await browser.ask("fay", "and again", community="there"))[-1][1]["error"] == "pool_paused"
-    await links.unlink_community(HERE)
+    await links.unlink_community(HERE, by=ADMIN)
     assert (await browser.ask("fay", "by everybody's", community="here"))[-1][0] == "finished"
     for path in ("/api/pool?community=there", "/api/explanation?member=fay&community=there"):
         await browser.get(path)
     third = (await key_of(potluck, "thirds")).get_secret_value()
-    await links.link_community(HERE, SecretStr(third))
+    await links.link_community(HERE, SecretStr(third), by=ADMIN)
     return [first, second, third]
+
+
+async def by_commands(potluck: Deployment) -> tuple[list[str], str]:
+    """Link a community as its admin does, be refused, and have everything told and handed over. The keys; what was
+    said, with the files that came of it."""
+    olga = Person(potluck.running.registry, potluck.clock, OLGA, community="web:other")
+    fourth, fifth = [(await key_of(potluck, name)).get_secret_value() for name in ("fourths", "fifths")]
+    given: list[tuple[str, dict[str, Given]]] = [
+        ("admin key add", {}),
+        ("admin key paste", {"pasted": fourth}),
+        ("admin key paste", {"pasted": REFUSED}),
+        ("admin key paste", {"pasted": f"`{fifth}`"}),
+        ("admin key paste", {"pasted": "sk-or-heron"}),
+        ("key paste", {"pasted": fourth}),
+        ("model set", {"model": fifth}),
+        ("admin persona set", {"text": f"use {fifth}"}),
+        *((words, {}) for words in ("admin key show", "key show", "admin audit list", "admin pool status")),
+        *((words, {}) for words in ("admin export", "privacy export", "admin top", "quota", "pool")),
+    ]
+    answers = [await olga.run(words, **values) for words, values in given]
+    assert [answer.ok for answer in answers].count(False) == 4
+    documents = [part.content.decode() for answer in answers for part in answer.parts if isinstance(part, Document)]
+    assert len(documents) == 2
+    said = [olga.read(answer) + repr(answer) for answer in answers]
+    return [fourth, fifth], "\n".join([*said, *documents])
 
 
 async def opened_key(potluck: Deployment, community: CommunityId) -> str:
@@ -150,12 +179,14 @@ async def test_keys_appear_nowhere(tmp_path: Path, clock: VirtualClock, caplog: 
     sandbox = SandboxSettings(faults=Faults(rules=(FaultRule(fault="key_limit_402", account="cys"),)))
     potlucks = tmp_path / "potluck"
     potlucks.mkdir()
-    env = {"openrouter_api_key": POOL, "log_level": "DEBUG"}
+    env = {"openrouter_api_key": POOL, "log_level": "DEBUG", "owner_ids": OLGA.key}
     async with browsing(potlucks, clock, sandbox=sandbox, secret_key=OLD, **env) as (
         browser,
         potluck,
     ):
         keys = await everything(browser, potluck)
+        more, told = await by_commands(potluck)
+        keys[-1:-1] = more
         metrics = await browser.metrics()
         answers = browser.answers.text
         running = potluck.running
@@ -164,8 +195,8 @@ async def test_keys_appear_nowhere(tmp_path: Path, clock: VirtualClock, caplog: 
         )
         while_it_runs = files(potlucks)
         sealed = await potluck.running.database.read(lambda core: core.scalars(select(own_keys.c.sealed)).all())
-    said = rotated(potlucks, NEW, OLD)
-    assert "5 keys are encrypted" in said
+    said = shell(potlucks, "rotate-secrets", NEW, OLD)
+    assert "7 keys are encrypted" in said
     async with browsing(potlucks, clock, sandbox=sandbox, secret_key=f"{NEW},{OLD}", **env) as (
         browser,
         potluck,
@@ -178,21 +209,18 @@ async def test_keys_appear_nowhere(tmp_path: Path, clock: VirtualClock, caplog: 
         answers += browser.answers.text
         copy = tmp_path / "copy"
         copy.mkdir()
-        with (
-            closing(sqlite3.connect(potlucks / "potluck.db")) as source,
-            closing(sqlite3.connect(copy / "potluck.db")) as target,
-        ):
-            source.backup(target)
+        said += shell(potlucks, f"backup {copy / 'potluck.db'}", NEW, OLD)
 
     places = {
         "logs": caplog.text + "".join(record.exc_text or "" for record in caplog.records),
         "log records": "\n".join(repr(vars(record)) for record in caplog.records),
         "metrics": metrics,
         "what the program's objects say of themselves": shown,
-        "rotate-secrets": said,
+        "commands of the shell": said,
+        "commands of people, and files that came of them": told,
         "the database while it runs": while_it_runs,
         "the database": files(potlucks),
-        "a copy of it": files(copy),
+        "a backup": files(copy),
         "answers": answers,
     }
     found = [(place, number) for place, text in places.items() for number, key in enumerate(keys) if held_in(text, key)]
@@ -201,6 +229,6 @@ async def test_keys_appear_nowhere(tmp_path: Path, clock: VirtualClock, caplog: 
     assert all(places.values())
     assert held_in(f"x{POOL[20:40]}x", POOL)
     assert all(one in places["the database while it runs"] for one in sealed)
-    assert not any(one in places["a copy of it"] for one in sealed), "sealed anew"
+    assert not any(one in places["a backup"] for one in sealed), "sealed anew"
     assert keys[3][-4:] in answers
-    assert Member("web", "ben").key in places["a copy of it"]
+    assert Member("web", "ben").key in places["a backup"]

@@ -13,12 +13,12 @@ import pytest
 from pydantic import SecretStr
 
 from bot.errors import AnswerFailed, FailureKind
-from bot.messages import Failed, Finished, Member, ModelId, Started
+from bot.messages import CommunityId, Failed, Finished, Member, ModelId, Started
 from bot.openrouter.sandbox import FAULTS, AccountSettings, FaultRule, Faults, SandboxSettings
 from bot.quota.terms import Block, MemberTerms, Terms
 from bot.storage.keys import SqlKeys
 from tests.fakes.deployment import Deployment, Heard, deployment
-from tests.fakes.linking import key_of
+from tests.fakes.linking import ADMIN, key_of
 from tests.fakes.office import lay_down
 from tests.fakes.virtual import VirtualClock
 
@@ -202,4 +202,15 @@ async def test_more_than_a_few_at_once_are_refused(tmp_path: Path, clock: Virtua
         heard = await asyncio.gather(*(potluck.ask("ann") for _ in range(6)))
         assert sorted(one.error or "" for one in heard) == ["", "", "", "", "line_full", "line_full"]
         assert (await potluck.ask("ann")).error is None
+        await potluck.quiet()
+
+
+async def test_so_many_at_once_are_counted_over_all_communities(tmp_path: Path, clock: VirtualClock) -> None:
+    ours = CommunityId("web:ours")
+    async with linked(tmp_path, clock) as potluck:
+        await potluck.running.community_keys.link_community(ours, await key_of(potluck, "ours"), by=ADMIN)
+        asked = [potluck.ask("ann", community=one) for one in ("web", ours) * 3]
+        heard = await asyncio.gather(*asked, potluck.ask("ben", community=ours))
+        assert sorted(one.error or "" for one in heard[:6]) == ["", "", "", "", "line_full", "line_full"]
+        assert heard[6].error is None, "the control: who has no account of their own has nothing to do with it"
         await potluck.quiet()

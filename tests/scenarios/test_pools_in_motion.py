@@ -22,6 +22,7 @@ from bot.openrouter.sandbox import AccountSettings, SandboxSettings
 from bot.storage.keys import SqlKeys
 from bot.storage.tables import pool_days
 from tests.fakes.deployment import Deployment, Heard, deployment
+from tests.fakes.linking import ADMIN
 from tests.fakes.virtual import VirtualClock
 
 pytestmark = pytest.mark.virtual
@@ -73,7 +74,7 @@ class World:
             await asyncio.sleep(self.rng.expovariate(1 / 20))
             community = self.rng.choice(COMMUNITIES)
             if community in self.linked and self.rng.random() < 0.5:
-                await keys.unlink_community(community)
+                await keys.unlink_community(community, by=ADMIN)
                 self.now_linked(community, None)
             else:
                 account = self.rng.choice(OWNERS)
@@ -81,7 +82,7 @@ class World:
                 if account in self.free_from:  # it may be used from the moment it is kept
                     self.gone.append((account, self.free_from.pop(account), self.potluck.clock.now()))
                 with suppress(LinkError):
-                    await keys.link_community(community, key)
+                    await keys.link_community(community, key, by=ADMIN)
                     self.now_linked(community, account)
 
     async def member(self, number: int) -> None:
@@ -139,7 +140,7 @@ async def in_motion(folder: Path, clock: VirtualClock, seed: int) -> None:
             assert heard.error not in ("internal", "bad_key", "pool_paused"), heard.events
         assert sum(not isinstance(heard.ending, Held) and heard.error is None for heard in world.heard) > 60
         for community in COMMUNITIES:
-            await potluck.running.community_keys.unlink_community(community)
+            await potluck.running.community_keys.unlink_community(community, by=ADMIN)
         await asyncio.sleep(200)
         assert len(potluck.running.pools.at_hand) == 1
         await potluck.quiet()

@@ -15,6 +15,7 @@ from bot.routing.access import Reach, ToMember
 from bot.routing.budget import Budget, pico
 from bot.storage.byok import SqlByok
 from bot.storage.tables import leases
+from tests.fakes.commanding import Person
 from tests.fakes.deployment import Deployment, deployment
 from tests.fakes.virtual import VirtualClock
 from tests.scenarios.test_paying import charged, spent
@@ -102,3 +103,20 @@ async def test_what_the_account_says_of_the_month_is_kept_and_shown(tmp_path: Pa
         kept_month = await book.this_month()
         assert kept_month == pytest.approx(at_provider)
         assert counted(potluck, "potluck_byok_month_usd") == pytest.approx(float(at_provider))
+
+
+@pytest.mark.parametrize(("rule", "by"), [({}, "August 2026"), ({"byok_free_usd": "7"}, "BYOK_FREE_USD")])
+async def test_who_runs_it_sees_the_month_in_the_pools_state_with_the_date_of_the_rule(
+    tmp_path: Path, clock: VirtualClock, rule: dict[str, str], by: str
+) -> None:
+    olga, ada = Member("web", "olga"), Member("web", "ada")
+    async with deployment(tmp_path, clock, env={"owner_ids": olga.key, **rule}) as potluck:
+        people = [Person(potluck.running.registry, clock, one, manages=True) for one in (olga, ada)]
+        assert "list price" not in people[0].read(await people[0].does("admin pool status")), "nothing went by them"
+        await SqlByok(potluck.running.database, clock, PoolId("sandbox")).note(Decimal("0.02"))
+        await SqlByok(potluck.running.database, clock, PoolId("default")).note(Decimal(25_100))
+        told = people[0].read(await people[0].does("admin pool status"))
+        assert by in told
+        assert "list price" in told
+        assert "An estimate" in told
+        assert "list price" not in people[1].read(await people[1].does("admin pool status")), "the account is not hers"

@@ -15,6 +15,7 @@ import pytest
 
 from adapters.rendering import puzzles, words
 from adapters.rendering.puzzles import Puzzle
+from adapters.rendering.saying import ENGLISH
 from bot.clock import Instant
 from bot.errors import AnswerFailed, Refused
 from bot.messages import CommunityId, Failed, Finished, Member
@@ -45,7 +46,7 @@ def told(heard: Heard) -> tuple[Puzzle | None, str]:
     found = puzzles.explained(error.code, reason, why_not)
     said = str(words.explain(error.code, reason=reason, why_not=why_not))
     if found is not None:
-        assert found[1] in said
+        assert ENGLISH.say(found[1]) in said
     return (None if found is None else found[0]), said
 
 

@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import Connection, select
 
 from bot.clock import DAY, Instant
+from bot.commands.command import InRole
 from bot.messages import CommunityId, Failed, Finished, Held, Member, TicketId
 from bot.openrouter.sandbox import SandboxSettings
 from bot.quota.terms import Block, MemberTerms, Reserve, Terms
 from bot.storage.tables import metadata
+from tests.fakes.commanding import Person
 from tests.fakes.deployment import Deployment, Heard, deployment
 from tests.fakes.office import lay_down
 from tests.fakes.virtual import VirtualClock
@@ -159,8 +162,8 @@ async def _followed(potluck: Deployment, ticket: TicketId) -> Heard:
     return heard
 
 
-async def _hold(potluck: Deployment, user: str, text: str = "later then") -> Held:
-    heard = await potluck.hear(replace(potluck.message(user, text), hold=True))
+async def _hold(potluck: Deployment, user: str, text: str = "later then", **more: Any) -> Held:
+    heard = await potluck.hear(potluck.message(user, text, hold=True, **more))
     assert isinstance(heard.ending, Held), heard.events
     return heard.ending
 
@@ -207,6 +210,25 @@ async def test_a_held_question_survives_a_restart(tmp_path: Path, clock: Virtual
     async with deployment(tmp_path, clock, sandbox=SandboxSettings(rpd=20), env=FAIR) as potluck:
         assert (await _followed(potluck, held.ticket)).text == heard.text
         assert potluck.sandbox.log == [], "never twice"
+
+
+async def test_a_held_question_keeps_who_asked_and_where_over_a_restart(tmp_path: Path, clock: VirtualClock) -> None:
+    """Its channel's persona, and what is laid down for its author's role: nobody asks again, but they are known."""
+    ada, cook = Member("web", "ada"), InRole("cook")
+    async with deployment(tmp_path, clock, sandbox=SandboxSettings(rpd=20), env=FAIR) as potluck:
+        admin = Person(potluck.running.registry, clock, ada, manages=True)
+        await admin.does("admin persona set", text="Speak as a heron.", channel="pond")
+        await _refused(potluck, "ann")
+        held = await _hold(potluck, "ann", "sandbox:echo", channel="pond", roles=("cook",))
+        await admin.does("admin persona clear", channel="pond")
+    async with deployment(tmp_path, clock, sandbox=SandboxSettings(rpd=20), env=FAIR) as potluck:
+        admin = Person(potluck.running.registry, clock, ada, manages=True)
+        began = clock.now()
+        await admin.does("admin quota set", who=cook, every_day="15")
+        heard = await _followed(potluck, held.ticket)
+        assert clock.now() - began < 60, "the role is known to be hers, so there is room at once"
+        assert "Speak as a heron." in heard.text, "as it was when she asked"
+        await potluck.quiet()
 
 
 async def test_a_held_question_can_be_given_up_and_costs_nothing(tmp_path: Path, clock: VirtualClock) -> None:

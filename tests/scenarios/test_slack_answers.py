@@ -11,7 +11,6 @@ import pytest
 
 from adapters.slack.inbound import Spot
 from tests.fakes.slack.potluck import Installed, in_slack, slack_server
-from tests.fakes.slack.server import FakeSlack
 from tests.fakes.virtual import VirtualClock
 
 pytestmark = pytest.mark.virtual
@@ -191,42 +190,3 @@ async def test_a_workspace_without_agent_sessions_shows_the_older_status(tmp_pat
         # Asked once; the workspace is remembered.
         assert len(slack.api.of("agents.sessions.setStatus")) == 1
         assert len(slack.api.of("chat.startStream")) <= 1
-
-
-async def test_somebody_of_another_organisation_is_answered_and_counted_at_home(
-    tmp_path: Path, clock: VirtualClock
-) -> None:
-    async with in_slack(tmp_path, clock) as there:
-        slack = there.slack
-        slack.world.team("T9", name="Elsewhere")
-        slack.world.channels["C1"].shared = True
-        guest = slack.person("U7CY", team="T9", at="T1")
-        said = await guest.asks("tell me something long")
-        (answer,) = await slack.settled("C1", said.root)
-        assert "something long" in answer.shown
-        assert answer.recipient in (None, ("T9", "U7CY"))
-        await quiet(there)
-        assert len(slack.thread("C1", said.root)) == 1
-        assert shares(there) == {"slack:T9/U7CY": 1}
-
-
-async def test_a_user_of_an_organisation_has_one_share_in_all_its_workspaces(
-    tmp_path: Path, clock: VirtualClock
-) -> None:
-    slack = FakeSlack(clock, enterprise="E1")
-    slack.world.team("T2", enterprise="E1")
-    slack.world.channel("C2", "T2")
-    await slack.start()
-    try:
-        async with in_slack(tmp_path, clock, slack=slack, settings={"bot_token": ""}) as there:
-            await there.install("T1", "T2")
-            ann = slack.person("U1ANN", enterprise="E1")
-            over_there = slack.person("U1ANN", at="T2", enterprise="E1")
-            first = await ann.asks("one")
-            second = await over_there.asks("two", channel="C2")
-            await slack.settled("C1", first.root)
-            await slack.settled("C2", second.root)
-            await quiet(there)
-            assert shares(there) == {"slack:E1/U1ANN": 2}
-    finally:
-        await slack.close()

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import io
+import os
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
-from datetime import UTC
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
-from adapters.rendering import words
-from adapters.terminal.chat import COMMANDS, Chat, Command, member
+from adapters.rendering.saying import Speech
+from adapters.terminal.chat import LOCAL, Chat, Done, member
 from adapters.terminal.screen import Screen
-from bot.clock import Instant
+from bot.conversation.attachments import MOST_BYTES, MOST_FILES
 from bot.openrouter.sandbox import SandboxSettings
 from tests.fakes.deployment import Deployment, deployment
+from tests.fakes.linking import key_of
 from tests.fakes.virtual import VirtualClock
 
 pytestmark = pytest.mark.virtual
@@ -26,18 +27,21 @@ pytestmark = pytest.mark.virtual
 class Terminal:
     """A chat and what it shows. `piped`: the answer and what is said about it go apart."""
 
-    def __init__(self, potluck: Deployment, name: str = "ann", *, piped: bool = False) -> None:
+    def __init__(
+        self, potluck: Deployment, name: str = "ann", *, piped: bool = False, folder: Path | None = None
+    ) -> None:
         clock = potluck.clock
         self.out = Console(file=io.StringIO(), width=200)
         self.err = Console(file=io.StringIO(), width=200) if piped else self.out
         self.screen = Screen(answers=self.out, notes=self.err, clock=clock)
         self.chat = Chat(
             conversations=potluck.running.conversations,
-            choices=potluck.running.choices,
+            registry=potluck.running.registry,
             clock=clock,
             member=member(name),
-            at=lambda moment: words.at(Instant(moment), clock.now(), UTC),
+            speech=Speech(clock=clock),
             days=30,
+            folder=folder or potluck.running.settings.database_file.parent,
         )
 
     async def ask(self, text: str) -> str:
@@ -50,12 +54,12 @@ class Terminal:
         self.screen.close()
         return self.shown[before:]
 
-    async def do(self, name: str, argument: str = "") -> str:
+    async def do(self, line: str) -> str:
         """What a command says."""
-        said = await self.chat.do(Command(name=name, argument=argument))
-        assert said is not None
+        done = await self.chat.do(line)
+        assert done is not None
         console = Console(file=io.StringIO(), width=200, markup=False)
-        console.print(said)
+        console.print(done.shown or "")
         return _text(console)
 
     def failed(self) -> bool:
@@ -163,43 +167,137 @@ async def test_escape_sequences_of_a_model_are_inert(tmp_path: Path, clock: Virt
         assert not set(shown) & {"\x1b", "\x07", "\x9b"}
 
 
-async def test_the_commands(tmp_path: Path, clock: VirtualClock) -> None:
+async def test_the_commands_are_those_there_are_everywhere(tmp_path: Path, clock: VirtualClock) -> None:
     async with potluck(tmp_path, clock) as running:
         terminal = Terminal(running)
-        helped = await terminal.do("help")
-        assert all(f"/{name} " in helped for name in COMMANDS)
+        helped = await terminal.do("/help")
+        assert all(f"/{command.name} " in helped for command in running.running.registry.usable(terminal.chat.caller))
+        assert all(f"/{name} " in helped for name in LOCAL), "and the terminal's own"
         assert "in memory only" in helped
-        assert (await terminal.do("quota")).startswith("0 of today's 50 used · 50 left.")
+        assert "/attach" not in await terminal.do("/help quota")
+        assert "Used 0, left 50" in await terminal.do("/quota")
         await terminal.ask("my canary is heron")
-        assert (await terminal.do("quota")).startswith("1 of today's 50 used · 49 left.")
-        assert "1 of today's 50 requests used, 1 of 20 in this minute." in await terminal.do("pool")
+        assert "Used 1, left 49" in await terminal.do("/quota")
+        assert "first come, first served" in await terminal.do("/why")
+        assert "1 of the 50 requests of today's pool are used" in await terminal.do("/pool")
         assert "heron" in await terminal.ask("sandbox:echo")
-        assert "new conversation" in await terminal.do("new")
+        assert "new conversation" in await terminal.do("/new")
         assert "heron" not in await terminal.ask("sandbox:echo")
-        assert "nothing to stop" in await terminal.do("stop")
-        assert "no /foo" in await terminal.do("foo")
-        assert await terminal.chat.do(Command(name="quit", argument="")) is None
+        assert "nothing here that could be stopped" in await terminal.do("/stop")
+        assert "no /foo. /help lists" in await terminal.do("/foo")
+        assert "no /model. /help model lists" in await terminal.do("/model")
+        assert await terminal.chat.do("/quit") == Done(leave=True)
+        assert await terminal.chat.do("/usr/bin/env does what?") is None, "that is a question"
+        asked = await terminal.chat.do("/ask why is it so?")
+        assert asked == Done(ask="why is it so?")
+
+
+async def test_who_sits_at_the_machine_looks_after_the_terminal(tmp_path: Path, clock: VirtualClock) -> None:
+    async with potluck(tmp_path, clock, fair_policy="fair") as running:
+        ann, ben = Terminal(running), Terminal(running, "ben")
+        await ben.ask("hello")
+        assert "ben" in await ann.do("/admin quota grant ben 3")
+        assert "3" in await ann.do("/admin quota show ben")
+        assert "/admin audit undo number=2" in await ann.do("/admin quota block ben")
+        await ben.ask("hello")
+        assert ben.failed()
+        assert "taken back" in await ann.do("/admin audit undo 2")
+        await ben.ask("hello")
+        assert not ben.failed()
 
 
 async def test_a_model_can_be_chosen(tmp_path: Path, clock: VirtualClock) -> None:
     async with potluck(tmp_path, clock) as running:
         terminal = Terminal(running)
-        first, *listed = (await terminal.do("model")).splitlines()
-        assert first == "Model: auto, which leaves it to Potluck."
-        assert listed[0] == "openrouter/free · free"
-        assert all(line.endswith(" · free") for line in listed), "what costs is open to nobody yet"
-        unknown = await terminal.do("model", "harbor")
-        assert "There is no model of that name" in unknown
-        assert "Did you mean sandbox/harbor-24b:free?" in unknown
-        assert "nobody has opened it to you" in await terminal.do("model", "sandbox/summit-120b")
-        assert await terminal.do("model", "sandbox/harbor-24b:free") == (
-            "From now on sandbox/harbor-24b:free answers you.\n"
-        )
-        assert (await terminal.do("model")).startswith("Model: sandbox/harbor-24b:free.")
+        assert "sandbox/harbor-24b:free" in await terminal.do("/model show harbor")
+        assert "There is no model harbor" in await terminal.do("/model set harbor")
+        assert "nobody has opened it to you" in await terminal.do("/model set sandbox/summit-120b")
+        assert "answers you from now on" in await terminal.do("/model set sandbox/harbor-24b:free")
         assert "sandbox/harbor-24b:free" in await terminal.ask("hello")
         again = Terminal(running)
-        assert "sandbox/harbor-24b:free" in await again.do("model"), "it is kept for the next time"
-        assert "Potluck chooses" in await terminal.do("model", "auto")
+        assert "sandbox/harbor-24b:free" in await again.do("/model show"), "it is kept for the next time"
+        assert "Potluck chooses" in await terminal.do("/model set any")
+
+
+async def test_a_secret_that_a_line_lacks_is_asked_for_unseen(tmp_path: Path, clock: VirtualClock) -> None:
+    async with potluck(tmp_path, clock) as running:
+        chat = Terminal(running).chat
+        asked = await chat.do("/key paste")
+        assert asked == Done(unseen="The code that OpenRouter showed, or a key that you have made there")
+        key = (await key_of(running, "anns")).get_secret_value()
+        done = await chat.do("/key paste", unseen=key)
+        assert done is not None
+        assert done.unseen is None
+        assert await running.running.keys.shown(member("ann")) is not None
+        left = await chat.do("/key paste", unseen="")
+        assert left is not None
+        assert left.unseen is None, "it is asked for once"
+
+
+async def test_tab_offers_what_may_come_next(tmp_path: Path, clock: VirtualClock) -> None:
+    async with potluck(tmp_path, clock) as running:
+        (tmp_path / "notes one.txt").touch()
+        (tmp_path / "more").mkdir()
+        chat = Terminal(running, folder=tmp_path).chat
+        assert await chat.complete("/qu") == ["/quota", "/quit"]
+        assert await chat.complete("/mo") == ["/model "]
+        assert {"show ", "set "} <= set(await chat.complete("/model s"))
+        assert "grant " in await chat.complete("/admin quota ")
+        assert await chat.complete("/model set harb") == [], "an id begins with its maker"
+        assert await chat.complete("/model set sandbox/harb") == ["sandbox/harbor-24b:free "]
+        assert await chat.complete("/model set sandbox/harbor-24b:free w") == ["where="]
+        assert await chat.complete("/model set sandbox/harbor-24b:free where=h") == ["where=here "]
+        assert await chat.complete("/attach mo") == ["more/"]
+        assert await chat.complete("/attach notes o") == ["one.txt"]
+        assert not await chat.complete("/attach nowhere/x")
+        assert not await chat.complete("what does /qu"), "in a question nothing is offered"
+
+
+async def test_a_file_goes_with_the_next_question_only(tmp_path: Path, clock: VirtualClock) -> None:
+    async with potluck(tmp_path, clock) as running:
+        terminal = Terminal(running, folder=tmp_path)
+        (tmp_path / "notes one.txt").write_text("my canary is heron")
+        assert "Nothing is attached" in await terminal.do("/attach")
+        assert "next question: notes one.txt" in await terminal.do("/attach notes one.txt")
+        assert "heron" in await terminal.ask("sandbox:echo")
+        assert "Nothing is attached" in await terminal.do("/attach")
+        await terminal.do('/attach "notes one.txt"')
+        assert "Nothing is attached any more" in await terminal.do("/detach")
+        await terminal.do("/new")
+        assert "heron" not in await terminal.ask("sandbox:echo")
+
+
+async def test_a_file_that_cannot_be_sent_is_told_of_at_once(tmp_path: Path, clock: VirtualClock) -> None:
+    async with potluck(tmp_path, clock) as running:
+        terminal = Terminal(running, folder=tmp_path)
+        (tmp_path / "large.txt").write_bytes(b"a" * (MOST_BYTES + 1))
+        (tmp_path / "small.txt").write_text("small")
+        os.mkfifo(tmp_path / "pipe")
+        assert "“large.txt”" in await terminal.do("/attach large.txt")
+        assert "No such file" in await terminal.do("/attach nowhere.txt")
+        assert "cannot be read" in await terminal.do("/attach .")
+        assert "cannot be read" in await terminal.do("/attach pipe")
+        for _ in range(MOST_FILES):
+            assert "small.txt" in await terminal.do("/attach small.txt")
+        assert str(MOST_FILES) in await terminal.do("/attach small.txt")
+        (tmp_path / "program").write_bytes(bytes(range(256)))
+        await terminal.do("/detach")
+        await terminal.do("/attach program")
+        await terminal.ask("what is this?")
+        assert terminal.failed(), "what it is, the core finds out"
+        assert running.running.scheduler.used == 0
+
+
+async def test_what_is_handed_over_is_written_and_never_over_another_file(tmp_path: Path, clock: VirtualClock) -> None:
+    async with potluck(tmp_path, clock) as running:
+        folder = tmp_path / "here"
+        folder.mkdir()
+        terminal = Terminal(running, folder=folder)
+        await terminal.ask("my canary is heron")
+        await terminal.do("/privacy export")
+        (written,) = folder.iterdir()
+        assert "heron" in written.read_text()
+        assert "cannot be written: File exists" in await terminal.do("/privacy export")
 
 
 async def test_two_members_of_the_terminal_do_not_share_a_conversation(tmp_path: Path, clock: VirtualClock) -> None:

@@ -38,6 +38,9 @@ WRONG = [
     ("DATABASE_URL", "sqlite+aiosqlite:///"),
     ("DATABASE_URL", "sqlite+aiosqlite:///:memory:"),
     ("DATABASE_URL", "sqlite+aiosqlite:///pot\nluck.db"),
+    ("DATABASE_URL", "postgresql+psycopg://ann:word@here"),
+    ("DATABASE_URL", "postgresql+psycopg://here/"),
+    ("DATABASE_URL", "postgresql+asyncpg://here/potluck"),
     ("POOL_RPM", "0"),
     ("POOL_RPM", "100001"),
     ("POOL_RPM", "many"),
@@ -133,6 +136,14 @@ def test_everything_can_be_set() -> None:
     assert settings.owner_ids == (Member("discord", "123"), Member("slack", "U2", "T1"), Member("web", "ann"))
     assert settings.web_token == SecretStr("open-sesame")
     assert settings.pool_rpd == 1000
+
+
+def test_a_server_is_named_without_its_password() -> None:
+    settings = load({"DATABASE_URL": "postgresql://ann:secret-word@db.example:5433/potluck?sslmode=require"})
+    assert settings.server
+    assert settings.database == "postgresql+psycopg://ann:secret-word@db.example:5433/potluck?sslmode=require"
+    assert settings.database_name == "PostgreSQL, potluck on db.example:5433"
+    assert "secret-word" not in repr(settings)
 
 
 @pytest.mark.parametrize(("name", "value"), WRONG)

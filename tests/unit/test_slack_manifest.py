@@ -38,12 +38,16 @@ SCOPES: Mapping[str, tuple[str, ...]] = {
     "chat_update": ("chat:write",),
     "conversations_open": ("im:write",),
     "conversations_replies": ("channels:history", "groups:history", "im:history", "mpim:history"),
+    "files_completeUploadExternal": ("files:write",),
+    "files_getUploadURLExternal": ("files:write",),
     "files_info": ("files:read",),
     "files_upload_v2": ("files:write",),
     "token": (),
+    "usergroups_list": ("usergroups:read",),
     "users_info": ("users:read",),
     "views_open": (),
     "views_publish": (),
+    "views_update": (),
 }
 """What each method of the Web API needs, by its page in Slack's reference."""
 EVENT_SCOPES = {

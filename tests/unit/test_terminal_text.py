@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from adapters.terminal.chat import Command, command, member, own_name
+from adapters.terminal.chat import member, own_name
 from adapters.terminal.findings import as_json, table, verdict
 from adapters.terminal.inert import inert
 from bot.doctor.finding import Finding, failure, ok, warning
@@ -31,20 +31,6 @@ def test_no_control_character_is_left_however_the_text_was_cut(pieces: list[str]
 @given(st.text(alphabet=st.characters(exclude_categories=["Cc"])))
 def test_every_other_text_is_left_as_it_is(text: str) -> None:
     assert inert(f"{text}\n\té 🍲") == f"{text}\n\té 🍲"
-
-
-@pytest.mark.parametrize(
-    ("line", "expected"),
-    [
-        ("/help", Command(name="help", argument="")),
-        ("  /model   acme/small:free ", Command(name="model", argument="acme/small:free")),
-        ("/usr/bin/env does what?", None),
-        ("what does /help do?", None),
-        ("/", None),
-    ],
-)
-def test_what_a_command_is(line: str, expected: Command | None) -> None:
-    assert command(line) == expected
 
 
 def test_a_member_has_a_name_that_is_safe_everywhere() -> None:

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.rendering import words
+from adapters.rendering import failures, reasons, words
 from adapters.rendering.files import FAULTS
 from adapters.rendering.why import Why, why
 from bot.clock import DAY, Instant
@@ -59,12 +59,12 @@ def whole(text: str) -> bool:
 
 def test_the_closed_sets_are_covered() -> None:
     assert len(CODES) == len(set(CODES)) == 21
-    assert set(words._ERRORS) == set(CODES)
-    assert set(words._NOTICES) == set(get_args(NoticeKind))
-    assert set(words._NOT_ALLOWED) == set(get_args(NotAllowed))
-    assert set(words._REASONS) == set(get_args(FailureReason))
+    assert set(failures.ERRORS) == set(CODES)
+    assert set(words.NOTICES) == set(get_args(NoticeKind))
+    assert set(reasons.NOT_ALLOWED) == set(get_args(NotAllowed))
+    assert set(reasons.REASONS) == set(get_args(FailureReason))
     assert set(FAULTS) == set(get_args(AttachmentFault))
-    assert set(words._SHUT) == set(operators._SHUT) == set(SHUT)
+    assert set(failures.SHUT) == set(operators._SHUT) == set(SHUT)
     assert set(operators._KINDS) == set(FailureKind)
     assert set(operators._ROUTES) == set(get_args(NoRoute))
 

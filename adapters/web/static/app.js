@@ -3,9 +3,10 @@
 import { Lost } from "./http.js";
 import { PoolGauge, watchPool } from "./pool.js";
 import { Seat } from "./seat.js";
+import { gettext, ngettext } from "./texts.js";
 
 const MOST_SEATS = 4; // each may have an answer under way, and a browser gives one site six connections
-const EVERYONE = "In two or three sentences: why does sharing food bring people together?";
+const EVERYONE = gettext("In two or three sentences: why does sharing food bring people together?");
 const STORE = "potluck.table";
 
 const byId = (id) => document.getElementById(id);
@@ -75,7 +76,7 @@ const table = {
     }
   },
 
-  say(seat, text) {
+  speak(seat, text) {
     if (seat !== this.attended || !text.trim()) return;
     const live = byId("live");
     live.append(Object.assign(document.createElement("p"), { textContent: text }));
@@ -91,7 +92,7 @@ const table = {
     cancel.onclick = () => dialog.close("cancel");
     dialog.oncancel = (event) => this.seats.length || event.preventDefault();
     input.value = "";
-    input.oninput = () => input.setCustomValidity(this.taken(input.value) ? "This name is at the table already." : "");
+    input.oninput = () => input.setCustomValidity(this.taken(input.value) ? gettext("This name is at the table already.") : "");
     dialog.returnValue = "";
     dialog.showModal();
     return new Promise((resolve) => {
@@ -143,7 +144,9 @@ function lost(ms) {
   away = true;
   banner.hidden = false;
   const seconds = Math.round(ms / 1000);
-  banner.firstElementChild.textContent = seconds > 1 ? `Potluck cannot be reached. Trying again in ${seconds} seconds.` : "Potluck cannot be reached. Trying again.";
+  const soon = gettext("Potluck cannot be reached. Trying again.");
+  const later = () => ngettext("Potluck cannot be reached. Trying again in {count} second.", "Potluck cannot be reached. Trying again in {count} seconds.", seconds);
+  banner.firstElementChild.textContent = seconds > 1 ? later() : soon;
 }
 
 banner.querySelector("button").addEventListener("click", () => hurried());
@@ -172,7 +175,7 @@ else table.welcome();
 
 watchPool({
   show(pool) {
-    const moved = table.pool && (table.pool.used !== pool.used || table.pool.resets_at !== pool.resets_at || table.pool.shut_for !== pool.shut_for);
+    const moved = table.pool && (table.pool.used !== pool.used || table.pool.resets_at !== pool.resets_at || table.pool.shut_for !== pool.shut_for || table.pool.changes !== pool.changes);
     table.pool = pool;
     table.draw();
     if (moved) refreshSoon(); // what others take changes what is left for each

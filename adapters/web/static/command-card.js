@@ -63,9 +63,26 @@ function link({ url, text }) {
 
 function next(part, run) {
   const button = make("button", { type: "button", className: part.danger ? "button small danger" : "button small", textContent: part.text });
+  const row = make("p", { className: "row" }, button);
   button.addEventListener("click", () => {
     button.disabled = true; // a step is taken once
-    run(part);
+    if (part.needs.length) row.replaceWith(form(part, run));
+    else run(part);
   });
-  return make("p", { className: "row" }, button);
+  return row;
+}
+
+// What a step needs is typed here. A secret is seen by nobody, stays out of the composer, and is gone once it is sent.
+function form(part, run) {
+  const inputs = part.needs.map(({ name, kind }) => make("input", { name, required: true, type: kind === "secret" ? "password" : "text", autocomplete: "off", spellcheck: false }));
+  const labels = part.needs.map(({ about }, at) => make("label", {}, make("span", { textContent: about }), inputs[at]));
+  const asked = make("form", { className: "step" }, ...labels, make("button", { className: "button small", textContent: part.text }));
+  asked.addEventListener("submit", (event) => {
+    event.preventDefault();
+    const typed = Object.fromEntries(inputs.map(({ name, value }) => [name, value]));
+    asked.remove();
+    run({ ...part, values: { ...part.values, ...typed } });
+  });
+  requestAnimationFrame(() => inputs[0].focus());
+  return asked;
 }

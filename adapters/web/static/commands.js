@@ -2,6 +2,7 @@
 
 import { card, heard } from "./command-card.js";
 import { Lost, Refused, json } from "./http.js";
+import { gettext } from "./texts.js";
 
 const FRESH = 30_000; // ms for which the list of commands is kept
 const SHOWN = 8;
@@ -22,7 +23,7 @@ export class Commands {
   constructor(seat, form) {
     this.seat = seat;
     this.menu = Object.assign(document.createElement("ul"), { className: "menu", role: "listbox", hidden: true, id: `commands-${(menus += 1)}` });
-    this.menu.ariaLabel = "Commands";
+    this.menu.ariaLabel = gettext("Commands");
     form.before(this.menu);
     const { input } = seat;
     input.setAttribute("aria-controls", this.menu.id);
@@ -43,17 +44,23 @@ export class Commands {
       answer = await json("/api/commands", { method: "POST", body });
     } catch (error) {
       if (!(error instanceof Lost || error instanceof Refused)) throw error;
-      answer = { ok: false, parts: [{ part: "line", text: error instanceof Refused ? error.message : "Potluck could not be reached. Try again." }] };
+      answer = { ok: false, parts: [{ part: "line", text: error instanceof Refused ? error.message : gettext("Potluck could not be reached. Try again.") }] };
     }
     this.#fetched = -Infinity; // what may be used can have changed
     if (answer.ask) return seat.ask(answer.ask);
     const item = Object.assign(document.createElement("li"), { className: "exchange command" });
-    const line = Object.assign(document.createElement("code"), { textContent: typeof shown === "string" ? shown : `/${shown.path.join(" ")}` });
+    const line = Object.assign(document.createElement("code"), { textContent: typeof shown === "string" ? this.#unsecret(shown) : `/${shown.path.join(" ")}` });
     const question = Object.assign(document.createElement("div"), { className: "question" });
     question.append(line);
     item.append(question, card(answer, (step) => this.run(step)));
     seat.show(item, heard(answer));
     seat.refresh().catch(() => {});
+  }
+
+  // A line as it may be shown: without what only its command is to see.
+  #unsecret(line) {
+    const command = this.#whole(line.trim().slice(1), this.#list);
+    return command?.parameters.some(({ kind }) => kind === "secret") ? `/${command.path.join(" ")} …` : line;
   }
 
   async #look() {
@@ -105,14 +112,14 @@ export class Commands {
     const parameter = command.parameters.find(({ name }) => name === named?.[1]) ?? byPlace;
     if (!parameter) return [];
     const begun = named ? named[2] : last;
-    const hint = { text: parameter.name, about: parameter.about + (parameter.required ? "" : " (may be left out)"), hint: true };
+    const hint = { text: parameter.name, about: parameter.required ? parameter.about : gettext("{about} (may be left out)", { about: parameter.about }), hint: true };
     if (parameter.kind === "text" && !parameter.choices.length && words.length > 1) return [hint];
     await new Promise((resolve) => setTimeout(resolve, PAUSE));
     if (!current()) return null;
     const query = new URLSearchParams({ ...this.seat.where, path: command.path.join(" "), name: parameter.name, typed: begun });
     const { suggestions } = await json(`/api/commands/suggestions?${query}`).catch(() => ({ suggestions: [] }));
     const before = line.slice(0, line.length - begun.length);
-    return [hint, ...suggestions.map((value) => ({ text: value, fill: `${before}${value} ` }))];
+    return [hint, ...suggestions.map(({ value, about }) => ({ text: value, about, fill: `${before}${value} ` }))];
   }
 
   #show(options) {

@@ -2,6 +2,7 @@
 
 import { chip } from "./files.js";
 import { Markdown } from "./markdown.js";
+import { gettext } from "./texts.js";
 import * as words from "./words.js";
 
 const REDRAW = 60; // ms between two drawings of a growing answer
@@ -14,12 +15,12 @@ export class Exchange {
   ended = false;
   sent = false;
 
-  /** `actions`: stop(), ask(text, { hold }), giveUp(), why(). `say(text)` speaks to screen readers, `grew()` after changes. */
-  constructor(question, files, { actions, say, grew }) {
+  /** `actions`: stop(), ask(text, { hold }), giveUp(), why(). `speak(text)` speaks to screen readers, `grew()` after changes. */
+  constructor(question, files, { actions, speak, grew }) {
     this.question = question;
     this.files = files;
     this.actions = actions;
-    this.say = say;
+    this.speak = speak;
     this.grew = grew;
     this.element = template.content.firstElementChild.cloneNode(true);
     this.parts = Object.fromEntries(["question", "notices", "answer", "trouble", "meta", "pulse"].map((name) => [name, this.element.querySelector(`.${name}`)]));
@@ -35,7 +36,7 @@ export class Exchange {
     this.markdown = new Markdown(this.parts.answer);
     this.text = "";
     this.spoken = 0;
-    this.#state("sending", "Sending");
+    this.#state("sending", gettext("Sending"));
   }
 
   /** A turn as it was kept, from an earlier visit. */
@@ -43,7 +44,7 @@ export class Exchange {
     this.text = answer;
     this.markdown.show(answer);
     this.spoken = answer.length;
-    const how = whole ? words.source(model ?? "", "free").split(" · ")[0] : ended ? "Not finished" : "Still being written: reload in a moment";
+    const how = whole ? words.source(model ?? "", "free").split(" · ")[0] : ended ? gettext("Not finished") : gettext("Still being written: reload in a moment");
     this.#end(how);
   }
 
@@ -52,7 +53,7 @@ export class Exchange {
       case "queued":
         return this.#queue(data);
       case "started":
-        return this.#state("started", `Asking ${words.source(data.model, data.lane)}`);
+        return this.#state("started", gettext("Asking {model}", { model: words.source(data.model, data.lane) }));
       case "delta":
         return this.#grow(data.text);
       case "notice":
@@ -69,8 +70,8 @@ export class Exchange {
   /** The stream broke off: the ending is ours to make. */
   lose(headline, detail = "", again = null) {
     this.#draw(true);
-    this.#trouble("broken", headline, detail, again ? [["Try again", again]] : []);
-    this.say(`${headline} ${detail}`);
+    this.#trouble("broken", headline, detail, again ? [[gettext("Try again"), again]] : []);
+    this.speak([headline, detail].join(" "));
     this.#end("");
   }
 
@@ -86,7 +87,7 @@ export class Exchange {
     const since = performance.now();
     const left = () => (estimate_s === null ? null : Math.max(0, estimate_s - (performance.now() - since) / 1000));
     const show = () => this.#state("queued", words.place(place, left()));
-    if (place !== this.place) this.say(words.place(place, estimate_s));
+    if (place !== this.place) this.speak(words.place(place, estimate_s));
     this.place = place;
     show();
     this.ticking = setInterval(show, 1000);
@@ -102,7 +103,7 @@ export class Exchange {
   }
 
   #grow(text) {
-    if (!this.text) this.#state("writing", "Writing");
+    if (!this.text) this.#state("writing", gettext("Writing"));
     this.text += text;
     this.drawing ??= setTimeout(() => this.#draw(), REDRAW);
   }
@@ -121,26 +122,26 @@ export class Exchange {
     const end = all ? fresh.length : (/^[^]*[.!?:\n](?=\s)/.exec(fresh)?.[0].length ?? 0);
     if (!end) return;
     this.spoken += end;
-    this.say(fresh.slice(0, end).replace(/[*_`#>|]+/g, " "));
+    this.speak(fresh.slice(0, end).replace(/[*_`#>|]+/g, " "));
   }
 
   #finish({ model, lane, attempts, share, cost_usd, upstream_usd }) {
     this.#draw(true);
-    if (!this.text) this.#trouble("calm", "Answered together with your other message.", "");
-    this.#end(`${words.source(model, lane)}${words.cost(lane, cost_usd, upstream_usd)} · ${words.share(share)}`, attempts === 0 && this.text ? "no request taken" : "");
+    if (!this.text) this.#trouble("calm", gettext("Answered together with your other message."), "");
+    this.#end(`${words.source(model, lane)}${words.cost(lane, cost_usd, upstream_usd)} · ${words.share(share)}`, attempts === 0 && this.text ? gettext("no request taken") : "");
   }
 
   #fail({ error, message, resets_at, share, may_hold, offer }) {
     this.#draw(true);
     const offers = [];
-    if (may_hold) offers.push(["Wait for room", () => this.actions.ask(this.question, { files: this.files, hold: true, instead: this })]);
-    if (offer) offers.push([`Pay up to ${offer.label}`, () => this.actions.ask(this.question, { files: this.files, model: offer.model, instead: this })]);
-    if (SHARING.has(error)) offers.push(["Why?", () => this.actions.why(), { stays: true }]);
-    if (RETRY.has(error)) offers.push(["Try again", () => this.actions.ask(this.question, { files: this.files, instead: this })]);
+    if (may_hold) offers.push([gettext("Wait for room"), () => this.actions.ask(this.question, { files: this.files, hold: true, instead: this })]);
+    if (offer) offers.push([gettext("Pay up to {amount}", { amount: offer.label }), () => this.actions.ask(this.question, { files: this.files, model: offer.model, instead: this })]);
+    if (SHARING.has(error)) offers.push([gettext("Why?"), () => this.actions.why(), { stays: true }]);
+    if (RETRY.has(error)) offers.push([gettext("Try again"), () => this.actions.ask(this.question, { files: this.files, instead: this })]);
     const [headline] = /^[^]*?[.!?](?=\s|$)/.exec(message) ?? [message];
     const kind = error === "stopped" ? "calm" : BROKEN.has(error) ? "broken" : "refused";
     this.#trouble(kind, headline, message.slice(headline.length).trim(), offers);
-    this.say(message);
+    this.speak(message);
     this.#end(words.share(share));
   }
 
@@ -148,11 +149,14 @@ export class Exchange {
     clearInterval(this.ticking);
     this.ticket = ticket;
     this.estimate = estimate_at;
-    const when = estimate_at && new Date(estimate_at) > Date.now() ? `, at ${words.time(estimate_at)} at the earliest` : "";
-    const told = `It is answered as soon as there is room today${when}. Until then it costs nothing, and you may close this page.`;
-    this.#trouble("calm", "Your question is kept.", told, [["Let it go", () => this.actions.giveUp(this)], ["Why?", () => this.actions.why(), { stays: true }]]);
-    this.#state("held", "Waiting for room");
-    this.say(`Your question is kept. ${told}`);
+    const foreseen = estimate_at && new Date(estimate_at) > Date.now();
+    const kept = gettext("Your question is kept.");
+    const told = foreseen
+      ? gettext("It is answered as soon as there is room today, at {time} at the earliest. Until then it costs nothing, and you may close this page.", { time: words.time(estimate_at) })
+      : gettext("It is answered as soon as there is room today. Until then it costs nothing, and you may close this page.");
+    this.#trouble("calm", kept, told, [[gettext("Let it go"), () => this.actions.giveUp(this)], [gettext("Why?"), () => this.actions.why(), { stays: true }]]);
+    this.#state("held", gettext("Waiting for room"));
+    this.speak([kept, told].join(" "));
   }
 
   /** A held question moves: its card has said its piece. */
@@ -162,13 +166,13 @@ export class Exchange {
 
   /** It was stopped before it was sent. */
   drop() {
-    this.#trouble("calm", "Stopped.", "It was not sent.");
+    this.#trouble("calm", gettext("Stopped."), gettext("It was not sent."));
     this.#end("");
   }
 
   /** Its member let it go while it was held. */
   gone() {
-    this.#trouble("calm", "You let this question go.", "Nothing was taken from your share.");
+    this.#trouble("calm", gettext("You let this question go."), gettext("Nothing was taken from your share."));
     this.#end("");
   }
 
@@ -216,7 +220,7 @@ export class Exchange {
     more.hidden = false;
     more.addEventListener("click", () => {
       const folded = this.parts.question.classList.toggle("folded");
-      more.textContent = folded ? "Show all" : "Show less";
+      more.textContent = folded ? gettext("Show all") : gettext("Show less");
       more.ariaExpanded = String(!folded);
     });
   }

@@ -1,5 +1,6 @@
 // The files that are to go along with a question: chosen, pasted or dropped, each with a way to take it back.
 
+import { gettext, ngettext } from "./texts.js";
 import * as words from "./words.js";
 
 const template = document.getElementById("chip");
@@ -29,11 +30,11 @@ export async function encoded(file) {
 export class Files {
   #files = [];
 
-  /** `seat` takes what is dropped on it, `form` has the composer's parts; `most`: { files, bytes, together }; `changed()` after each change, `say(text)` speaks. */
-  constructor(seat, form, { most, changed, say }) {
+  /** `seat` takes what is dropped on it, `form` has the composer's parts; `most`: { files, bytes, together }; `changed()` after each change, `speak(text)` speaks. */
+  constructor(seat, form, { most, changed, speak }) {
     this.most = most;
     this.changed = changed;
-    this.say = say;
+    this.speak = speak;
     this.list = form.querySelector(".files");
     this.note = form.querySelector(".note");
     this.button = form.querySelector(".attach");
@@ -62,14 +63,14 @@ export class Files {
     const faults = [];
     for (const file of files) {
       const together = this.#files.reduce((sum, other) => sum + other.size, file.size);
-      if (this.#files.length >= this.most.files) faults.push(`${this.most.files} files may go along with one question.`);
-      else if (file.size > this.most.bytes) faults.push(`“${file.name}” is too large: a file may have ${words.size(this.most.bytes)}.`);
-      else if (together > this.most.together) faults.push(`Together the files may have ${words.size(this.most.together)}.`);
+      if (this.#files.length >= this.most.files) faults.push(ngettext("{count} file may go along with one question.", "{count} files may go along with one question.", this.most.files));
+      else if (file.size > this.most.bytes) faults.push(gettext("“{name}” is too large: a file may have {most}.", { name: file.name, most: words.size(this.most.bytes) }));
+      else if (together > this.most.together) faults.push(gettext("Together the files may have {most}.", { most: words.size(this.most.together) }));
       else this.#files.push(file);
     }
     this.#draw();
     this.#tell([...new Set(faults)].join(" "));
-    if (!faults.length && files.length) this.say(`${files.map((file) => file.name).join(", ")} will go along.`);
+    if (!faults.length && files.length) this.speak(gettext("{names} will go along.", { names: files.map((file) => file.name).join(", ") }));
   }
 
   /** Hand them over: the composer has none any more. */
@@ -86,7 +87,7 @@ export class Files {
     this.#files.splice(at, 1);
     this.#draw();
     this.#tell("");
-    this.say(`${file.name} removed.`);
+    this.speak(gettext("{name} removed.", { name: file.name }));
     const left = this.list.querySelectorAll("button");
     (left[Math.min(at, left.length - 1)] ?? this.textarea).focus();
   }
@@ -94,7 +95,7 @@ export class Files {
   #tell(fault) {
     this.note.textContent = fault;
     this.note.hidden = !fault;
-    if (fault) this.say(fault);
+    if (fault) this.speak(fault);
   }
 
   #draw() {
@@ -104,8 +105,8 @@ export class Files {
         const element = chip(file);
         const button = element.querySelector("button");
         button.hidden = false;
-        button.querySelector(".unseen").textContent = `Remove ${file.name}`;
-        button.title = "Remove";
+        button.querySelector(".unseen").textContent = gettext("Remove {name}", { name: file.name });
+        button.title = gettext("Remove");
         button.addEventListener("click", () => this.#remove(file));
         return element;
       }),

@@ -1,11 +1,13 @@
 // Talking to the server: JSON, and streams of server-sent events. Every failure is one of two classes.
 
+import { gettext } from "./texts.js";
+
 const SILENCE = 40_000; // the server sends a heartbeat every 15 s
 export const UPLOAD = 120_000; // longer than the server waits for files to arrive
 
 /** The server answered, and the answer is no. `error` is the name the HTTP contract gives it. */
 export class Refused extends Error {
-  constructor(status, { error = "refused", message = "The server did not take that." } = {}) {
+  constructor(status, { error = "refused", message = gettext("The server did not take that.") } = {}) {
     super(message);
     this.status = status;
     this.error = error;

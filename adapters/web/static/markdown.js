@@ -1,6 +1,7 @@
 // A model's Markdown as DOM. What a model writes is not trusted: no raw HTML, nothing that runs, nothing that loads.
 
 import { Marked } from "./vendor/marked.esm.js";
+import { gettext } from "./texts.js";
 import DOMPurify from "./vendor/purify.es.js";
 
 const escape = (text) => text.replace(/[&<>"']/g, (c) => `&#${c.charCodeAt(0)};`);
@@ -82,7 +83,7 @@ function codeBlock(pre, lang) {
   const head = document.createElement("div");
   const name = document.createElement("span");
   box.className = "code";
-  name.textContent = lang?.split(/\s/)[0] || "text";
+  name.textContent = lang?.split(/\s/)[0] || gettext("text");
   head.append(name);
   if (navigator.clipboard) head.append(copyButton(() => pre.textContent));
   pre.tabIndex = 0; // so that the keyboard can scroll it
@@ -93,11 +94,11 @@ function codeBlock(pre, lang) {
 function copyButton(text) {
   const button = document.createElement("button");
   button.type = "button";
-  button.textContent = "Copy";
+  button.textContent = gettext("Copy");
   button.addEventListener("click", async () => {
     const done = await navigator.clipboard.writeText(text()).then(() => true, () => false);
-    button.textContent = done ? "Copied" : "Not allowed";
-    setTimeout(() => (button.textContent = "Copy"), 1500);
+    button.textContent = done ? gettext("Copied") : gettext("Not allowed");
+    setTimeout(() => (button.textContent = gettext("Copy")), 1500);
   });
   return button;
 }

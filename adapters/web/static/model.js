@@ -1,6 +1,7 @@
 // The model a member has chosen: a select above the composer, free ones first. What is chosen is kept by the server.
 
 import { Lost, Refused, json } from "./http.js";
+import { gettext } from "./texts.js";
 
 export class ModelPicker {
   /** `row` holds the select; it shows itself once there is something to choose from. */
@@ -8,7 +9,7 @@ export class ModelPicker {
     this.row = row;
     this.seat = seat;
     this.select = row.querySelector("select");
-    this.select.setAttribute("aria-label", `Model that answers ${seat.place.name}`);
+    this.select.setAttribute("aria-label", gettext("Model that answers {name}", { name: seat.place.name }));
     this.select.addEventListener("change", () => this.#choose(this.select.value || null));
   }
 
@@ -17,9 +18,9 @@ export class ModelPicker {
     const { chosen, models } = await json(`/api/models?${new URLSearchParams({ member: this.seat.member })}`);
     const costly = models.filter((model) => !model.free);
     this.select.replaceChildren(
-      new Option("Potluck chooses, free", ""),
-      this.#group("Free", models.filter((model) => model.free && model.id !== "openrouter/free")),
-      ...(costly.length ? [this.#group("Costs, in/out per million tokens", costly)] : []),
+      new Option(gettext("Potluck chooses, free"), ""),
+      this.#group(gettext("Free"), models.filter((model) => model.free && model.id !== "openrouter/free")),
+      ...(costly.length ? [this.#group(gettext("Costs, in/out per million tokens"), costly)] : []),
     );
     this.#show(chosen);
     this.row.hidden = false;
@@ -43,11 +44,11 @@ export class ModelPicker {
     try {
       const { chosen } = await json("/api/model", { method: "PUT", body: { member: this.seat.member, model } });
       this.#show(chosen);
-      this.seat.table.say(this.seat, model ? `${this.select.selectedOptions[0].text} answers from now on.` : "Potluck chooses the model.");
+      this.seat.table.speak(this.seat, model ? gettext("{model} answers from now on.", { model: this.select.selectedOptions[0].text }) : gettext("Potluck chooses the model."));
     } catch (error) {
       if (!(error instanceof Lost || error instanceof Refused)) throw error;
       this.select.value = this.chosen;
-      this.seat.table.say(this.seat, error instanceof Refused ? error.message : "Potluck could not be reached.");
+      this.seat.table.speak(this.seat, error instanceof Refused ? error.message : gettext("Potluck could not be reached."));
     }
   }
 }

@@ -1,6 +1,7 @@
 // Linking a member's own OpenRouter account, in one dialog for whichever seat asks. What is pasted leaves it at once.
 
 import { Lost, Refused, json } from "./http.js";
+import { gettext, locale } from "./texts.js";
 
 const dialog = document.getElementById("own-key");
 const at = (name) => dialog.querySelector(`[data-at=${name}]`);
@@ -20,10 +21,10 @@ function clear() {
   for (const input of dialog.querySelectorAll("input")) input.value = "";
   at("link").hidden = true;
   at("link").removeAttribute("href");
-  say("");
+  tell("");
 }
 
-function say(text, bad = false) {
+function tell(text, bad = false) {
   at("said").textContent = text;
   at("said").classList.toggle("bad", bad);
 }
@@ -32,8 +33,10 @@ function show({ linked, last_four = "", linked_at = null, works = true }) {
   at("unlinked").hidden = linked;
   at("linked").hidden = !linked;
   if (!linked) return;
-  const ending = last_four ? `The key ends in ${last_four}` : "A key is kept";
-  at("state").textContent = `${ending}, linked on ${new Date(linked_at).toLocaleDateString()}.`;
+  const date = new Date(linked_at).toLocaleDateString(locale);
+  at("state").textContent = last_four
+    ? gettext("The key ends in {last_four}, linked on {date}.", { last_four, date })
+    : gettext("A key is kept, linked on {date}.", { date });
   at("broken").hidden = works;
 }
 
@@ -42,12 +45,12 @@ async function attempt(act) {
   const whose = seat;
   for (const button of dialog.querySelectorAll("button")) button.disabled = button !== at("close");
   try {
-    say("");
+    tell("");
     await act();
     return true;
   } catch (error) {
     if (!(error instanceof Lost || error instanceof Refused)) throw error;
-    if (whose === seat) say(error instanceof Refused ? error.message : "Potluck could not be reached. Try again.", true);
+    if (whose === seat) tell(error instanceof Refused ? error.message : gettext("Potluck could not be reached. Try again."), true);
     return false;
   } finally {
     for (const button of dialog.querySelectorAll("button")) button.disabled = false;
@@ -64,7 +67,7 @@ async function finish(step, name) {
   const done = await attempt(async () => show(await post(step, { [name]: pasted })));
   if (!done) return input.focus();
   clear();
-  say("Linked. From now on your questions go by your own account.");
+  tell(gettext("Linked. From now on your questions go by your own account."));
   at("remove").focus();
 }
 
@@ -75,7 +78,7 @@ at("start").addEventListener("click", () =>
     at("link").href = link;
     at("link").hidden = false;
     at("link").focus();
-    say("The link is good for ten minutes. Say yes there, and paste the code it shows here.");
+    tell(gettext("The link is good for ten minutes. Say yes there, and paste the code it shows here."));
   }),
 );
 at("by-code").addEventListener("submit", (event) => {
@@ -90,7 +93,7 @@ at("remove").addEventListener("click", async () => {
   const done = await attempt(() => json(`/api/own-key?${new URLSearchParams({ member: seat.member })}`, { method: "DELETE" }));
   if (!done) return;
   show({ linked: false });
-  say("Removed. Your questions go by the pool again. The key itself still exists: delete it at OpenRouter if you are done with it.");
+  tell(gettext("Removed. Your questions go by the pool again. The key itself still exists: delete it at OpenRouter if you are done with it."));
   at("start").focus();
 });
 at("close").addEventListener("click", () => dialog.close());

@@ -1,6 +1,7 @@
 // The pool, always in sight, and the connection it is read over: while that stands, the server does.
 
 import { events, pause } from "./http.js";
+import { gettext } from "./texts.js";
 import { number, time } from "./words.js";
 
 const FIRST_WAIT = 500;
@@ -23,14 +24,16 @@ export class PoolGauge {
   show(pool, seats) {
     const { used, rpd, rpm, minute_used, waiting, resets_at, paused_until, shut_for } = pool;
     const left = Math.max(0, rpd - used);
-    this.#at("used").textContent = `${number(used)} of ${number(rpd)} used today`;
-    this.#at("left").textContent = left ? `${number(left)} left` : "empty";
-    this.#at("minute").textContent = `${number(minute_used)} of ${number(rpm)} this minute`;
-    this.#at("waiting").textContent = waiting ? `${number(waiting)} in line` : "no one in line";
-    this.#at("resets").textContent = shut_for ? "shut" : paused_until ? `paused until ${time(paused_until)}` : `refills at ${time(resets_at)}`;
+    this.#at("used").textContent = gettext("{used} of {of} used today", { used: number(used), of: number(rpd) });
+    this.#at("left").textContent = left ? gettext("{left} left", { left: number(left) }) : gettext("empty");
+    this.#at("minute").textContent = gettext("{used} of {of} this minute", { used: number(minute_used), of: number(rpm) });
+    this.#at("waiting").textContent = waiting ? gettext("{count} in line", { count: number(waiting) }) : gettext("no one in line");
+    this.#at("resets").textContent = shut_for
+      ? gettext("shut")
+      : paused_until ? gettext("paused until {time}", { time: time(paused_until) }) : gettext("refills at {time}", { time: time(resets_at) });
     this.#gauge.ariaValueMax = String(rpd);
     this.#gauge.ariaValueNow = String(used);
-    this.#gauge.ariaValueText = `${number(used)} of ${number(rpd)} requests used today, ${number(left)} left`;
+    this.#gauge.ariaValueText = gettext("{used} of {of} requests used today, {left} left", { used: number(used), of: number(rpd), left: number(left) });
     this.#state(pool);
     this.#draw(used, rpd, seats);
   }

@@ -6,9 +6,10 @@ import { Files, encoded } from "./files.js";
 import { Lost, Refused, UPLOAD, events, json, pause } from "./http.js";
 import { ModelPicker } from "./model.js";
 import * as slots from "./slots.js";
+import { gettext } from "./texts.js";
 import * as words from "./words.js";
 
-const IDEAS = ["Plan a week of dinners for four", "Explain tides to a ten-year-old", "Write a limerick about sharing"];
+const IDEAS = [gettext("Plan a week of dinners for four"), gettext("Explain tides to a ten-year-old"), gettext("Write a limerick about sharing")];
 const HELD_RETRY = 5000;
 const template = document.getElementById("seat");
 const random = () => Array.from(crypto.getRandomValues(new Uint8Array(12)), (byte) => byte.toString(16).padStart(2, "0")).join("");
@@ -35,7 +36,7 @@ export class Seat {
     this.whyButton = at("[data-at=why]");
     this.whyPanel = at(".why");
     this.whyPanel.id = `why-${this.member}`;
-    this.whyPanel.setAttribute("aria-label", `Why ${place.name} may or may not ask now`);
+    this.whyPanel.setAttribute("aria-label", gettext("Why {name} may or may not ask now", { name: place.name }));
     this.whyButton.setAttribute("aria-controls", this.whyPanel.id);
     this.whyButton.addEventListener("click", () => this.explain());
     this.element.addEventListener("keydown", (event) => {
@@ -45,11 +46,11 @@ export class Seat {
     });
     at(".face").textContent = place.name[0].toUpperCase();
     at("h2").textContent = place.name;
-    at("[data-at=hello]").textContent = `What would you like to know, ${place.name}?`;
+    at("[data-at=hello]").textContent = gettext("What would you like to know, {name}?", { name: place.name });
     this.element.setAttribute("aria-label", place.name);
-    this.log.setAttribute("aria-label", `${place.name}'s conversation`);
-    this.input.setAttribute("aria-label", `Ask as ${place.name}`);
-    this.input.placeholder = `Ask as ${place.name}`;
+    this.log.setAttribute("aria-label", gettext("{name}'s conversation", { name: place.name }));
+    this.input.placeholder = gettext("Ask as {name}", { name: place.name });
+    this.input.setAttribute("aria-label", this.input.placeholder);
     this.leaveButton = at("[data-at=leave]");
     this.leaveButton.addEventListener("click", () => table.leave(this));
     // Only where accounts can be linked: the dialog it works on is not there otherwise.
@@ -102,7 +103,7 @@ export class Seat {
     if (!open) return;
     await this.#reasons();
     this.#grew();
-    this.table.say(this, this.whyPanel.textContent);
+    this.table.speak(this, this.whyPanel.textContent);
   }
 
   async #reasons() {
@@ -111,7 +112,7 @@ export class Seat {
       why = await json(`/api/explanation?${new URLSearchParams({ member: this.member })}`);
     } catch (error) {
       if (!(error instanceof Lost || error instanceof Refused)) throw error;
-      why = { message: "It cannot be told right now.", points: [] };
+      why = { message: gettext("It cannot be told right now."), points: [] };
     }
     const headline = Object.assign(document.createElement("p"), { textContent: why.message });
     const list = document.createElement("dl");
@@ -141,7 +142,7 @@ export class Seat {
       if (exchange.ended) return; // stopped before it was sent
       const attachments = await Promise.all(files.map(encoded)).catch(() => null);
       if (exchange.ended) return;
-      if (!attachments) return exchange.lose("A file could not be read.", "It was moved or changed since you chose it. Nothing was sent.");
+      if (!attachments) return exchange.lose(gettext("A file could not be read."), gettext("It was moved or changed since you chose it. Nothing was sent."));
       exchange.sent = true;
       const body = { ...this.where, text, hold, model, ...(files.length ? { attachments } : {}) };
       const patience = files.length ? UPLOAD : undefined;
@@ -194,13 +195,13 @@ export class Seat {
     this.element.classList.add("begun");
     this.pinned = true;
     this.#grew();
-    this.table.say(this, said);
+    this.table.speak(this, said);
   }
 
   #add(text, files = []) {
     const exchange = new Exchange(text, files, {
       actions: { stop: () => this.stop(), ask: (question, options) => this.ask(question, options), giveUp: (held) => this.#giveUp(held), why: () => this.explain(true) },
-      say: (said) => this.table.say(this, said),
+      speak: (said) => this.table.speak(this, said),
       grew: () => this.#grew(),
     });
     this.exchanges.push(exchange);
@@ -227,10 +228,10 @@ export class Seat {
 
   #broken(exchange, error, again) {
     if (exchange.ended || exchange.ticket) return;
-    if (error instanceof Refused && error.error === "duplicate") exchange.lose("It was asked after all.", "Reload the page to see its answer.");
+    if (error instanceof Refused && error.error === "duplicate") exchange.lose(gettext("It was asked after all."), gettext("Reload the page to see its answer."));
     else if (error instanceof Refused) exchange.lose(error.message);
-    else if (error instanceof Lost && exchange.text) exchange.lose("The connection broke off.", "What has come so far stays.", again);
-    else if (error instanceof Lost) exchange.lose("Potluck could not be reached.", "Your question is not lost: send it again when the connection is back.", again);
+    else if (error instanceof Lost && exchange.text) exchange.lose(gettext("The connection broke off."), gettext("What has come so far stays."), again);
+    else if (error instanceof Lost) exchange.lose(gettext("Potluck could not be reached."), gettext("Your question is not lost: send it again when the connection is back."), again);
     else throw error;
   }
 
@@ -241,7 +242,7 @@ export class Seat {
       try {
         if (slot) for await (const [name, data] of this.#told(exchange, slot)) this.#handle(exchange, name, data);
       } catch (error) {
-        if (error instanceof Refused && error.status === 404) exchange.lose("This question is no longer kept.", "Please ask it again.");
+        if (error instanceof Refused && error.status === 404) exchange.lose(gettext("This question is no longer kept."), gettext("Please ask it again."));
       } finally {
         slot?.abort();
       }
@@ -277,7 +278,7 @@ export class Seat {
       this.sendButton.disabled = !this.input.value.trim() && !this.files.length;
     };
     const most = JSON.parse(document.getElementById("table").dataset.files);
-    this.files = new Files(this.element, form, { most, changed: fit, say: (said) => this.table.say(this, said) });
+    this.files = new Files(this.element, form, { most, changed: fit, speak: (said) => this.table.speak(this, said) });
     this.input.addEventListener("input", fit);
     this.input.addEventListener("keydown", (event) => {
       if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
@@ -310,6 +311,7 @@ export class Seat {
       this.pinned = true;
       this.#grew();
     });
+    new ResizeObserver(() => this.#grew()).observe(this.list); // pictures come after their place
   }
 
   #grew() {

@@ -145,7 +145,7 @@ FAULTS: Mapping[str, Fault] = _registry(
         refuse("too_large", _K.TOO_LARGE, refusals.TOO_LARGE),
         refuse("context_length", _K.TOO_LARGE, refusals.context_length(8_192, 9_001)),
         refuse("context_length_2025", _K.TOO_LARGE, refusals.CONTEXT_LENGTH_2025),
-        refuse("image_too_large", _K.TOO_LARGE, refusals.IMAGE_TOO_LARGE),
+        refuse("image_too_large", _K.BAD_IMAGE, refusals.IMAGE_TOO_LARGE),
         refuse("bad_request", _K.BAD_REQUEST, refusals.NO_MESSAGES),
         refuse("reasoning_mandatory", _K.BAD_REQUEST, refusals.REASONING_MANDATORY),
         refuse("unprocessable", _K.BAD_REQUEST, refusals.UNPROCESSABLE),

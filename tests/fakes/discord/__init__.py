@@ -1,6 +1,9 @@
 """A Discord of our own: a real HTTP and WebSocket server that the unmodified discord.py logs in to.
 
-world      who and what there is, and what was done to it
+places     who and where: users, servers, channels
+world      what happens there: messages and files
+composing  what a message may be, and what of it is kept
+components the rows below a text, and Components V2
 intents    which events and which contents a bot is shown
 gateway    the WebSocket: hello, identify, resume, heartbeats, dispatch
 buckets    rate limits

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 from aiohttp import BodyPartReader, web
 
-from tests.fakes.discord.world import Channel, Payload, Refused, World
+from tests.fakes.discord import components
+from tests.fakes.discord.places import Channel, Payload, Refused
+from tests.fakes.discord.world import World
 
-LONGEST, LONGEST_V2, MOST_COMPONENTS, LONGEST_NONCE = 2000, 4000, 40, 25
-V2 = 1 << 15
+LONGEST, LONGEST_NONCE = 2000, 25
+MOST_EMBEDS, LONGEST_DESCRIPTION, LONGEST_EMBEDS = 10, 4096, 6000
 EDITABLE = ("content", "embeds", "components", "flags", "attachments")
 
 
@@ -35,36 +36,33 @@ async def read(request: web.Request) -> tuple[Payload, dict[str, bytes]]:
 def check(payload: Payload, files: Mapping[str, bytes], *, old: Payload | None = None) -> None:
     """Raises: Refused, as Discord would."""
     merged = {**(old or {}), **payload}
-    content, components = merged.get("content") or "", merged.get("components") or []
-    flat = list(_flat(components))
-    if int(merged.get("flags") or 0) & V2:
-        if content or merged.get("embeds"):
-            raise _invalid("content: cannot be used with components V2")
-        if sum(len(one.get("content", "")) for one in flat) > LONGEST_V2:
-            raise _invalid("components: over 4000 characters of text")
-    elif any(one["type"] not in (1, 2, 3, 5, 6, 7, 8) for one in components):
-        raise _invalid("components: need the flag for components V2")
+    content, embeds = merged.get("content") or "", merged.get("embeds") or []
+    attached = [*files, *(one["filename"] for one in _kept(payload, files, old))]
+    components.check(merged, payload, attached, old=old)
     if len(content) > LONGEST:
-        raise _invalid("content: Must be 2000 or fewer in length.")
-    if not (content.strip() or components or merged.get("embeds") or merged.get("attachments") or files):
+        raise components.invalid("content: Must be 2000 or fewer in length.")
+    _check_embeds(embeds)
+    if not (content.strip() or merged.get("components") or embeds or attached):
         raise Refused(400, 50006, "Cannot send an empty message")
-    ids = [one["custom_id"] for one in flat if "custom_id" in one]
-    if len(ids) != len(set(ids)) or any(not 1 <= len(one) <= 100 for one in ids) or len(flat) > MOST_COMPONENTS:
-        raise _invalid("components: custom ids must be unique, of 1 to 100 characters, and not too many")
     if len(str(payload.get("nonce") or "")) > LONGEST_NONCE:
-        raise _invalid("nonce: must be 25 or fewer in length")
+        raise components.invalid("nonce: must be 25 or fewer in length")
 
 
-def _invalid(message: str) -> Refused:
-    return Refused(400, 50035, f"Invalid Form Body: {message}")
+def _check_embeds(embeds: Sequence[Payload]) -> None:
+    said = [[one.get("title") or "", one.get("description") or ""] for one in embeds]
+    if len(embeds) > MOST_EMBEDS or any(len(description) > LONGEST_DESCRIPTION for _, description in said):
+        raise components.invalid("embeds: too many, or too long")
+    if sum(len(text) for texts in said for text in texts) > LONGEST_EMBEDS:
+        raise components.invalid("embeds: Embed size exceeds maximum size of 6000")
 
 
-def _flat(components: Any) -> Any:
-    for one in components:
-        yield one
-        yield from _flat(one.get("components", []))
-        if "accessory" in one:
-            yield one["accessory"]
+def _kept(payload: Payload, files: Mapping[str, bytes], old: Payload | None) -> list[Payload]:
+    """Of the files it has, those an edit leaves."""
+    before: list[Payload] = (old or {}).get("attachments", [])
+    if "attachments" not in payload and not files:
+        return before
+    keep = {str(one["id"]) for one in payload.get("attachments") or []}
+    return [one for one in before if one["id"] in keep]
 
 
 def fields(
@@ -77,10 +75,11 @@ def fields(
     for key in ("embeds", "components"):
         if made.get(key, ()) is None:
             made[key] = []
-    for number, component in enumerate(_flat(made.get("components") or [])):
+    for number, component in enumerate(components.every(made.get("components") or [])):
         component.setdefault("id", number + 1)
     if "attachments" in payload or files:
-        keep = {str(one["id"]) for one in payload.get("attachments") or []}
-        kept = [one for one in (old or {}).get("attachments", []) if one["id"] in keep]
-        made["attachments"] = kept + [world.attach(channel, name, data, None) for name, data in files.items()]
+        new = [world.attach(channel, name, data, None) for name, data in files.items()]
+        made["attachments"] = _kept(payload, files, old) + new
+    if old is not None and "flags" in made:
+        made["flags"] = int(made["flags"] or 0) | (int(old["flags"]) & components.V2)
     return made

@@ -15,7 +15,8 @@ from aiohttp import WSCloseCode, WSMsgType, web
 
 from bot.clock import Clock
 from tests.fakes.discord import intents
-from tests.fakes.discord.world import Payload, World
+from tests.fakes.discord.places import Payload
+from tests.fakes.discord.world import World
 
 DISPATCH, HEARTBEAT, IDENTIFY, PRESENCE, RESUME, RECONNECT, INVALID, HELLO, ACK = 0, 1, 2, 3, 6, 7, 9, 10, 11
 SENDS, SENDS_SECONDS = 120, 60.0

@@ -13,9 +13,10 @@ from bot.ports import Conversations
 from bot.storage.database import Database
 from bot.storage.migration import migrate
 from bot.storage.posts import SqlPosts
+from tests.fakes.discord import components
 from tests.fakes.discord.people import Person
+from tests.fakes.discord.places import Channel, Payload
 from tests.fakes.discord.server import FakeDiscord
-from tests.fakes.discord.world import Channel, Payload
 from tests.fakes.virtual import VirtualClock, VirtualLoop
 
 SOON, STARTED = 60.0, 300.0
@@ -95,7 +96,7 @@ class House:
         return self.ann.sees(channel or self.channel)[-1]
 
     def labels(self, message: Payload) -> list[str]:
-        return [button["label"] for row in message["components"] for button in row["components"]]
+        return [one["label"] for one in components.every(message["components"]) if one["type"] == components.BUTTON]
 
     def person(self, name: str) -> Person:
         return self.discord.person(name)

@@ -6,7 +6,7 @@ reply with the ping on mentions), and in what a context menu command is used on.
 
 from __future__ import annotations
 
-from tests.fakes.discord.world import Payload
+from tests.fakes.discord.places import Payload
 
 GUILDS, GUILD_MEMBERS, GUILD_PRESENCES = 1 << 0, 1 << 1, 1 << 8
 GUILD_MESSAGES, DIRECT_MESSAGES, MESSAGE_CONTENT = 1 << 9, 1 << 12, 1 << 15

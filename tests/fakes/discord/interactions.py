@@ -11,7 +11,8 @@ from aiohttp import web
 
 from bot.clock import Clock
 from tests.fakes.discord import composing, intents
-from tests.fakes.discord.world import DM, EPHEMERAL, EVERYONE_MAY, Channel, Payload, Refused, Sent, World
+from tests.fakes.discord.places import DM, EVERYONE_MAY, Channel, Payload, Refused
+from tests.fakes.discord.world import EPHEMERAL, Sent, World
 
 FIRST_ANSWER, TOKEN_SECONDS = 3.0, 900.0
 COMMAND, COMPONENT, AUTOCOMPLETE, MODAL = 2, 3, 4, 5

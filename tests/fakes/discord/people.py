@@ -6,8 +6,9 @@ import asyncio
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from tests.fakes.discord import components
 from tests.fakes.discord.interactions import AUTOCOMPLETE, COMMAND, COMPONENT, MODAL, Interaction
-from tests.fakes.discord.world import Channel, Payload
+from tests.fakes.discord.places import Channel, Payload
 
 if TYPE_CHECKING:
     from tests.fakes.discord.server import FakeDiscord
@@ -47,7 +48,10 @@ class Person:
     ) -> Payload:
         """Write a message. `files`: name, contents, type as the client says it."""
         attached = [self._world.attach(channel, *file) for file in files]
-        return self._world.message(channel, self.user, text, reply_to=reply_to, ping=ping, attachments=attached)
+        said = self._world.message(channel, self.user, text, reply_to=reply_to, ping=ping, attachments=attached)
+        if channel.archived and not channel.locked:
+            self._world.archive(channel, archived=False)
+        return said
 
     def mention(self, channel: Channel, text: str, **more: Any) -> Payload:
         return self.say(channel, f"<@{self._world.bot['id']}> {text}", **more)
@@ -159,6 +163,8 @@ class Person:
             resolved.setdefault("users", {})[value["id"]] = shown
             member = {**self._world.member(), "permissions": "0"}
             resolved.setdefault("members", {})[value["id"]] = member
+        elif "guild_id" in value:
+            resolved.setdefault("channels", {})[value["id"]] = {**value, "permissions": "0"}
         else:
             resolved.setdefault("roles", {})[value["id"]] = value
 
@@ -169,4 +175,5 @@ class Person:
         return self._world.shown(channel, to=self.user)
 
     def reads(self, channel: Channel) -> list[str]:
-        return [str(message["content"]) for message in self.sees(channel)]
+        """All the text of each, as it stands there."""
+        return ["\n".join(components.texts(message)) for message in self.sees(channel)]

@@ -11,7 +11,7 @@ from bot.clock import Clock
 from tests.fakes.discord import composing, intents
 from tests.fakes.discord.buckets import Buckets
 from tests.fakes.discord.gateway import Gateway
-from tests.fakes.discord.world import (
+from tests.fakes.discord.places import (
     DM,
     MANAGE_MESSAGES,
     PUBLIC_THREAD,
@@ -22,9 +22,8 @@ from tests.fakes.discord.world import (
     Channel,
     Payload,
     Refused,
-    Sent,
-    World,
 )
+from tests.fakes.discord.world import Sent, World
 
 HOUR = 3600.0
 
@@ -48,6 +47,7 @@ class Rest:
             web.get(r"/guilds/{guild:\d+}/channels", self.guild_channels),
             web.get(r"/guilds/{guild:\d+}/members/{user:\d+}", self.member),
             web.get(r"/channels/{channel:\d+}", self.channel),
+            web.patch(r"/channels/{channel:\d+}", self.edit_channel),
             web.post(r"/channels/{channel:\d+}/messages", self.create),
             web.post(r"/channels/{channel:\d+}/typing", self.typing),
             web.get(message, self.message),
@@ -120,6 +120,16 @@ class Rest:
     async def channel(self, request: web.Request) -> web.Response:
         return web.json_response(self._world.channel_payload(self._where(request)))
 
+    async def edit_channel(self, request: web.Request) -> web.Response:
+        """A thread is opened again by whoever may write in it, unless it is locked."""
+        channel = self._where(request)
+        payload, _ = await composing.read(request)
+        if channel.locked or channel.type != PUBLIC_THREAD or set(payload) != {"archived"}:
+            raise Refused(403, 50013, "Missing Permissions")
+        self._need(channel, SEND_IN_THREADS)
+        self._world.archive(channel, archived=payload["archived"])
+        return web.json_response(self._world.channel_payload(channel))
+
     # --- messages ----------------------------------------------------------------------------------------
 
     async def create(self, request: web.Request) -> web.Response:
@@ -128,6 +138,11 @@ class Rest:
         self._note(request, payload, files)
         self._need(channel, SEND_IN_THREADS if channel.type == PUBLIC_THREAD else SEND_MESSAGES)
         composing.check(payload, files)
+        self._moderate(payload)
+        if channel.archived:
+            if channel.locked:
+                raise Refused(403, 160005, "This thread is locked")
+            world.archive(channel, archived=False)
         nonce = payload.get("nonce")
         if nonce is not None and payload.get("enforce_nonce"):
             earlier = world.earlier(channel, nonce)
@@ -163,11 +178,14 @@ class Rest:
         message = world.find(channel.id, int(request.match_info["message"]))
         if message["author"] is not world.bot:
             raise Refused(403, 50005, "Cannot edit a message authored by another user")
+        if channel.archived:
+            raise Refused(400, 50083, "Thread is archived")
         if self._clock.now() - message["_at"] > HOUR:
             refused = self._buckets.old_edit(request.path, message["id"])
             if refused is not None:
                 return refused
         composing.check(payload, files, old=message)
+        self._moderate(payload)
         world.edit(message, composing.fields(world, channel, payload, files, old=message))
         world.ping(message, payload.get("allowed_mentions"))
         return self._answer(message)
@@ -225,6 +243,8 @@ class Rest:
         channel = self._world.channels.get(int(request.match_info["channel"]))
         if channel is None:
             raise Refused(404, 10003, "Unknown Channel")
+        if channel.guild in self._world.left:
+            raise Refused(403, 50001, "Missing Access")
         if channel.type != DM:
             self._need(channel, VIEW_CHANNEL)
         return channel
@@ -237,6 +257,10 @@ class Rest:
         return channel.guild is not None and any(
             int(role["permissions"]) & MANAGE_MESSAGES for role in self._world.guilds[channel.guild]["roles"]
         )
+
+    def _moderate(self, payload: Payload) -> None:
+        if self._world.blocked and self._world.blocked in str(payload):
+            raise Refused(400, 200000, "Message was blocked by automatic moderation")
 
     def _note(self, request: web.Request, payload: Payload, files: dict[str, bytes]) -> None:
         self._world.sent.append(

@@ -16,8 +16,9 @@ from tests.fakes.discord.buckets import Buckets
 from tests.fakes.discord.gateway import Gateway
 from tests.fakes.discord.interactions import Interactions
 from tests.fakes.discord.people import Person
+from tests.fakes.discord.places import Refused
 from tests.fakes.discord.rest import Rest
-from tests.fakes.discord.world import Refused, World
+from tests.fakes.discord.world import World
 
 TOKEN = "MTAwMA.fake.token"
 

@@ -68,7 +68,7 @@ ERROR_TYPES = (
     ("content_policy_violation", 403, K.MODERATION, K.MODERATION),
     ("refusal", 400, K.MODERATION, K.MODERATION),
     ("invalid_image", 400, K.BAD_IMAGE, K.BAD_IMAGE),
-    ("image_too_large", 400, K.TOO_LARGE, K.TOO_LARGE),
+    ("image_too_large", 400, K.BAD_IMAGE, K.BAD_IMAGE),
     ("image_too_small", 400, K.BAD_IMAGE, K.BAD_IMAGE),
     ("unsupported_image_format", 400, K.BAD_IMAGE, K.BAD_IMAGE),
     ("image_not_found", 400, K.BAD_IMAGE, K.BAD_IMAGE),

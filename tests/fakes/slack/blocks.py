@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.fakes.slack.world import Json
+from tests.fakes.slack.world import Json, World
 
 MARKDOWN_MAX = 12_000
 PAYLOAD_MAX = 13_200
@@ -22,16 +22,32 @@ KNOWN = {
     "plan",
     "card",
     "table",
+    "image",
 }
+IN_VIEWS = {"section", "context", "actions", "header", "divider", "input", "image"}
+"""What modals and Home tabs take."""
+ALT_MAX = 2_000
 
 
-def fault_in(blocks: list[Json], *, most: int = 50) -> str | None:
-    """The error Slack gives for these blocks, None if they will do."""
-    if len(blocks) > most:
+def fault_in(blocks: list[Json], world: World, *, view: bool = False, sharing: bool = False) -> str | None:
+    """The error Slack gives for these blocks, None if they will do.
+
+    `view`: of a modal or a Home tab. `sharing`: where they are shown, files in them are shared by that; elsewhere
+    nobody could open one.
+    """
+    if len(blocks) > (100 if view else 50):
         return "invalid_blocks"
+    if view and any(block.get("type") not in IN_VIEWS for block in blocks):
+        return "invalid_blocks"
+    for image in (block for block in blocks if block.get("type") == "image"):
+        file = image.get("slack_file", {}).get("id", "")
+        if not (sharing and world.ready(file) and world.hosted[file].type.startswith("image/")):
+            return "invalid_blocks"
+        if not 0 < len(image.get("alt_text", "")) <= ALT_MAX:
+            return "invalid_blocks"
     if sum(len(block.get("text", "")) for block in blocks if block.get("type") == "markdown") > MARKDOWN_MAX:
         return "msg_too_long"
-    if len(str(blocks)) > PAYLOAD_MAX + 4_000 and most == 50:
+    if len(str(blocks)) > PAYLOAD_MAX + 4_000 and not view:
         return "msg_blocks_too_long"
     if any(not _fits(block) for block in blocks):
         return "invalid_blocks"
@@ -64,6 +80,13 @@ def _fits(block: Json) -> bool:
         case "input":
             return bool(block["label"]["text"]) and _element(block["element"])
     return True
+
+
+def share(blocks: list[Json], world: World, channel: str) -> None:
+    """Who is in the channel can open the files in the blocks from now on."""
+    for block in blocks:
+        if block.get("type") == "image":
+            world.hosted[block["slack_file"]["id"]].shared_in.add(channel)
 
 
 def _element(element: Any) -> bool:

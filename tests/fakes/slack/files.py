@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from aiohttp import web
 
 from tests.fakes.slack.web_api import ApiError, Call, Method, need
-from tests.fakes.slack.world import Json, World
+from tests.fakes.slack.world import Hosted, Json, World
 
 LOGIN = "<!DOCTYPE html><html><head><title>Sign in</title></head><body>Sign in to Slack</body></html>"
 
@@ -37,7 +37,8 @@ class Files:
     tokens_seen: list[str] = field(default_factory=list)
     uploaded: list[tuple[str, str, bytes]] = field(default_factory=list)
     """Channel, name and content of what the app handed over."""
-    _coming: dict[str, tuple[str, bytes]] = field(default_factory=dict)
+    looking_over: float = 1.2
+    """Seconds from the end of an upload until Slack knows what the file is."""
 
     def methods(self) -> dict[str, Method]:
         return {
@@ -47,24 +48,36 @@ class Files:
         }
 
     def upload_url(self, call: Call) -> Json:
-        name, _ = need(call, "filename", "length")
-        id = f"F{self.world.number()}"
-        self._coming[id] = (name, b"")
+        name, length = need(call, "filename", "length")
+        if int(length) <= 0:
+            raise ApiError("invalid_arguments")
+        id = f"F{self.world.number():08d}"
+        self.world.hosted[id] = Hosted(name=name, alt=call.args.get("alt_txt", ""))
         return {"upload_url": f"{self.base}/upload/{id}", "file_id": id}
 
     async def take(self, request: web.Request) -> web.Response:
-        id = request.match_info["id"]
-        self._coming[id] = (self._coming[id][0], await request.read())
+        assert "Authorization" not in request.headers, "the token goes to the Web API alone"
+        self.world.hosted[request.match_info["id"]].content = await request.read()
         return web.Response(text="OK")
 
     def complete(self, call: Call) -> Json:
         (files,) = need(call, "files")
-        for one in json.loads(files) if isinstance(files, str) else files:
-            self.uploaded.append((call.args["channel_id"], *self._coming.pop(one["id"])))
-        return {"files": files}
+        told: list[Json] = json.loads(files) if isinstance(files, str) else files
+        for one in told:
+            hosted = self.world.hosted.get(one["id"])
+            if hosted is None or not hosted.content:
+                raise ApiError("file_not_found")
+            hosted.ready_at = self.world.clock.monotonic() + self.looking_over
+            if channel := call.args.get("channel_id"):
+                hosted.shared_in.add(channel)
+                self.uploaded.append((channel, hosted.name, hosted.content))
+        return {"files": [{"id": one["id"], "mimetype": ""} for one in told]}
 
     def info(self, call: Call) -> Json:
         (id,) = need(call, "file")
+        if id in self.world.hosted:
+            self.world.ready(id)
+            return {"file": {"id": id, "mimetype": self.world.hosted[id].type}}
         if id not in self.told:
             raise ApiError("file_not_found")
         return {"file": self.told[id]}

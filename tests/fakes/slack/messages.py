@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.fakes.slack.blocks import MARKDOWN_MAX, fault_in
+from tests.fakes.slack.blocks import MARKDOWN_MAX, fault_in, share
 from tests.fakes.slack.web_api import ApiError, Call, Method, need
 from tests.fakes.slack.world import Channel, Json, Message, World
 
@@ -40,12 +40,15 @@ class Messages:
             raise ApiError("channel_not_found")
         if call.team.bot_user not in channel.members:
             raise ApiError("not_in_channel")
+        if channel.archived:
+            raise ApiError("is_archived")
         return channel
 
     def post(self, call: Call) -> Json:
         channel = self.channel(call)
-        message = self._message(call, channel)
+        message = self._message(call, channel, sharing=True)
         self._world.post(message)
+        share(message.blocks, self._world, channel.id)
         return {"channel": channel.id, "ts": message.ts, "message": {"ts": message.ts, "text": message.text}}
 
     def post_ephemeral(self, call: Call) -> Json:
@@ -61,9 +64,9 @@ class Messages:
     def update(self, call: Call) -> Json:
         self.channel(call)
         message = self.own(call)
-        if message.stream == "live":
+        if self._world.alive(message):
             raise ApiError("streaming_state_conflict")
-        _check(call.args, text_max=UPDATE_TEXT_MAX)
+        self._check(call.args, text_max=UPDATE_TEXT_MAX, sharing=True)
         message.edits += 1
         message.text = call.args.get("text", message.text)
         if "markdown_text" in call.args:
@@ -106,8 +109,13 @@ class Messages:
             | ({"metadata": one.sent["metadata"]} if "metadata" in one.sent else {})
             for one in found
         ]
-        limit = int(call.args.get("limit", 1000))
-        return {"messages": told[:limit], "has_more": len(told) > limit}
+        oldest = call.args.get("oldest", "0")
+        told = [one for one in told if one["ts"] == root or one["ts"] >= oldest]
+        limit, start = min(1000, int(call.args.get("limit", 1000))), int(call.args.get("cursor") or 0)
+        page = told[start : start + limit]
+        if start + limit >= len(told):
+            return {"messages": page, "has_more": False}
+        return {"messages": page, "has_more": True, "response_metadata": {"next_cursor": str(start + limit)}}
 
     def open(self, call: Call) -> Json:
         (user,) = need(call, "users")
@@ -121,8 +129,8 @@ class Messages:
         channel, ts = need(call, "channel", "message_ts")
         return {"permalink": f"https://acme.slack.com/archives/{channel}/p{ts.replace('.', '')}"}
 
-    def _message(self, call: Call, channel: Channel) -> Message:
-        _check(call.args, text_max=POST_TEXT_MAX)
+    def _message(self, call: Call, channel: Channel, *, sharing: bool = False) -> Message:
+        self._check(call.args, text_max=POST_TEXT_MAX, sharing=sharing)
         if not any(call.args.get(name) for name in ("text", "blocks", "markdown_text")):
             raise ApiError("no_text")
         return Message(
@@ -136,11 +144,10 @@ class Messages:
             sent=call.args,
         )
 
-
-def _check(args: Json, *, text_max: int) -> None:
-    if "markdown_text" in args and (args.get("text") or args.get("blocks")):
-        raise ApiError("markdown_text_conflict")
-    if len(args.get("text", "")) > text_max or len(args.get("markdown_text", "")) > MARKDOWN_MAX:
-        raise ApiError("msg_too_long")
-    if fault := fault_in(args.get("blocks", [])):
-        raise ApiError(fault)
+    def _check(self, args: Json, *, text_max: int, sharing: bool) -> None:
+        if "markdown_text" in args and (args.get("text") or args.get("blocks")):
+            raise ApiError("markdown_text_conflict")
+        if len(args.get("text", "")) > text_max or len(args.get("markdown_text", "")) > MARKDOWN_MAX:
+            raise ApiError("msg_too_long")
+        if fault := fault_in(args.get("blocks", []), self._world, sharing=sharing):
+            raise ApiError(fault)

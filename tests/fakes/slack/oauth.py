@@ -39,8 +39,8 @@ class OAuth:
             "access_token": team.bot_token,
             "scope": "chat:write,im:history",
             "bot_user_id": team.bot_user,
-            "is_enterprise_install": False,
-            "team": {"id": team.id, "name": team.name},
+            "is_enterprise_install": team.by_organisation,
+            "team": None if team.by_organisation else {"id": team.id, "name": team.name},
             "enterprise": {"id": team.enterprise, "name": "Org"} if team.enterprise else None,
             "authed_user": {"id": "UINSTALLER"},
         }

@@ -90,6 +90,36 @@ class Person:
         """Write to the app directly."""
         return await self.says(text, channel=self.dm().id, **more)
 
+    async def deletes(self, said: Said) -> Ack | None:
+        """Delete a message of one's own."""
+        place, message = self._world.channels[said.channel], self._world.messages[said.channel, said.ts]
+        message.deleted = True
+        event = {
+            "type": "message",
+            "subtype": "message_deleted",
+            "hidden": True,
+            "channel": said.channel,
+            "channel_type": place.kind,
+            "ts": self._world.ts(),
+            "deleted_ts": said.ts,
+            "previous_message": {"type": "message", "user": self.id, "text": message.text, "ts": said.ts},
+        }
+        return await self._delivery.deliver("events_api", self._event(event, place))
+
+    async def edits(self, said: Said, text: str) -> Ack | None:
+        """Change a message of one's own."""
+        place = self._world.channels[said.channel]
+        event = {
+            "type": "message",
+            "subtype": "message_changed",
+            "hidden": True,
+            "channel": said.channel,
+            "channel_type": place.kind,
+            "ts": self._world.ts(),
+            "message": {"type": "message", "user": self.id, "text": text, "ts": said.ts, "edited": {"user": self.id}},
+        }
+        return await self._delivery.deliver("events_api", self._event(event, place))
+
     # --- doing -------------------------------------------------------------------------------------------
 
     async def event(self, event: Json) -> Ack | None:
@@ -135,7 +165,7 @@ class Person:
             "user_name": self.user.name,
             "command": name,
             "text": text,
-            "is_enterprise_install": "false",
+            "is_enterprise_install": str(self.here.by_organisation).lower(),  # a string, as Slack sends it
             "response_url": f"{self._base()}/respond/{self._world.number()}",
             "trigger_id": self._views.trigger(),
         }
@@ -145,7 +175,7 @@ class Person:
 
     async def presses(self, action_id: str, message: Message, *, value: str | None = None) -> Ack | None:
         """Press what has this action id on a message."""
-        found = next(one for one in _elements(message.blocks) if one.get("action_id") == action_id)
+        found = _pressable(message.blocks, action_id)
         action = {"type": found["type"], "action_id": action_id, "block_id": "b", "action_ts": self._world.ts()}
         action["value"] = found.get("value", "") if value is None else value
         container = {
@@ -166,9 +196,9 @@ class Person:
             }
         )
 
-    async def presses_at_home(self, action_id: str, home: Json, *, option: str | None = None) -> Ack | None:
-        """Press or choose something on the Home tab."""
-        found = next(one for one in _elements(home["blocks"]) if one.get("action_id") == action_id)
+    async def presses_in(self, view: Json, action_id: str, *, option: str | None = None) -> Ack | None:
+        """Press or choose something on the Home tab or in a modal."""
+        found = _pressable(view["blocks"], action_id)
         action: Json = {"type": found["type"], "action_id": action_id, "block_id": "b", "action_ts": self._world.ts()}
         if option is not None:
             chosen = next(one for one in found["options"] if one["value"] == option)
@@ -178,8 +208,8 @@ class Person:
         return await self._interact(
             {
                 "type": "block_actions",
-                "container": {"type": "view", "view_id": "VHOME"},
-                "view": home,
+                "container": {"type": "view", "view_id": view.get("id", "VHOME")},
+                "view": view,
                 "actions": [action],
             }
         )
@@ -189,7 +219,11 @@ class Person:
         state = {"values": values}
         return await self._interact({"type": "view_submission", "view": {**view, "state": state, "hash": "1"}})
 
-    async def uses(self, callback_id: str, message: Message) -> Ack | None:
+    async def shortcut(self, callback_id: str) -> Ack | None:
+        """Choose a shortcut that is at hand everywhere."""
+        return await self._interact({"type": "shortcut", "callback_id": callback_id, "action_ts": self._world.ts()})
+
+    async def uses(self, callback_id: str, message: Message, *, files: Sequence[Json] = ()) -> Ack | None:
         """Choose a shortcut on a message."""
         return await self._interact(
             {
@@ -203,6 +237,7 @@ class Person:
                     "ts": message.ts,
                     "text": message.text,
                     **({"thread_ts": message.thread} if message.thread else {}),
+                    **({"files": list(files)} if files else {}),
                 },
                 "response_url": f"{self._base()}/respond/{self._world.number()}",
                 "action_ts": self._world.ts(),
@@ -213,9 +248,9 @@ class Person:
         enterprise = {"id": self.here.enterprise, "name": "Org"} if self.here.enterprise else None
         whole: Json = {
             **self._base_fields(),
-            "team": {"id": self.here.id, "domain": "acme"},
+            "team": None if self.here.by_organisation else {"id": self.here.id, "domain": "acme"},
             "enterprise": enterprise,
-            "is_enterprise_install": False,
+            "is_enterprise_install": self.here.by_organisation,
             "user": {"id": self.id, "username": self.user.name, "team_id": self.user.team},
             "trigger_id": self._views.trigger(),
             **payload,
@@ -226,10 +261,10 @@ class Person:
         number = self._world.number()
         authorization = {
             "enterprise_id": self.here.enterprise or None,
-            "team_id": self.here.id,
+            "team_id": None if self.here.by_organisation else self.here.id,
             "user_id": self.here.bot_user,
             "is_bot": True,
-            "is_enterprise_install": False,
+            "is_enterprise_install": self.here.by_organisation,
         }
         return {
             **self._base_fields(),
@@ -246,6 +281,12 @@ class Person:
 
     def _base_fields(self) -> Json:
         return {"token": "old-verification-token", "api_app_id": self._world.app_id}
+
+
+def _pressable(blocks: list[Json], action_id: str) -> Json:
+    found = [one for one in _elements(blocks) if one["action_id"] == action_id]
+    assert found, f"there is no {action_id} to press, but {[one['action_id'] for one in _elements(blocks)]}"
+    return found[0]
 
 
 def _elements(tree: Any) -> list[Json]:

@@ -10,7 +10,8 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from adapters.slack.adapter import SlackAdapter, SlackSettings
+from adapters.slack.adapter import SlackAdapter
+from adapters.slack.settings import SlackSettings
 from bot.commands.registry import Registry
 from bot.openrouter.sandbox import SandboxSettings
 from bot.ports import Conversations
@@ -57,6 +58,11 @@ def adapter(
         installations=SqlInstallations(running.database, potluck.clock, running.secret.vault()),
         clock=potluck.clock,
     )
+
+
+def all_commands(potluck: Deployment) -> Registry:
+    """Those there are: `in_slack(…, registry=all_commands)`."""
+    return potluck.running.registry
 
 
 @asynccontextmanager

@@ -10,6 +10,7 @@ from typing import Any
 from aiohttp import web
 
 from bot.clock import Clock
+from tests.fakes.slack.blocks import fault_in
 from tests.fakes.slack.delivery import Delivery
 from tests.fakes.slack.files import Files
 from tests.fakes.slack.limits import Limits
@@ -73,7 +74,11 @@ class FakeSlack:
             await self._runner.cleanup()
 
     async def _respond(self, request: web.Request) -> web.Response:
-        self.responses.append(await request.json())
+        said = await request.json()
+        fault = fault_in(said.get("blocks", []), self.world, sharing=said.get("response_type") == "in_channel")
+        if fault:
+            return web.json_response({"ok": False, "error": fault}, status=404)
+        self.responses.append(said)
         self.api.changed.set()
         return web.Response(text="ok")
 

@@ -10,8 +10,6 @@ from tests.fakes.slack.sessions import Sessions
 from tests.fakes.slack.web_api import ApiError, Call, Method, need
 from tests.fakes.slack.world import Json, Message, World
 
-TIME_TO_LIVE = 300.0
-"""Seconds from the start, whatever is appended meanwhile."""
 CHUNK_TITLE_MAX = 256
 STATUSES = ("pending", "in_progress", "complete", "error")
 
@@ -32,10 +30,7 @@ class Streams:
         return [one for one in self._world.thread(channel, root) if self.alive(one)]
 
     def alive(self, message: Message) -> bool:
-        """It grows, and is not too old for it."""
-        if message.stream == "live" and self._world.clock.monotonic() - message.started_at >= TIME_TO_LIVE:
-            message.stream = "over"
-        return message.stream == "live"
+        return self._world.alive(message)
 
     def start(self, call: Call) -> Json:
         self._known(call)
@@ -80,7 +75,7 @@ class Streams:
     def stop(self, call: Call) -> Json:
         self._known(call)
         message = self._streaming(call, stopping=True)
-        if fault := fault_in(call.args.get("blocks", [])):
+        if fault := fault_in(call.args.get("blocks", []), self._world, sharing=True):
             raise ApiError(fault)
         status = call.args.get("session_status")
         if status is not None:
@@ -106,6 +101,7 @@ class Streams:
             raise ApiError("unknown_method")
 
     def _streaming(self, call: Call, *, stopping: bool = False) -> Message:
+        self._messages.channel(call)
         message = self._messages.own(call)
         self.alive(message)
         if message.stream == "stopped_by_user":

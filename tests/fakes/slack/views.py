@@ -67,7 +67,7 @@ class Views:
     def _checked(self, view: Json) -> Json:
         if view["type"] == "modal" and not 0 < len(view["title"]["text"]) <= 24:
             raise ApiError("invalid_arguments")
-        if fault := fault_in(view["blocks"], most=100):
+        if fault := fault_in(view["blocks"], self._world, view=True):
             raise ApiError(fault)
         if len(view.get("private_metadata", "")) > 3000:
             raise ApiError("invalid_arguments")

@@ -58,6 +58,8 @@ class WebApi:
     calls: list[Call] = field(default_factory=list)
     faults: dict[str, deque[Fault]] = field(default_factory=lambda: defaultdict(deque))
     """What the next calls of a method run into."""
+    away: bool = False
+    """True: no call gets an answer, nor is any carried out."""
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     _methods: dict[str, Method] = field(default_factory=dict)
 
@@ -80,6 +82,7 @@ class WebApi:
         self.calls.append(call)
         wait = self.limits.admit(method, call.team.id, str(args.get("channel", "")))
         fault = self.faults[method].popleft() if self.faults[method] else None
+        fault = Fault(drop=True) if self.away else fault
         if wait is not None:
             fault = Fault(error="ratelimited", status=429, retry_after=wait)
         if fault is not None and fault.seconds:

@@ -10,6 +10,9 @@ from bot.clock import Clock
 
 Json: TypeAlias = dict[str, Any]
 
+TIME_TO_LIVE = 300.0
+"""Seconds of a stream from its start, whatever is appended meanwhile."""
+
 
 @dataclass(kw_only=True)
 class User:
@@ -23,6 +26,7 @@ class User:
     deleted: bool = False
     is_restricted: bool = False
     is_ultra_restricted: bool = False
+    locale: str = "en-US"
 
     def seen_from(self, team: Team) -> Json:
         """The user as `users.info` tells it to an app of a workspace."""
@@ -38,6 +42,7 @@ class User:
             "updated": 1_700_000_000,
             "tz": "Europe/Berlin",
             "tz_offset": 3600,
+            "locale": self.locale,
             "profile": {"display_name": self.name, "real_name": self.name.title(), "team": self.team},
         }
         if abroad:
@@ -70,6 +75,8 @@ class Team:
     scopes: tuple[str, ...] = ()
     """What its token may; empty: Slack does not say."""
     revoked: bool = False
+    by_organisation: bool = False
+    """Its organisation installed the app, for all of its workspaces: the token is the organisation's."""
 
 
 @dataclass(kw_only=True)
@@ -80,8 +87,23 @@ class Channel:
     """channel, group, im or mpim, as events say it."""
     name: str = "general"
     members: set[str] = field(default_factory=set)
+    archived: bool = False
     shared: bool = False
     """Shared with another organisation, as in Slack Connect."""
+
+
+@dataclass(kw_only=True)
+class Hosted:
+    """A file that the app uploaded. Until it is shared nobody but the app can open it."""
+
+    name: str
+    content: bytes = b""
+    type: str = ""
+    """Empty until Slack has looked it over."""
+    alt: str = ""
+    ready_at: float | None = None
+    """None: it was not completed."""
+    shared_in: set[str] = field(default_factory=set)
 
 
 @dataclass(kw_only=True)
@@ -140,6 +162,9 @@ class World:
         self.users: dict[str, User] = {}
         self.channels: dict[str, Channel] = {}
         self.messages: dict[tuple[str, str], Message] = {}
+        self.groups: dict[str, set[str]] = {}
+        """User groups: who is in each."""
+        self.hosted: dict[str, Hosted] = {}
         self.app_token = "xapp-1-A1-token"
         self.app_id = "A1"
         self._ids = itertools.count(1)
@@ -160,6 +185,13 @@ class World:
         )
         return team
 
+    def organisation(self, id: str, *teams: str) -> Team:
+        """An organisation that installed the app for workspaces of its own: one token and one bot for all."""
+        whole = self.team(id, name="Org", enterprise=id, by_organisation=True)
+        for team in teams:
+            self.team(team, enterprise=id, bot_token="", bot_user=whole.bot_user, by_organisation=True)
+        return whole
+
     def channel(self, id: str, team: str, **more: Any) -> Channel:
         channel = self.channels[id] = Channel(id=id, team=team, **more)
         channel.members.add(self.teams[team].bot_user)
@@ -168,6 +200,20 @@ class World:
     def post(self, message: Message) -> Message:
         self.messages[message.channel, message.ts] = message
         return message
+
+    def alive(self, message: Message) -> bool:
+        """A stream grows, and is not too old for it."""
+        if message.stream == "live" and self.clock.monotonic() - message.started_at >= TIME_TO_LIVE:
+            message.stream = "over"
+        return message.stream == "live"
+
+    def ready(self, file: str) -> bool:
+        """A file was uploaded and looked over: it can stand in a block."""
+        hosted = self.hosted.get(file)
+        if hosted is None or hosted.ready_at is None or self.clock.monotonic() < hosted.ready_at:
+            return False
+        hosted.type = "image/png" if hosted.content.startswith(b"\x89PNG") else "text/plain"
+        return True
 
     def by_token(self, token: str) -> Team | None:
         return next((team for team in self.teams.values() if team.bot_token == token), None)

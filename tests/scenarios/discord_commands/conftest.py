@@ -29,6 +29,7 @@ class Commands:
 
     def __init__(self, clock: VirtualClock, talks: ScriptedConversations) -> None:
         self.calls: list[Call] = []
+        self.rows = 0
         desk = _Desk()
         desk.conversations, desk.clock = talks, clock
         desk.people = People(store=_NoLinks(), digest=str)
@@ -38,6 +39,8 @@ class Commands:
     def _own(self) -> Sequence[Command]:
         return (
             Command(path=("quota",), about=say("What is left for you"), handler=self._quota),
+            Command(path=("list",), about=say("A long list"), handler=self._list),
+            Command(path=("fail",), about=say("Goes wrong"), handler=self._fail),
             Command(path=("quota", "export"), about=say("All of it as a file"), handler=self._export),
             Command(
                 path=("key", "set"),
@@ -93,6 +96,13 @@ class Commands:
                 Next(path=("quota", "export"), values={}, said=say("Hand me all of it")),
             ]
         )
+
+    async def _list(self, call: Call) -> Answer:
+        rows = [(Code(f"member-{number}"), number) for number in range(self.rows)]
+        return Answer([Table(head=(say("Who"), say("Units")), rows=rows, none=say("Nobody."))])
+
+    async def _fail(self, call: Call) -> Answer:
+        return Answer([cast(Line, object())])  # which nothing can show
 
     async def _export(self, call: Call) -> Answer:
         self.calls.append(call)

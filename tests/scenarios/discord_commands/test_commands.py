@@ -7,14 +7,15 @@ import asyncio
 import pytest
 from discord import Locale
 
-from adapters.rendering import chatting
+from adapters.rendering import chatting, words
 from adapters.rendering.languages import language
 from bot.commands.command import Everyone
 from bot.messages import Member
 from tests.fakes.conversations import ScriptedConversations
 from tests.fakes.discord.house import House
+from tests.fakes.discord.places import Payload
 from tests.fakes.discord.scripts import streaming
-from tests.fakes.discord.world import EPHEMERAL, Payload
+from tests.fakes.discord.world import EPHEMERAL
 from tests.scenarios.discord_commands.conftest import Commands
 
 pytestmark = pytest.mark.virtual
@@ -28,7 +29,7 @@ def command(home: House, name: str) -> Payload:
 
 async def test_every_command_is_there_in_its_group_with_its_pickers(home: House, commands: Commands) -> None:
     assert {one["name"] for one in home.discord.world.commands} == {
-        "ask", "new", "stop", "quota", "key", "persona", "model", "admin", "mute", "Ask about this",
+        "ask", "new", "stop", "quota", "key", "persona", "model", "admin", "list", "fail", "mute", "Ask about this",
     }  # fmt: skip
     assert [one["name"] for one in command(home, "quota")["options"]] == ["show", "export"]
     admin = command(home, "admin")
@@ -75,7 +76,7 @@ async def test_the_next_step_is_a_button_for_who_called(home: House, commands: C
     await home.ann.slash(home.channel, "quota show")
     await home.until(lambda: home.reads() and home.reads()[-1])
     await home.bob.press(home.last(), "Hand me all of it")
-    assert home.bob.reads(home.channel) == [chatting.ONLY_WHO_ASKED]
+    assert home.bob.reads(home.channel) == [chatting.ONLY_WHO_ASKED.text]
     await home.ann.press(home.last(), "Hand me all of it")
     await home.until(lambda: len(home.reads()) == 2 and home.last()["attachments"])
     assert home.last()["attachments"][0]["filename"] == "all.json"
@@ -142,3 +143,28 @@ async def test_new_starts_a_direct_message_over(home: House, commands: Commands,
     await home.ann.slash(home.ann.dm, "new")
     await home.until(lambda: talks.forgotten)
     assert talks.forgotten == [talks.asked[0].conversation]
+
+
+@pytest.mark.parametrize(("rows", "embeds", "files"), [(30, 0, []), (150, 1, []), (700, 3, ["answer.md"])])
+async def test_a_long_list_is_one_message_however_often_discord_loses_it(
+    home: House, commands: Commands, rows: int, embeds: int, files: list[str]
+) -> None:
+    commands.rows = rows
+    home.discord.break_next("PATCH", "/messages/@original", times=2, status=502, done_first=True)
+    home.discord.break_next("PATCH", "/messages/@original", times=1, status=0)
+    await home.ann.slash(home.channel, "list")
+    await home.until(lambda: home.reads() and home.reads()[-1])
+    await asyncio.sleep(20)
+    (message,) = home.ann.sees(home.channel)
+    assert len(message["embeds"]) == embeds
+    assert [one["filename"] for one in message["attachments"]] == files
+    said = "\n".join([message["content"], *(one["description"] for one in message["embeds"])])
+    if files:
+        said = next(iter(home.discord.world.files.values()))[0].decode()
+    assert all(f"member-{number}`" in said for number in range(rows))
+
+
+async def test_a_command_that_fails_inside_says_so(home: House, commands: Commands) -> None:
+    await home.ann.slash(home.channel, "fail")
+    await home.until(lambda: home.reads() and home.reads()[-1])
+    assert home.reads()[-1] == str(words.explain("internal"))

@@ -9,6 +9,7 @@ import pytest
 from bot.conversation.attachments import MOST_BYTES, MOST_FILES
 from tests.fakes.conversations import ScriptedConversations
 from tests.fakes.discord.house import House
+from tests.fakes.discord.scripts import streaming
 
 pytestmark = pytest.mark.virtual
 
@@ -62,9 +63,13 @@ async def test_too_many_files_are_counted_and_not_fetched(home: House, talks: Sc
     assert [len(file.content) for file in talks.asked[0].attachments] == [0] * (MOST_FILES + 1)
 
 
-async def test_files_are_not_kept_for_a_restart(home: House, talks: ScriptedConversations) -> None:
+async def test_of_files_the_chat_keeps_only_that_there_are_some(home: House, talks: ScriptedConversations) -> None:
+    """After a restart the question comes without their contents, and says whose to go along: its own."""
+    talks.script = streaming(talks, text="never", seconds=1, queue=[(1, 600.0)])
     home.ann.mention(home.channel, "look", files=[("a.png", PICTURE, "image/png")])
-    await home.until(lambda: talks.asked)
-    kept = await home.store.unfinished("discord")
-    assert [one.message for one in kept] in ([], [None])
-    assert replace(talks.asked[0], attachments=()).text == "look"
+    await home.until(lambda: home.reads())
+    await home.kill()
+    again = ScriptedConversations(talks._clock)
+    await home.start(again)
+    await home.until(lambda: again.asked)
+    assert again.asked[0] == replace(talks.asked[0], attachments=(), files_of=talks.asked[0].id)

@@ -14,8 +14,8 @@ from bot.messages import Failed
 from bot.pasted_keys import holds_key
 from tests.fakes.conversations import ScriptedConversations
 from tests.fakes.discord.house import House, house
+from tests.fakes.discord.places import MANAGE_MESSAGES, SEND_MESSAGES
 from tests.fakes.discord.scripts import streaming
-from tests.fakes.discord.world import MANAGE_MESSAGES, SEND_MESSAGES
 from tests.fakes.virtual import VirtualClock, VirtualLoop
 
 pytestmark = pytest.mark.virtual

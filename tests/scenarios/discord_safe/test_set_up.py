@@ -8,8 +8,8 @@ import pytest
 
 from adapters.discord import doctor, portal
 from bot.doctor.finding import Finding
+from tests.fakes.discord.places import SEND_MESSAGES
 from tests.fakes.discord.server import FakeDiscord
-from tests.fakes.discord.world import SEND_MESSAGES
 from tests.fakes.virtual import VirtualClock
 
 pytestmark = pytest.mark.virtual

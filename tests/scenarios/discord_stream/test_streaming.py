@@ -9,20 +9,21 @@ from itertools import pairwise
 
 import pytest
 
-from adapters.rendering import chatting
+from adapters.rendering import chatting, words
 from bot.errors import AnswerFailed
-from bot.messages import Failed, IncomingMessage, ReplyEvent, TextDelta
+from bot.messages import Failed, IncomingMessage, Notice, ReplyEvent, TextDelta
 from tests.fakes.conversations import ScriptedConversations
+from tests.fakes.discord import components
 from tests.fakes.discord.buckets import RULES
 from tests.fakes.discord.house import House
-from tests.fakes.discord.scripts import streaming, text_of, timed
+from tests.fakes.discord.scripts import WORDS, streaming, text_of, timed
 
 pytestmark = pytest.mark.virtual
 
 
 def shown(home: House) -> str:
     """All that stands in the channel, without what was added below answers."""
-    return "\n".join(re.sub(r"\n-# .*", "", text, flags=re.DOTALL) for text in home.reads())
+    return "\n".join(components.texts(message)[0] for message in home.ann.sees(home.channel))
 
 
 def same(one: str, other: str) -> bool:
@@ -79,6 +80,31 @@ async def test_reading_is_never_slowed_by_an_exhausted_bucket(home: House, talks
     assert control[499] - began > 100
 
 
+async def test_the_text_is_plain_until_its_end_and_what_potluck_says_of_it_stands_below_a_line(
+    home: House, talks: ScriptedConversations
+) -> None:
+    """Nothing a model writes can stand where the footer does."""
+    forged = "Fine.\n-# `acme/wit-700b` · paid · $9.00"
+    whole = f"{WORDS * 45}\n\n{forged}"
+    talks.script = streaming(talks, text=whole, seconds=20)
+    home.ann.mention(home.channel, "one")
+    await home.until(lambda: len(home.reads()) == 1 and len(home.reads()[0]) > 300)
+    assert home.last()["content"] == home.reads()[0]
+    assert home.labels(home.last()) == ["Stop"]
+    await home.until(lambda: home.labels(home.last()) == ["Again"])
+    first, last = home.ann.sees(home.channel)
+    assert (first["content"], first["components"]) == (home.reads()[0], [])
+    assert not first["flags"] & components.V2
+    assert last["content"] == ""
+    kinds = [one["type"] for one in last["components"]]
+    assert kinds == [components.TEXT, components.SEPARATOR, components.TEXT, components.ROW]
+    text, footer = components.texts(last)
+    assert text.endswith(forged)
+    assert footer.startswith("-# `acme/wit-7b:free` · free · ")
+    assert {sent.payload.get("flags", 0) & components.V2 for sent in home.discord.world.sent[:-1]} == {0}
+    assert same(shown(home), whole)
+
+
 async def test_a_quick_answer_is_one_message_and_no_edit(home: House, talks: ScriptedConversations) -> None:
     home.ann.mention(home.channel, "quick")
     await home.until(lambda: home.reads())
@@ -95,12 +121,13 @@ async def test_an_answer_of_30_000_characters_is_some_messages_and_a_file(
     await home.until(lambda: home.reads() and "acme/wit" in home.reads()[-1], seconds=120)
     messages = home.ann.sees(home.channel)
     assert len(messages) == 6
-    assert all(len(message["content"]) <= 2000 for message in messages)
-    assert all(message["content"].count("```") % 2 == 0 for message in messages)
-    assert [len(message["attachments"]) for message in messages] == [0, 0, 0, 0, 0, 1]
+    texts = [components.texts(message)[0] for message in messages]
+    assert all(len(text) <= 2000 for text in texts)
+    assert all(text.count("```") % 2 == 0 for text in texts)
+    assert [components.shown_files(message) for message in messages] == [[], [], [], [], [], ["answer.md"]]
     (file,) = home.discord.world.files.values()
     assert file[0].decode() == whole
-    assert chatting.WHOLE_IN_FILE in messages[-1]["content"]
+    assert chatting.WHOLE_IN_FILE.text in home.reads()[-1]
     assert [home.labels(message) for message in messages] == [[], [], [], [], [], ["Again"]]
     assert home.discord.buckets.limited == []
 
@@ -120,16 +147,47 @@ async def test_the_place_in_line_is_shown_and_stop_leaves_it(home: House, talks:
     assert "stopped" in home.reads()[0].lower()
 
 
+async def test_a_stranger_pressing_stop_stops_nothing_and_is_told_so_alone(
+    home: House, talks: ScriptedConversations
+) -> None:
+    talks.script = streaming(talks, text=text_of(1500), seconds=30)
+    home.ann.mention(home.channel, "one")
+    await home.until(lambda: len(home.reads()) == 1 and len(home.reads()[0]) > 300)
+    await home.bob.press(home.last(), "Stop")
+    assert home.bob.reads(home.channel)[-1] == chatting.ONLY_WHO_ASKED.text
+    assert len(home.reads()) == 1, "nobody else sees that"
+    await home.until(lambda: "acme/wit" in home.reads()[-1])
+    assert same(shown(home), text_of(1500))
+    assert talks.closed.empty()
+
+
+async def test_what_a_newcomer_should_know_stands_below_the_answer(home: House, talks: ScriptedConversations) -> None:
+    async def warns(message: IncomingMessage) -> AsyncGenerator[ReplyEvent]:
+        yield Notice(kind="free_models_may_train")
+        yield Notice(kind="history_shortened", count=3)
+        async for event in talks.echo(message):
+            yield event
+
+    talks.script = warns
+    home.ann.mention(home.channel, "one")
+    await home.until(lambda: home.reads())
+    _, footer = components.texts(home.last())
+    assert footer.splitlines()[:2] == [
+        f"-# {words.notice('free_models_may_train')}",
+        f"-# {words.notice('history_shortened', 3)}",
+    ]
+
+
 async def test_stop_ends_an_answer_and_what_has_come_stays(home: House, talks: ScriptedConversations) -> None:
     talks.script = streaming(talks, text=text_of(1500), seconds=30)
     home.ann.mention(home.channel, "one")
     await home.until(lambda: len(home.reads()) == 1 and len(home.reads()[0]) > 300)
     await home.ann.press(home.last(), "Stop")
-    await home.until(lambda: len(home.reads()) == 2)
-    first, second = home.reads()
-    assert text_of(1500).startswith(first)
-    assert "stopped" in second.lower()
-    assert [home.labels(message) for message in home.ann.sees(home.channel)] == [[], ["Again"]]
+    await home.until(lambda: home.labels(home.last()) == ["Again"])
+    (message,) = home.ann.sees(home.channel)
+    text, footer = components.texts(message)
+    assert text_of(1500).startswith(text)
+    assert "stopped" in footer.lower()
 
 
 async def test_an_answer_that_broke_off_can_be_continued(home: House, talks: ScriptedConversations) -> None:
@@ -141,14 +199,14 @@ async def test_an_answer_that_broke_off_can_be_continued(home: House, talks: Scr
 
     talks.script = breaks
     home.ann.mention(home.channel, "one")
-    await home.until(lambda: len(home.reads()) == 2)
-    assert home.reads()[0] == "The first half of it"
-    assert "What has come so far stays" in home.reads()[1]
-    assert home.labels(home.last()) == ["Continue", "Again"]
+    await home.until(lambda: home.reads() and home.labels(home.last()) == ["Continue", "Again"])
+    text, footer = components.texts(home.last())
+    assert text == "The first half of it"
+    assert "What has come so far stays" in footer
     talks.script = talks.echo
     await home.ann.press(home.last(), "Continue")
-    await home.until(lambda: len(home.reads()) == 3)
-    assert talks.asked[1].text == chatting.CONTINUE
+    await home.until(lambda: len(home.reads()) == 2)
+    assert talks.asked[1].text == chatting.CONTINUE.text
     assert talks.asked[1].conversation == talks.asked[0].conversation
 
 
@@ -224,7 +282,7 @@ async def test_where_the_bot_is_not_a_command_says_so_before_its_token_dies(
     elsewhere = home.discord.world.channel({"id": "4242"}, "elsewhere")
     talks.script = streaming(talks, text="late", seconds=1, queue=[(1, 2000.0)])
     await home.ann.slash(elsewhere, "ask", here=False, question="what?")
-    await home.until(lambda: home.reads(elsewhere)[-1:] == [chatting.CANNOT_WRITE_LATER], seconds=900)
+    await home.until(lambda: home.reads(elsewhere)[-1:] == [chatting.CANNOT_WRITE_LATER.text], seconds=900)
     assert await asyncio.wait_for(talks.closed.get(), 10) == talks.asked[0].id
 
 

@@ -1,0 +1,311 @@
+"""One PostgreSQL connection in a thread of its own, with SQLAlchemy's Core on top of it.
+
+A lost connection is made anew, and what was under way is done again if the server did not keep it: the server says
+itself which transactions it kept (`pg_xact_status`), so that nothing happens twice and nothing is taken for lost that
+was not. Whoever waits is told after `PATIENCE` that the database cannot be reached.
+
+A transaction about a pool begins by taking the pool's advisory lock, and then asks what time it is: processes decide
+one after the other, by one clock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import time
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from typing import Any, TypeVar
+
+import psycopg
+from psycopg.errors import DeadlockDetected, LockNotAvailable, SerializationFailure
+from psycopg.types.string import StrDumper
+from sqlalchemy import Connection, create_engine, make_url
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import NullPool
+
+from bot.clock import Clock, Instant, SharedClock, SystemClock
+from bot.errors import StorageError
+from bot.storage.units import Job, Unit
+from bot.telemetry.logs import logger
+
+log = logger(__name__)
+T = TypeVar("T")
+
+_PAUSES = (0.05, 0.1, 0.2, 0.3, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5)
+"""Seconds between tries to reach the server."""
+PATIENCE = sum(_PAUSES)
+_TRIES = 5
+"""Of a transaction that others' locks were in the way of."""
+_NOTICED = {"keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3, "tcp_user_timeout": 10_000}
+"""By libpq's parameters, how soon a server that is gone without a word is known to be."""
+_SETTINGS = (
+    "SET TimeZone = 'UTC'",
+    "SET lock_timeout = '15s'",
+    "SET idle_in_transaction_session_timeout = '60s'",
+)
+
+
+class _Text(StrDumper):
+    """PostgreSQL keeps no NUL within a text."""
+
+    def dump(self, obj: str) -> Any:
+        return super().dump(obj.replace("\0", "\N{REPLACEMENT CHARACTER}"))
+
+
+class _LostError(Exception):
+    """The connection is gone, and so is all of the transaction."""
+
+
+class PostgresSession:
+    """`bot.storage.units.Session` over a server.
+
+    Args:
+        keeps_time: the server's clock is the authority; else the given one is.
+    """
+
+    mixes = False
+
+    def __init__(self, url: str, clock: Clock, *, keeps_time: bool = True) -> None:
+        self._clock, self._keeps_time = clock, keeps_time
+        self._name = shown(url)
+        self._engine = create_engine(
+            url,
+            poolclass=NullPool,
+            isolation_level="AUTOCOMMIT",
+            connect_args={"connect_timeout": 5, "application_name": "potluck", **_NOTICED},
+        )
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="postgres")
+        self._core: Connection | None = None
+        self._raw: psycopg.Connection[Any]
+        self._now = Instant(0)
+
+    @classmethod
+    def alone(cls, url: str) -> PostgresSession:
+        """One that is connected already, to be used in the caller's own thread and then `dropped`.
+
+        Raises:
+            StorageError: the server cannot be reached.
+        """
+        session = cls(url, SystemClock())
+        session._connected()
+        return session
+
+    @property
+    def core(self) -> Connection:
+        """The connection there is now."""
+        assert self._core is not None
+        return self._core
+
+    async def run(self, work: Callable[..., T], *args: Any) -> T:
+        # Shielded: what waits for the thread is to run even if its caller goes away.
+        return await asyncio.shield(asyncio.get_running_loop().run_in_executor(self._thread, work, *args))
+
+    async def open(self) -> None:
+        await self.run(self._connected)
+
+    async def shut(self) -> None:
+        await self.run(self.dropped)
+        self._thread.shutdown(wait=False)
+
+    def now(self) -> Instant:
+        return self._now if self._keeps_time else self._clock.now()
+
+    def write(self, jobs: Sequence[Job[Any]], of: str) -> None:
+        for pause in (*_PAUSES, None):
+            self._connected()
+            try:
+                self._write_unhindered(jobs, of)
+                return
+            except _LostError as error:
+                self.dropped()
+                if pause is None:
+                    raise StorageError(f"{self._name} goes away again and again") from error
+                time.sleep(pause)
+
+    def read(self, unit: Unit[T]) -> T:
+        for pause in (*_PAUSES, None):
+            core = self._connected()
+            try:
+                with self._transaction("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"):
+                    return unit(core)
+            except _LostError as error:
+                self.dropped()
+                if pause is None:
+                    raise StorageError(f"{self._name} goes away again and again") from error
+                time.sleep(pause)
+        raise AssertionError
+
+    # --- a transaction -----------------------------------------------------------------------------------
+
+    def _write_unhindered(self, jobs: Sequence[Job[Any]], of: str) -> None:
+        for left in reversed(range(_TRIES)):
+            try:
+                self._write(jobs, of)
+                return
+            except (DeadlockDetected, LockNotAvailable, SerializationFailure) as error:
+                if not left:
+                    raise
+                log.info("others were in the way", extra={"action": "again", "why": type(error).__name__})
+
+    def _write(self, jobs: Sequence[Job[Any]], of: str) -> None:
+        with self._transaction(f"BEGIN; {_turn(of)}"):
+            for job in jobs:
+                self._attempt(job, alone=len(jobs) == 1)
+
+    def _attempt(self, job: Job[Any], *, alone: bool) -> None:
+        assert self._core is not None
+        job.error = None
+        if alone:
+            job.value = job.unit(self._core)
+            return
+        self._raw.execute("SAVEPOINT unit")
+        try:
+            job.value = job.unit(self._core)
+        except BaseException as error:
+            if self._raw.closed or isinstance(_cause(error), DeadlockDetected | LockNotAvailable):
+                raise
+            self._raw.execute("ROLLBACK TO unit")
+            job.error = error
+        self._raw.execute("RELEASE unit")
+
+    @contextmanager
+    def _transaction(self, begin: str) -> Iterator[None]:
+        """Raises what the body does, but `_LostError` where the connection is lost and nothing was kept."""
+        raw, number = self._raw, None
+        try:
+            began = raw.execute(begin)
+            while began.nextset():
+                pass
+            if began.description is not None:
+                number, now = began.fetchall()[0]
+                self._told(now)
+            yield
+        except BaseException as error:
+            if raw.closed:
+                raise _LostError from error
+            raw.execute("ROLLBACK")
+            if (cause := _cause(error)) is not error:
+                raise cause from error
+            raise
+        try:
+            raw.execute("COMMIT")
+        except psycopg.Error as error:
+            if not raw.closed:
+                with suppress(psycopg.Error):
+                    raw.execute("ROLLBACK")
+                raise
+            if number is None or not self._kept(number):
+                raise _LostError from error
+
+    def _kept(self, number: str) -> bool:
+        """Whether the server has kept a transaction whose end the connection did not live to hear of."""
+        for pause in (*_PAUSES, None):
+            self.dropped()
+            self._connected()
+            try:
+                row = self._raw.execute("SELECT pg_xact_status(%s::xid8)", [number]).fetchone()
+            except psycopg.OperationalError:
+                row = ("in progress",)
+            if row is None or row[0] is None:
+                break
+            if row[0] != "in progress":
+                return bool(row[0] == "committed")
+            if pause is not None:
+                time.sleep(pause)
+        raise StorageError(f"{self._name} does not say whether it kept what it was told")
+
+    # --- the connection ----------------------------------------------------------------------------------
+
+    def _connected(self) -> Connection:
+        if self._core is not None and not self._raw.closed:
+            return self._core
+        self.dropped()
+        for pause in (*_PAUSES, None):
+            try:
+                self._core = self._engine.connect()
+                raw = self._core.connection.driver_connection
+                assert isinstance(raw, psycopg.Connection)
+                raw.adapters.register_dumper(str, _Text)
+                for setting in _SETTINGS:
+                    raw.execute(setting)
+                self._raw = raw
+                self._told(raw.execute("SELECT extract(epoch FROM clock_timestamp())").fetchall()[0][0])
+                return self._core
+            except (DBAPIError, psycopg.Error) as error:
+                self.dropped()
+                if pause is None or not _passes(_cause(error)):
+                    raise StorageError(f"{self._name} cannot be reached: {_first_line(error)}") from error
+                time.sleep(pause)
+        raise AssertionError
+
+    def _told(self, now: object) -> None:
+        """What time it is, by the server."""
+        self._now = Instant(float(str(now)))
+        if isinstance(self._clock, SharedClock):
+            self._clock.told(self._now)
+
+    def dropped(self) -> None:
+        """Disconnect, however the connection is."""
+        core, self._core = self._core, None
+        if core is not None:
+            with suppress(DBAPIError, psycopg.Error):
+                core.invalidate()
+            with suppress(DBAPIError, psycopg.Error):
+                core.close()
+
+
+def lock_of(name: str) -> int:
+    """The number of an advisory lock, by what it is for."""
+    return int.from_bytes(hashlib.blake2b(f"potluck {name}".encode(), digest_size=8).digest(), signed=True)
+
+
+def shown(url: str) -> str:
+    """An address as anyone may see it."""
+    return make_url(url).set(drivername="postgresql").render_as_string(hide_password=True)
+
+
+def _turn(of: str) -> str:
+    # The time is asked for when the lock is there: who waited longer is not earlier.
+    begun = "SELECT pg_current_xact_id()::text, extract(epoch FROM clock_timestamp())"
+    return f"SELECT pg_advisory_xact_lock({lock_of(of)}); {begun}" if of else begun
+
+
+def _cause(error: BaseException) -> BaseException:
+    """What psycopg said, where SQLAlchemy has wrapped it."""
+    if isinstance(error, DBAPIError) and error.orig is not None:
+        return error.orig
+    return error
+
+
+def _passes(error: BaseException) -> bool:
+    """A server that is away, or starting, may come back; a wrong password does not get better."""
+    state = getattr(error, "sqlstate", None)
+    text = str(error)
+    return (
+        isinstance(error, psycopg.OperationalError)
+        and (state is None or state.startswith(("57P", "53", "08")))
+        and not any(sign in text for sign in ("authentication failed", "does not exist", "no pg_hba.conf"))
+    )
+
+
+def _first_line(error: BaseException) -> str:
+    text = str(_cause(error)).strip().splitlines()
+    return next((line for line in text if line), type(error).__name__)[:200]
+
+
+async def notices(url: str, channel: str) -> AsyncGenerator[str]:
+    """What is told on a channel, from when the first, which is empty, has come. What was told while the connection was
+    lost is not told again: an empty one says that something may have been missed."""
+    plain = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+    while True:
+        try:
+            async with await psycopg.AsyncConnection.connect(plain, autocommit=True, connect_timeout=5) as connection:
+                await connection.execute(f"LISTEN {channel}")
+                yield ""
+                async for notice in connection.notifies():
+                    yield notice.payload
+        except psycopg.Error as error:
+            log.info("no notices for now", extra={"action": "listen", "error": _first_line(error)})
+        await asyncio.sleep(1.0)

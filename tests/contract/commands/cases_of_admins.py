@@ -11,6 +11,7 @@ from bot.commands.command import Rank
 from bot.office.house_rules import ALL_CHANNELS, MODELS
 from bot.office.own_terms import OwnTerms
 from bot.office.pool_rules import read_caps
+from bot.people import ERASED
 from bot.quota.terms import Block
 from tests.contract.commands.bindings.binding import Everybody, Reply
 from tests.contract.commands.cases_of_members import it_leads_to_openrouter

@@ -34,6 +34,8 @@ class Person:
     """False: a bot, Slack itself, or an account that was switched off."""
     manages: bool = False
     locale: str = "en"
+    told: bool = True
+    """False: Slack says nothing of them."""
 
     @property
     def tongue(self) -> Tongue:
@@ -79,7 +81,7 @@ def unknown(workspace: Workspace, user: str, team: str = "") -> Person:
     """Somebody Slack does not tell about."""
     home = workspace.tenant if team in ("", workspace.team) else team
     member = Member(platform="slack", tenant=home, user=user)
-    return Person(id=user, member=member, name=user, team=team or workspace.team, standing="stranger")
+    return Person(id=user, member=member, name=user, team=team or workspace.team, standing="stranger", told=False)
 
 
 def known(workspace: Workspace, user: Mapping[str, Any], team: str = "") -> Person:

@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 from bot.account_clients import AccountClients
 from bot.belongings import Belongings, Retention
 from bot.choices import Choices
-from bot.clock import DAY, Clock, Instant, day_of, day_start
+from bot.clock import DAY, Clock, Instant, SharedClock, day_of, day_start
 from bot.commands.registry import Registry
 from bot.community_keys import CommunityKeys, PoolsFed
 from bot.conversation.paying import Paying
@@ -45,6 +45,7 @@ from bot.settings import Settings
 from bot.storage.access import SqlAccess
 from bot.storage.attachments import SqlFiles
 from bot.storage.belongings import SqlBelongings
+from bot.storage.board import SqlBoard
 from bot.storage.choices import SqlChoices
 from bot.storage.database import Database
 from bot.storage.fairness import SqlFairness
@@ -149,15 +150,15 @@ async def service(
         PotluckError: it cannot start; one line says why.
     """
     async with AsyncExitStack() as stack:
-        if not settings.server:
+        if settings.server:
+            clock = SharedClock(clock)
+        else:
             stack.callback(alone_with(settings).release)
         migrate(settings.database)
         secret = load_secret(settings)
         database = database or Database(settings.database, clock)
         await database.open()
         stack.push_async_callback(database.close)
-        if not await database.alone():
-            raise StartError(f"Another Potluck is using {settings.database_name}. Stop it first.")
         upstream = settings.openrouter_base_url
         if settings.sandbox:
             upstream = await _start_sandbox(stack, settings, clock, sandbox)
@@ -173,6 +174,10 @@ async def service(
         stack.push_async_callback(client.close)
         metrics = Metrics()
         ledger, money = SqlLedger(database, clock), SqlMoney(database, clock)
+        board = None if database.process is None else SqlBoard(database, ledger, money, clock)
+        if board is not None:
+            await board.join()
+            stack.push_async_callback(board.part)
         recovered = await ledger.recover()
         await money.recover()
         vault = secret.vault()
@@ -194,7 +199,6 @@ async def service(
             access=lambda community: pools.now(community).access,
             offer=lambda who: pools.now(who.community).shelf.offer(who.community),
             own_key=own_keys.has,
-            hidden=front.rules.hidden,
             opened=lambda community: pools.of(community),
         )
         await choices.open()
@@ -213,6 +217,7 @@ async def service(
             unknown_cost=costs.expect,
             prefers=choices.prefers,
             people=people,
+            board=board,
         )
         pools = Pools(
             shared=shared,
@@ -221,6 +226,8 @@ async def service(
             keys=keys,
         )
         stack.push_async_callback(pools.close)
+        if board is not None:
+            stack.push_async_callback(_end, asyncio.create_task(board.run()))
         await pools.open()
         front.pool_id_of = pools.id_of
         await front.moved()
@@ -290,7 +297,7 @@ async def service(
         pruning = _prune(transcripts, SqlPosts(database, clock), ledger, money, chosen, archive, clock, settings)
         for chore in (pools.watch(), costs.watch(), fairness.watch(), joining.watch(), pruning):
             stack.push_async_callback(_end, asyncio.create_task(chore))
-        day = LedgerDayBook(scheduler=pools.line_at_hand, ledger=ledger, clock=clock)
+        day = LedgerDayBook(scheduler=pools.line_at_hand, opened=pools.line, ledger=ledger, clock=clock)
         personal, preferences = PersonalKeys(own_keys, people), PersonalChoices(choices, people)
         community_keys = CommunityKeys(
             kept=keys,

@@ -7,7 +7,7 @@ once. A model that costs is used for nobody's questions but those of the member 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -58,7 +58,6 @@ class Choices:
         access: who may spend, in a community.
         offer: what can be asked for there at this moment.
         own_key: whether a member has an account of their own.
-        hidden: what admins have taken off a community's list.
         opened: has the pool of a community opened, whose rules and models those are.
     """
 
@@ -69,11 +68,9 @@ class Choices:
         access: Callable[[CommunityId], Access],
         offer: Callable[[Who], Offer],
         own_key: Callable[[Member], bool],
-        hidden: Callable[[CommunityId], Collection[ModelId]],
         opened: Callable[[CommunityId], Awaitable[object]],
     ) -> None:
         self._store, self._access, self._offer, self._own_key, self._opened = store, access, offer, own_key, opened
-        self._hidden = hidden
         self._kept: dict[ChosenFor, Choice] = {}
         self._told: set[tuple[Member, CommunityId, ModelId]] = set()
         """Who has heard that what they chose is closed to them, and where."""
@@ -104,7 +101,6 @@ class Choices:
             who,
             self._access(who.community).rules,
             own_key=self._own_key(who.member),
-            hidden=self._hidden(who.community),
             search=search,
             all=all,
         )
@@ -133,7 +129,7 @@ class Choices:
         Where it is anything, `tidy` is due.
         """
         said: NoticeKind | None = None
-        hidden = self._hidden(message.community)
+        hidden = self._offer(message.who).hidden
         if message.model is not None:
             if message.model not in hidden:
                 return message.model, None
@@ -194,7 +190,6 @@ class Choices:
             who,
             self._access(who.community).rules,
             own_key=self._own_key(who.member),
-            hidden=self._hidden(who.community),
         )
 
     async def _keep(self, whom: ChosenFor, choice: Choice | None) -> None:

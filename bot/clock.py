@@ -37,6 +37,28 @@ class SystemClock:
         return time.monotonic()
 
 
+class SharedClock:
+    """A database's clock, for all processes that share it: the machine's own, set right by what the database says."""
+
+    def __init__(self, base: Clock) -> None:
+        self._base, self._ahead = base, 0.0
+
+    def now(self) -> Instant:
+        return Instant(self._base.now() + self._ahead)
+
+    def monotonic(self) -> float:
+        return self._base.monotonic()
+
+    def told(self, now: Instant) -> None:
+        """The database has just said what time it is. What differs by less is the way it was told."""
+        ahead = now - self._base.now()
+        if abs(ahead - self._ahead) > _WAY:
+            self._ahead = ahead
+
+
+_WAY = 0.02
+
+
 def day_of(moment: Instant) -> int:
     """The UTC day a moment falls on, counted from 1970-01-01. OpenRouter's allowance is counted by it."""
     return int(moment // DAY)

@@ -86,7 +86,7 @@ def registry_of(
         rights=rights_of(front, owners),
         find_member=find_member(front.known),
         has_asked=front.known.knows,
-        models=models_of(front, pool_of),
+        models=models_of(pool_of),
         office=front.office,
         choices=choices,
         people=people,
@@ -105,15 +105,13 @@ def registry_of(
     return Registry(desk, ALL)
 
 
-def models_of(
-    front: FrontOffice, pool_of: Callable[[CommunityId], Awaitable[DeskPool]]
-) -> Callable[[Call, str], Awaitable[Sequence[str]]]:
+def models_of(pool_of: Callable[[CommunityId], Awaitable[DeskPool]]) -> Callable[[Call, str], Awaitable[Sequence[str]]]:
     """The free models a caller may use where they are."""
 
     async def models(call: Call, typed: str) -> Sequence[str]:
-        offer, hidden = (await pool_of(call.community)).shelf.offer(call.community), front.rules.hidden(call.community)
+        offer = (await pool_of(call.community)).shelf.offer(call.community)
         listed = [one.id for one in offer.catalogue.free_models(offer.now)] if offer.catalogue is not None else []
-        return [one for one in listed or offer.chain.models if one not in hidden and typed.lower() in one.lower()]
+        return [one for one in listed or offer.chain.models if one not in offer.hidden and typed.lower() in one.lower()]
 
     return models
 

@@ -27,6 +27,7 @@ from bot.ports import PoolView
 from bot.quota.aside import Aside
 from bot.quota.ledger import Caps, PoolId
 from bot.quota.line import FairLine, FirstCome
+from bot.quota.others import Board
 from bot.quota.scheduler import Scheduler
 from bot.quota.sharing import Days, FairDays, FirstComeDays
 from bot.routing.chain import Chain
@@ -72,6 +73,8 @@ class Shared:
     prefers: Callable[[Member], ModelId | None]
     """The model a member has chosen for themselves."""
     people: People
+    board: Board | None = None
+    """Where other processes tell what they do; None: there are none."""
     own_under_way: Counter[Member] = field(default_factory=Counter)
     """Questions by members' own accounts, which belong to no pool."""
 
@@ -199,6 +202,7 @@ async def open_pool(shared: Shared, id: PoolId, client: OpenRouter, *, own: bool
         max_wait=settings.max_wait_seconds,
         watched=True,
         person=shared.people.of,
+        board=shared.board,
     )
     branch = await shared.front.branch(id)
     await scheduler.open(branch.roster.in_force)
@@ -215,7 +219,7 @@ async def open_pool(shared: Shared, id: PoolId, client: OpenRouter, *, own: bool
         learn_rpd=rpd is None,
         own=own,
     )
-    shelf = Shelf(models=models, chain=Chain.of(settings.free_models), clock=clock, chain_of=shared.front.rules.chain)
+    shelf = Shelf(models=models, chain=Chain.of(settings.free_models), clock=clock, house=shared.front.rules)
     access = SqlAccess(database, id)
     await access.load()
     await branch.govern(scheduler, access.load)

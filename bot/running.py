@@ -17,7 +17,8 @@ from bot.settings import Settings
 
 if TYPE_CHECKING:
     from adapters.discord.adapter import DiscordAdapter
-    from adapters.slack.adapter import SlackAdapter, SlackSettings
+    from adapters.slack.adapter import SlackAdapter
+    from adapters.slack.settings import SlackSettings
 
 ADAPTERS = ("web", "discord", "slack")
 
@@ -131,7 +132,7 @@ def _discord(running: Service, only: Collection[str]) -> DiscordAdapter | None:
 
 def slack_settings(settings: Settings) -> SlackSettings:
     """How the settings say to reach Slack."""
-    from adapters.slack.adapter import SlackSettings
+    from adapters.slack.settings import SlackSettings
 
     def plain(secret: SecretStr | None) -> str:
         return secret.get_secret_value() if secret is not None else ""

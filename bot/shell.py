@@ -95,7 +95,7 @@ async def shell(settings: Settings, clock: Clock) -> AsyncIterator[Registry]:
             rights=rights_of(front, {OWNER}),
             find_member=find_member(front.known),
             has_asked=front.known.knows,
-            models=models_of(front, pools.of),
+            models=models_of(pools.of),
             office=front.office,
             people=people,
             uses=Uses(store=SqlUses(database), people=people),
@@ -211,7 +211,7 @@ class _Pools:
                 models=kept,
                 chain=Chain.of(settings.free_models),
                 clock=self._clock,
-                chain_of=self._front.rules.chain,
+                house=self._front.rules,
             ),
             byok=partial(SqlByok(self._database, self._clock, id).so_far, settings.byok_rule),
         )

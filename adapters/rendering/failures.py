@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from adapters.rendering.reasons import Reason
-from bot.commands.saying import Say, say
+from bot.commands.saying import Say, say, says
 from bot.errors import ErrorCode
 
 Charge: TypeAlias = Literal["none", "shown", "sent", "untold"]
@@ -24,7 +24,7 @@ class Entry:
     what: Say
     advice: Say | None
     numbered: Say | None = None
-    """Said instead of `what` where the limit is known: `{limit}`, or `{words}` for a limit in tokens."""
+    """Said instead of `what` where the limit is known, which it counts; or `{words}` for a limit in tokens."""
     why: Say | None = None
     again: Say = AGAIN
     charge: Charge = "none"
@@ -40,7 +40,11 @@ ERRORS: Mapping[ErrorCode, Entry] = {
     ),
     "pool_spent": Entry(
         what=say("Today's pool is empty."),
-        numbered=say("Today's pool is empty: all {limit} free requests have been used."),
+        numbered=says(
+            "Today's pool is empty: its one free request has been used.",
+            "Today's pool is empty: all {count} free requests have been used.",
+            0,
+        ),
         why=say("Everyone here shares the free requests of one OpenRouter account."),
         again=say("It is full again {again}."),
         advice=say("Please come back then."),
@@ -48,7 +52,11 @@ ERRORS: Mapping[ErrorCode, Entry] = {
     ),
     "line_full": Entry(
         what=say("The line is full."),
-        numbered=say("The line is full: {limit} questions are waiting already."),
+        numbered=says(
+            "The line is full: {count} question is waiting already.",
+            "The line is full: {count} questions are waiting already.",
+            0,
+        ),
         advice=say("Try again in a minute or two."),
     ),
     "wait_too_long": Entry(

@@ -124,7 +124,7 @@ def explain(
     if known is not None:
         headline, why, own_advice = known.what, known.why, known.advice
     elif limit is not None and entry.numbered is not None:
-        headline = entry.numbered
+        headline = entry.numbered.counting(limit)
     if (puzzle := puzzles.explained(code, reason, why_not)) is not None:
         why = puzzle[1]
     may_wait = say("Or let this question wait: it is answered as soon as there is room.")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Coroutine, Iterable
-from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
@@ -16,7 +15,7 @@ from adapters.slack.asking import Asking
 from adapters.slack.calls import Refused, Unsure
 from adapters.slack.commands import Commands
 from adapters.slack.files import Files, files_origin
-from adapters.slack.forms import ABOUT, ASK_ABOUT, COMMAND
+from adapters.slack.forms import ABOUT, ANYTHING, ASK_ABOUT, ASK_ANYTHING, COMMAND
 from adapters.slack.home import Home
 from adapters.slack.http import PATH, Http
 from adapters.slack.inbound import Spot
@@ -28,6 +27,7 @@ from adapters.slack.once import Once
 from adapters.slack.people import People
 from adapters.slack.presses import Presses
 from adapters.slack.replies import Replies
+from adapters.slack.settings import SlackError, SlackSettings
 from adapters.slack.showing import PICTURE, Showing
 from adapters.slack.socket import Socket, Transport
 from adapters.slack.talk import Talk
@@ -43,7 +43,6 @@ from adapters.slack.workspace import (
 )
 from bot.clock import DAY, Clock, Instant
 from bot.commands.registry import Registry
-from bot.errors import PotluckError
 from bot.ports import Conversations
 from bot.posts import Posts
 from bot.telemetry.logs import logger
@@ -53,24 +52,6 @@ log = logger(__name__)
 _PRUNE_EVERY = 3600.0
 _SEEN_SECONDS = 2 * DAY
 """How long it is remembered what was seen. Slack sends nothing again after an hour; two days are for outages."""
-
-
-class SlackError(PotluckError):
-    """Slack cannot be used as it is set up; its text says what to do."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SlackSettings:
-    """How to reach Slack. Either an app token (Socket Mode) or a signing secret (HTTP)."""
-
-    api_url: str
-    bot_token: str = ""
-    """Of one workspace; empty: of many, by installations."""
-    app_token: str = ""
-    signing_secret: str = ""
-    client_id: str = ""
-    client_secret: str = ""
-    """Of the app, for installations."""
 
 
 class SlackAdapter:
@@ -141,8 +122,8 @@ class SlackAdapter:
         self._presses = Presses(
             talk=self._talk, unfinished=self._unfinished, people=self._people, memory=self._memory, session=session
         )
-        asking = Asking(talk=self._talk, people=self._people, memory=self._memory, clock=self._clock)
         showing = Showing(session=session, clock=self._clock)
+        asking = Asking(talk=self._talk, people=self._people, memory=self._memory, showing=showing)
         self._commands = None
         if self._registry is not None:
             self._commands = Commands(
@@ -261,7 +242,7 @@ class SlackAdapter:
         }
         actions: dict[str | re.Pattern[str], Work] = dict(self._presses.actions.items())
         actions |= home.actions
-        views: dict[str, Work] = {ABOUT: asking.about}
+        views: dict[str, Work] = {ABOUT: asking.about, ANYTHING: asking.sent_in}
         if self._commands is not None:
             actions[re.compile(rf"^{NEXT}\d+$")] = _then(self._commands.press, home.afterwards)
             actions[PICTURE] = self._commands.picture
@@ -271,7 +252,7 @@ class SlackAdapter:
             commands={} if self._commands is None else self._commands.listened,
             actions=actions,
             views=views,
-            shortcuts={ASK_ABOUT: asking.form},
+            shortcuts={ASK_ABOUT: asking.about_this, ASK_ANYTHING: asking.anything},
             gone=self._on_gone,
         )
 

@@ -18,9 +18,7 @@ from bot.clock import Clock
 from bot.commands.answer import Answer
 from bot.commands.command import Caller, Command, Given, InGroup, Path, Suggestion
 from bot.commands.registry import Registry
-from bot.commands.saying import Code, say
 from bot.commands.typed import typed
-from bot.messages import Member
 
 Form: TypeAlias = Literal["always", "missing", "never"]
 """When a form is shown before a command runs: if it takes anything, if it needs what was not given, or not again."""
@@ -117,7 +115,7 @@ class Commands:
             return
         answer = await self.run(workspace, caller, path, given)
         if answer.ask is not None:
-            await self._ask(workspace, person, place, answer.ask)
+            await self._asking.ask(workspace, person, place, answer.ask)
             return
         await self._showing.show(workspace, person, place, answer, path=path, given=given)
 
@@ -134,6 +132,7 @@ class Commands:
             community=workspace.community,
             standing=person.standing,
             manages=person.manages,
+            groups=person.groups,
             conversation=None if spot is None else spot.conversation,
             channel=channel,
             locale=person.locale,
@@ -176,15 +175,6 @@ class Commands:
             else:
                 values[name] = plain_text.read(text)
         return values
-
-    async def _ask(self, workspace: Workspace, person: Person, place: Place, question: str) -> None:
-        """Ask in a thread of its own, below the question."""
-        if await self._asking.openly(workspace, person, place.channel, question):
-            return
-        bot = Member(platform="slack", tenant=workspace.tenant, user=workspace.bot_user)
-        invite = Code("/invite")
-        said = say("I am not in this channel: invite {me} with {invite}, or write to me.", invite=invite, me=bot)
-        await self._showing.say(workspace, person, place, said)
 
 
 def _wants_a_form(command: Command, given: Mapping[str, str], form: Form) -> bool:

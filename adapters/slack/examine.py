@@ -6,11 +6,11 @@ from collections.abc import AsyncGenerator
 
 import aiohttp
 
-from adapters.slack.adapter import SlackSettings
 from adapters.slack.calls import Refused, Unsure, call
 from adapters.slack.http import PATH
 from adapters.slack.limits import Now, Window
 from adapters.slack.manifest import SCOPES
+from adapters.slack.settings import SlackSettings
 from adapters.slack.workspace import ClientFor, clients
 from bot.doctor.finding import Finding, failure, ok, shown, warning
 

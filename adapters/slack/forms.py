@@ -11,13 +11,15 @@ from adapters.slack import look, plain_text
 from bot.commands.command import Command, Parameter, Path, Suggestion
 from bot.commands.saying import Say, say
 
-COMMAND, ABOUT, READ = "command", "about", "read"
+COMMAND, ABOUT, ANYTHING, READ = "command", "about", "anything", "read"
 """Callback ids of the modals."""
-ASK_ABOUT = "ask_about"
-"""Callback id of the shortcut on a message."""
+ASK_ABOUT, ASK_ANYTHING = "ask_about", "ask_anything"
+"""Callback ids of the shortcut on a message, and of the one at hand everywhere."""
 _VALUE = "value"
 _TITLE_MAX, _LABEL_MAX, _HINT_MAX, _QUOTE_MAX = 24, 2000, 2000, 2400
 _LONG = 3000
+_FILES_MOST = 11
+"""One more than are taken, so that too many are told of."""
 _MULTILINE = frozenset({"long_text"})
 
 
@@ -71,23 +73,52 @@ def of_key(command: Command, answer: Sequence[look.Block], plainly: Speech) -> l
     }
 
 
-def about_message(plainly: Speech, *, channel: str, ts: str, root: str, text: str) -> look.Block:
-    """What to ask about a message."""
-    where = say("The answer comes in the message's thread, for all to read there.")
-    question = {
+def anything(plainly: Speech) -> look.Block:
+    """What to ask, and where."""
+    where: look.Block = {
         "type": "input",
-        "block_id": "question",
-        "label": look.plain(plainly.say(say("Your question about this message"))),
-        "element": {"type": "plain_text_input", "action_id": _VALUE, "multiline": True, "max_length": _LONG},
+        "block_id": "where",
+        "optional": True,
+        "label": look.plain(plainly.say(say("Where, for all there to read; else in your direct messages with me"))),
+        "element": {
+            "type": "conversations_select",
+            "action_id": _VALUE,
+            "filter": {"include": ["public", "private"], "exclude_bot_users": True},
+        },
     }
     return {
         "type": "modal",
-        "callback_id": ABOUT,
-        "private_metadata": look.carried(channel=channel, ts=ts, root=root, text=text[:_QUOTE_MAX]),
-        "title": look.plain(plainly.say(say("Ask about this"))),
+        "callback_id": ANYTHING,
+        "title": look.plain(plainly.say(say("Ask Potluck"))[:_TITLE_MAX]),
         "submit": look.plain(plainly.say(say("Ask"))),
         "close": look.plain(plainly.say(say("Cancel"))),
-        "blocks": [question, look.context(plainly.say(where))],
+        "blocks": [_question(plainly.say(say("Your question"))), where],
+    }
+
+
+def about_message(
+    plainly: Speech, *, channel: str, ts: str, root: str, text: str, files: Sequence[str] = ()
+) -> look.Block:
+    """What to ask about a message."""
+    where = say("The answer comes in the message's thread, for all to read there.")
+    about = {"channel": channel, "ts": ts, "root": root, "files": list(files)[:_FILES_MOST]}
+    return {
+        "type": "modal",
+        "callback_id": ABOUT,
+        "private_metadata": look.carried(**about, text=text[:_QUOTE_MAX]),
+        "title": look.plain(plainly.say(say("Ask about this"))[:_TITLE_MAX]),
+        "submit": look.plain(plainly.say(say("Ask"))),
+        "close": look.plain(plainly.say(say("Cancel"))),
+        "blocks": [_question(plainly.say(say("Your question about this message"))), look.context(plainly.say(where))],
+    }
+
+
+def _question(label: str) -> look.Block:
+    return {
+        "type": "input",
+        "block_id": "question",
+        "label": look.plain(label),
+        "element": {"type": "plain_text_input", "action_id": _VALUE, "multiline": True, "max_length": _LONG},
     }
 
 

@@ -92,7 +92,7 @@ class Allowance:
         self.updates, self.deletes, self.statuses = Window(50, now), Window(50, now), Window(50, now)
         self.replies, self.opens = Window(50, now), Window(50, now)
         self.whispers, self.people, self.views = Window(100, now), Window(100, now), Window(100, now)
-        self.rest = Window(50, now)
+        self.groups, self.rest = Window(20, now), Window(50, now)
         self._posts: dict[str, Bucket] = {}
         self.live = 0
         """Streams that grow now: they share the appends."""

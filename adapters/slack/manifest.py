@@ -6,7 +6,7 @@ from typing import Any
 
 from adapters.rendering.saying import ENGLISH
 from adapters.slack.commands import ASK, POTLUCK
-from adapters.slack.forms import ASK_ABOUT
+from adapters.slack.forms import ASK_ABOUT, ASK_ANYTHING
 from adapters.slack.home import prompts
 from adapters.slack.http import PATH
 from adapters.slack.install import REDIRECT
@@ -23,6 +23,7 @@ SCOPES = (
     "im:history",
     "im:write",
     "mpim:history",
+    "usergroups:read",
     "users:read",
 )
 EVENTS = (
@@ -86,7 +87,13 @@ def manifest(*, name: str = "Potluck", url: str = "") -> dict[str, Any]:
                     "type": "message",
                     "callback_id": ASK_ABOUT,
                     "description": "Ask Potluck about a message",
-                }
+                },
+                {
+                    "name": "Ask Potluck",
+                    "type": "global",
+                    "callback_id": ASK_ANYTHING,
+                    "description": "Ask a question, here or in a channel",
+                },
             ],
         },
         "oauth_config": oauth,

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from adapters.rendering.saying import Tongue, tongue
 from adapters.slack.calls import Refused, Unsure, call
+from adapters.slack.groups import Groups
 from adapters.slack.limits import Now
 from adapters.slack.workspace import Workspace
 from bot.messages import Member, Standing
@@ -33,6 +34,8 @@ class Person:
     human: bool = True
     """False: a bot, Slack itself, or an account that was switched off."""
     manages: bool = False
+    groups: frozenset[str] = frozenset()
+    """Ids of the user groups they are in."""
     locale: str = "en"
     told: bool = True
     """False: Slack says nothing of them."""
@@ -47,12 +50,16 @@ class People:
     """See the module."""
 
     def __init__(self, now: Now) -> None:
-        self._now = now
+        self._now, self._groups = now, Groups(now)
         self._known: dict[tuple[str, str], tuple[float, Person]] = {}
         self._asking: dict[tuple[str, str], asyncio.Task[Person]] = {}
 
     async def find(self, workspace: Workspace, user: str, *, team: str = "") -> Person:
         """`team` is the person's own, where the event says it. Who cannot be asked about is a stranger."""
+        person = await self._person(workspace, user, team)
+        return replace(person, groups=await self._groups.of(workspace, user))
+
+    async def _person(self, workspace: Workspace, user: str, team: str) -> Person:
         key = (workspace.team, user)
         kept = self._known.get(key)
         if kept is not None and kept[0] > self._now():

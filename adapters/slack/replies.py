@@ -7,12 +7,13 @@ from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 
 from adapters.slack import look
+from adapters.slack.elsewhere import Told
 from adapters.slack.feed import Feed
 from adapters.slack.inbound import Spot
 from adapters.slack.keeping import noted
 from adapters.slack.people import Person
 from adapters.slack.sessions import Sessions
-from adapters.slack.telling import Telling, Told
+from adapters.slack.telling import Telling
 from adapters.slack.workspace import Workspace
 from bot.clock import Clock
 from bot.messages import MessageId, ReplyEvent

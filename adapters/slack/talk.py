@@ -7,10 +7,10 @@ from collections import OrderedDict
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
-from typing import Any
 
-from adapters.slack import look, plain_text, posting
-from adapters.slack.calls import Refused, Unsure, call
+from adapters.slack import look, posting
+from adapters.slack.calls import Refused, Unsure
+from adapters.slack.earlier import earlier
 from adapters.slack.files import Files
 from adapters.slack.inbound import Json, Spot, Written, written
 from adapters.slack.keeping import noted
@@ -32,10 +32,6 @@ log = logger(__name__)
 
 TWIN = 1.0
 """Seconds the `message` of a mention may come after its `app_mention`, which lacks the files."""
-_EARLIER = 15
-"""Messages of a thread that Potluck reads when it is called into it: its first, and the newest."""
-_PAGE, _PAGES = 200, 10
-_EARLIER_LENGTH = 6_000
 _REFUSED_KEPT, _REFUSED_BYTES = 500, 64 * 1024 * 1024
 _MUTE, _UNMUTE = "mute", "unmute"
 
@@ -111,18 +107,26 @@ class Talk:
         if not text and not said.files:
             await self._tell(workspace, said, author, say("Yes? Write your question behind my name, or just here."))
             return
-        try:
-            attachments = await self._files.take(workspace, said.files) if said.files else ()
-        except AttachmentRefused as refused:
-            share = await self._conversations.share(author.member, workspace.community)
-            blocks = look.failed(Failed(error=refused, share=share), author.tongue)
-            await self._show_blocks(workspace, said.spot, author, blocks, id=said.id)
+        attachments = await self.taken(workspace, said.spot, author, said.files, id=said.id)
+        if attachments is None:
             return
         if new_here and said.in_thread:
-            text += await self._earlier(workspace, said)
+            text += await earlier(workspace, self._people, said)
         message = self.message(workspace, said.spot, author, text, id=said.id, attachments=attachments)
         beside = [look.mute_button(author.tongue)] if new_here else []
         await self.ask(workspace, said.spot, author, message, beside=beside)
+
+    async def taken(
+        self, workspace: Workspace, spot: Spot, author: Person, files: Sequence[Json], *, id: MessageId
+    ) -> tuple[Attachment, ...] | None:
+        """Files that come along; None: one cannot be used, which the author is told."""
+        try:
+            return await self._files.take(workspace, files) if files else ()
+        except AttachmentRefused as refused:
+            share = await self._conversations.share(author.member, workspace.community)
+            blocks = look.failed(Failed(error=refused, share=share), author.tongue)
+            await self._show_blocks(workspace, spot, author, blocks, id=id)
+            return None
 
     def message(
         self,
@@ -147,6 +151,7 @@ class Talk:
             received_at=self._clock.now(),
             model=model,
             standing=author.standing,
+            groups=author.groups,
             channel="" if spot.private else spot.channel,
             attachments=tuple(attachments),
         )
@@ -256,43 +261,6 @@ class Talk:
                 await posting.whisper(workspace, spot, author.id, blocks, id=f"{id}#0")
         except (Refused, Unsure) as problem:
             log.info("a word was not shown", extra={"action": "slack", "error": str(problem)})
-
-    async def _earlier(self, workspace: Workspace, said: Written) -> str:
-        """What was last written in a thread before Potluck was called into it. Asked for once a thread."""
-        lines = []
-        for one in await self._thread(workspace, said):
-            user, text = str(one.get("user") or ""), str(one.get("text") or "")
-            if not text or one.get("ts") == said.ts or user in ("", workspace.bot_user):
-                continue
-            name = (await self._people.find(workspace, user)).name
-            lines.append(f"{name}: {plain_text.read(text, bot_user=workspace.bot_user)}")
-        quoted = "\n".join(lines)[-_EARLIER_LENGTH:]
-        return f"\n\nEarlier in this thread:\n{quoted}" if quoted else ""
-
-    async def _thread(self, workspace: Workspace, said: Written) -> list[dict[str, Any]]:
-        """How it began, and its newest messages. Slack tells the oldest first: of a long one, page after page."""
-        found: list[dict[str, Any]] = []
-        more: dict[str, Any] = {}
-        for _ in range(_PAGES):
-            try:
-                answer = await call(
-                    workspace.client.conversations_replies,
-                    workspace.allowance.replies,
-                    tries=1,
-                    channel=said.spot.channel,
-                    ts=said.spot.root,
-                    limit=_PAGE,
-                    **more,
-                )
-            except (Refused, Unsure):  # some apps may ask for one page of fifteen a minute
-                break
-            found += answer.get("messages") or []
-            found = found if len(found) <= _EARLIER else [found[0], *found[1 - _EARLIER :]]
-            cursor = str((answer.get("response_metadata") or {}).get("next_cursor") or "")
-            if not cursor:
-                break
-            more = {"cursor": cursor}
-        return found
 
 
 def _id(value: str) -> str:

@@ -9,25 +9,23 @@ model's.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, assert_never
 
 from adapters.rendering import words
 from adapters.slack import look, pieces, posting
 from adapters.slack.calls import Refused, Unsure
+from adapters.slack.elsewhere import Told, elsewhere
 from adapters.slack.feed import Feed
-from adapters.slack.handing import direct
 from adapters.slack.inbound import Spot
 from adapters.slack.limits import Now
 from adapters.slack.live import Live, start
-from adapters.slack.people import Person
 from adapters.slack.plain_text import escape
 from adapters.slack.progress import Page, Progress
 from adapters.slack.sessions import Session, Sessions
 from adapters.slack.workspace import Workspace
 from bot import errors
 from bot.commands.saying import say
-from bot.messages import Failed, Finished, Held, MessageId
+from bot.messages import Failed, Finished, Held
 from bot.telemetry.logs import logger
 
 log = logger(__name__)
@@ -39,18 +37,6 @@ AGE = 240.0
 AGE_MOST = 270.0
 """… and at the latest."""
 _LOOK_AGAIN = 1.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
-    """For whom a reply is, and what stands beside it."""
-
-    question: MessageId
-    author: Person
-    hold: str = ""
-    """The value of the button that lets a refused question wait; empty: it may not."""
-    beside: Sequence[look.Block] = ()
-    """Blocks below a whole answer."""
 
 
 class Telling:
@@ -74,7 +60,7 @@ class Telling:
         self._workspace, self._spot, self._told, self._feed = workspace, spot, told, feed
         self._now, self._stopped, self._shown, self._paused = now, stopped, shown, paused
         self._sessions, self._tongue = sessions, told.author.tongue
-        self._session: Session | None = None if later else sessions.begin(workspace, spot)
+        self._session: Session | None = None if later else sessions.begin(workspace, spot, told.author.tongue)
         self._seen_at: float | None = None
         """When there first was something to show."""
         self._live: Live | None = None
@@ -102,7 +88,9 @@ class Telling:
             await self._end()
         except Refused as refused:
             log.warning("an answer could not be shown here", extra={"action": "slack", "error": refused.error})
-            await self._elsewhere()
+            await self._feed.ended()
+            if not self._spot.private:
+                await elsewhere(self._workspace, self._spot, self._told, self._feed)
         except Unsure as unsure:
             log.error("an answer could not be shown", extra={"action": "slack", "error": str(unsure)})
             self._feed.unseen = True
@@ -141,7 +129,7 @@ class Telling:
     async def _step(self) -> None:
         feed = self._feed
         if self._session is None and (feed.started is not None or feed.text):
-            self._session = self._sessions.begin(self._workspace, self._spot)
+            self._session = self._sessions.begin(self._workspace, self._spot, self._tongue)
         if self._live is not None:
             if self._live.state == "growing":
                 await self._grow(self._live)
@@ -280,36 +268,6 @@ class Telling:
             await posting.whisper(
                 self._workspace, self._spot, self._told.author.id, blocks, id=f"{self._told.question}#0"
             )
-
-    async def _elsewhere(self) -> None:
-        """Nothing can be written here any more: whoever asked has the answer in their direct messages."""
-        author, feed = self._told.author, self._feed
-        await feed.ended()
-        channel = None if self._spot.private else await direct(self._workspace, author)
-        if channel is None or (feed.ending is None and not feed.text):
-            return
-        match feed.ending:
-            case Finished() as finished:
-                blocks = look.footer(finished, feed.notices, self._tongue)
-            case Failed() as failed:
-                broken_off = look.broken_off(failed, self._tongue)
-                blocks = broken_off if feed.text else look.failed(failed, self._tongue, hold=self._told.hold)
-            case Held() as held:
-                blocks = look.held(held, self._tongue)
-            case None:
-                blocks = []
-        there = f"<#{self._spot.channel}>"
-        said = say("I cannot write in {channel} any more. This is what you asked there.", channel=there)
-        why = look.context(self._tongue.say(said))
-        try:
-            texts = pieces.whole(feed.text) or ("",)
-            await posting.directly(self._workspace, channel, text="", blocks=[why])
-            for number, text in enumerate(texts, start=1):
-                await posting.directly(
-                    self._workspace, channel, text=text, blocks=blocks if number == len(texts) else []
-                )
-        except (Refused, Unsure) as problem:
-            log.warning("an answer could not be shown directly", extra={"action": "slack", "error": str(problem)})
 
     @property
     def _is_gathered(self) -> bool:

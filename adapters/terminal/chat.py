@@ -27,10 +27,10 @@ from adapters.terminal.completion import candidates
 from adapters.terminal.inert import inert
 from adapters.terminal.screen import local_zone
 from bot.clock import Clock, Instant
-from bot.commands.command import Caller
+from bot.commands.command import Caller, Parameter
 from bot.commands.registry import Registry
 from bot.commands.saying import Say, say
-from bot.commands.typed import typed
+from bot.commands.typed import Typed, typed
 from bot.errors import AttachmentRefused
 from bot.messages import CommunityId, ConversationId, IncomingMessage, Member, MessageId, ReplyEvent
 from bot.ports import Conversations
@@ -55,6 +55,8 @@ class Done:
     ask: str | None = None
     """A question that is to be asked now."""
     leave: bool = False
+    unseen: str | None = None
+    """What is to be typed now without being shown: then the line is carried out with it."""
 
 
 def member(name: str) -> Member:
@@ -145,8 +147,11 @@ class Chat:
         lines.append(self._speech.say(say("/help for commands · Ctrl-C stops an answer · Ctrl-D leaves")))
         return Text("\n".join(lines), style="dim")
 
-    async def do(self, line: str) -> Done | None:
-        """Carry out a line that is a command. None: it is a question, as `/usr/bin/env does what?` is."""
+    async def do(self, line: str, *, unseen: str | None = None) -> Done | None:
+        """Carry out a line that is a command. None: it is a question, as `/usr/bin/env does what?` is.
+
+        `unseen` is the secret that the line lacks, where it was asked for.
+        """
         line = _storable(line.strip())
         name, _, rest = line.removeprefix("/").partition(" ")
         if line.startswith("/") and name in LOCAL:
@@ -154,7 +159,12 @@ class Chat:
         order = typed(line, self._registry.commands)
         if order is None:
             return None
-        answer = await self._registry.run(order.path, order.given, self.caller)
+        given = dict(order.given)
+        if (secret := self._lacks(order)) is not None:
+            if unseen is None:
+                return Done(unseen=self._speech.say(secret.about))
+            given[secret.name] = unseen
+        answer = await self._registry.run(order.path, given, self.caller)
         said = [shown(answer, self._speech)]
         if order.path == ("help",) and not order.given:
             said.append(self._own_help())
@@ -164,6 +174,12 @@ class Chat:
     async def complete(self, line: str) -> Sequence[str]:
         """What the last word of an unfinished line may become."""
         return await candidates(_storable(line), self._registry, self.caller, local=LOCAL, folder=self._folder)
+
+    def _lacks(self, order: Typed) -> Parameter | None:
+        """The secret that a line needs besides, and is nobody's to read over a shoulder."""
+        command = self._registry.find(order.path)
+        secrets = [] if command is None else [one for one in command.parameters if one.kind == "secret"]
+        return next((one for one in secrets if one.required and one.name not in order.given), None)
 
     async def _local(self, name: str, argument: str) -> Done:
         if name == "quit":

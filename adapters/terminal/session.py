@@ -11,6 +11,7 @@ import signal
 import sys
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing, contextmanager, suppress
+from getpass import getpass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -127,6 +128,8 @@ class Conversation:
             if not line:
                 continue
             done = self._chat.call(self._chat.value.do(line))
+            if done is not None and done.unseen is not None:
+                done = self._chat.call(self._chat.value.do(line, unseen=_typed_unseen(done.unseen)))
             if done is None:
                 self._ask(line)
                 continue
@@ -169,6 +172,15 @@ class Conversation:
             yield interrupts
         finally:
             signal.signal(signal.SIGINT, before)
+
+
+def _typed_unseen(about: str) -> str:
+    """What is not shown while it is typed, nor recalled afterwards. Empty: it was not to be given after all."""
+    try:
+        return getpass(f"{about}: ")
+    except (EOFError, KeyboardInterrupt):
+        click.echo()
+        return ""
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 
 from aiohttp import web
@@ -21,8 +21,9 @@ LOOK_SECONDS = 0.5
 class PoolFeed:
     """The handlers of `/api/pool` and `/api/pool/events`."""
 
-    def __init__(self, *, conversations: Conversations, clock: Clock) -> None:
-        self._conversations, self._clock = conversations, clock
+    def __init__(self, *, conversations: Conversations, clock: Clock, changes: Callable[[], int]) -> None:
+        """`changes` counts what admins have changed: that moves shares which the pool's own figures do not show."""
+        self._conversations, self._clock, self._changes = conversations, clock, changes
         self._ended = False
 
     def routes(self) -> Iterable[web.RouteDef]:
@@ -43,8 +44,8 @@ class PoolFeed:
             await stream.open()
             while not self._ended:
                 now, pool = self._clock.monotonic(), await self._conversations.pool(community)
-                if pool != seen:
-                    seen, quiet_since = pool, now
+                if (pool, self._changes()) != seen:
+                    seen, quiet_since = (pool, self._changes()), now
                     await stream.write(wire.server_sent("pool", self._snapshot(request, pool)))
                 elif now - quiet_since >= HEARTBEAT:
                     quiet_since = now
@@ -57,4 +58,4 @@ class PoolFeed:
     def _snapshot(self, request: web.Request, pool: PoolView) -> dict[str, object]:
         now, zone, tongue = self._clock.now(), inbound.zone(request), inbound.spoken(request)
         again = partial(words.at, now=now, zone=zone, tongue=tongue)
-        return {"now": wire.iso(now), **wire.pool(pool, again=again, tongue=tongue)}
+        return {"now": wire.iso(now), "changes": self._changes(), **wire.pool(pool, again=again, tongue=tongue)}

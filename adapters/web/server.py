@@ -80,7 +80,8 @@ class WebAdapter:
             None if registry is None else CommandPages(registry=registry, clock=clock, all_manage=token is None)
         )
         self._models = None if models is None else ModelPages(models)
-        self._pool = PoolFeed(conversations=conversations, clock=clock)
+        changes = (lambda: 0) if registry is None else (lambda: registry.desk.office.newest)
+        self._pool = PoolFeed(conversations=conversations, clock=clock, changes=changes)
         self._runner: web.AppRunner | None = None
 
     async def start(self) -> str:

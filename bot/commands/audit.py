@@ -68,7 +68,7 @@ async def undo(call: Call) -> Answer:
             )
         ) from None
     said = [say("Change {number} is taken back: {command}.", number=number, command=Code(change.wish.command))]
-    said += [say("{what}: {value} again.", what=_what(edit), value=_value(edit, edit.after)) for edit in made.edits]
+    said += [_again(edit) for edit in made.edits]
     return replace(told(made), parts=[Line(one) for one in said])
 
 
@@ -83,6 +83,12 @@ def _moved_on(number: int, since: Change | None) -> Say:
         who=who(since.wish.by),
         since=since.number,
     )
+
+
+def _again(edit: Edited) -> Say:
+    if edit.after is None:
+        return say("{what}: nothing is set any more.", what=_what(edit))
+    return say("{what}: {value} again.", what=_what(edit), value=_value(edit, edit.after))
 
 
 def _about_erased(change: Change) -> bool:

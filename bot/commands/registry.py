@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from bot.commands import values
-from bot.commands.answer import Answer, Line, refusal
+from bot.commands.answer import Answer, Line, Next, refusal
 from bot.commands.command import COMMUNITY, BadInput, Call, Caller, Command, Given, Path, Rank, Suggestion
 from bot.commands.desk import Desk
 from bot.commands.known_here import known_here
@@ -56,7 +56,9 @@ class Registry:
             call = self._call(command, given, await self._person(caller))
             answer = await command.handler(call)
             if answer.ok and (slip := self._slip(given, call)) is not None:
-                answer = replace(answer, parts=[*answer.parts, Line(slip)])
+                steps = [part for part in answer.parts if isinstance(part, Next)]
+                said = [part for part in answer.parts if not isinstance(part, Next)]
+                answer = replace(answer, parts=[*said, Line(slip), *steps])
         except BadInput as bad:
             answer = refusal(bad.said)
         except PotluckError as error:

@@ -51,7 +51,8 @@ class Acquaintances:
         if len(found) > 1:  # Ann and ann: the name exactly as it was written
             found = {one for one in found if one.user == text} or found
         if not found and (platform := _where_names_are_free(beside, community)) and _FREE_NAME.fullmatch(text):
-            return Member(platform, text)
+            # The page writes the names of its members small.
+            return Member(platform, text.lower() if platform == "web" else text)
         return next(iter(found)) if len(found) == 1 else None
 
 

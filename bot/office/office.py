@@ -28,6 +28,11 @@ class Office:
         self._lock = asyncio.Lock()
 
     @property
+    def newest(self) -> int:
+        """The number of the newest change that is in force; 0: there was none."""
+        return self._newest
+
+    @property
     def laid_down(self) -> Mapping[Address, Json]:
         """All that stands, by its address."""
         return self._laid_down

@@ -38,6 +38,8 @@ class Book:
         if not self.today.turn():
             return False
         for ticket in self._line:
+            if ticket.elsewhere:
+                continue  # its own process says so
             self.write(ticket)
             ticket.day = self.today.day
             self.happens(ticket, EventKind.ASKED)

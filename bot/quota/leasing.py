@@ -11,6 +11,7 @@ from bot.quota.book import Book
 from bot.quota.events import DayEvent, EventKind
 from bot.quota.ledger import Caps, Claim, DaySpent, Lease, LeaseId, MinuteFull, Outcome, Reserved
 from bot.quota.line import Ticket
+from bot.quota.others import Behind, Others
 from bot.quota.starts import Starts
 
 _FRESH = 1.0
@@ -20,8 +21,8 @@ _FRESH = 1.0
 class Leasing:
     """See the module."""
 
-    def __init__(self, *, book: Book, starts: Starts) -> None:
-        self._book, self._starts = book, starts
+    def __init__(self, *, book: Book, starts: Starts, others: Others | None = None) -> None:
+        self._book, self._starts, self._others = book, starts, others
         self._sent_at: dict[LeaseId, Instant] = {}
         self._undone: dict[LeaseId, asyncio.Task[bool]] = {}
         """Second attempts whose caller went away before it heard of them; each tells whether the first was settled."""
@@ -36,11 +37,16 @@ class Leasing:
 
     # --- reserving ---------------------------------------------------------------------------------------
 
-    async def reserve(self, ticket: Ticket, claim: Claim) -> Reserved:
+    async def reserve(self, ticket: Ticket, claim: Claim) -> Reserved | Behind:
         """A lease for a ticket whose turn has come. If the caller is cancelled, nothing will have been sent."""
         book = self._book
         sent = book.event(EventKind.SENT, ticket.member, ticket.community)
-        reserving = asyncio.ensure_future(book.ledger.reserve(claim, self.caps, [*ticket.unwritten, sent]))
+        events = [*ticket.unwritten, sent]
+        reserving = asyncio.ensure_future(
+            book.ledger.reserve(claim, self.caps, events)
+            if self._others is None
+            else self._others.reserve(ticket, claim, self.caps, events)
+        )
         try:
             reserved = await asyncio.shield(reserving)
         except asyncio.CancelledError:
@@ -57,7 +63,7 @@ class Leasing:
                 book.today.apply(sent)
         return reserved
 
-    async def _undo(self, ticket: Ticket, reserving: asyncio.Future[Reserved], sent: DayEvent) -> None:
+    async def _undo(self, ticket: Ticket, reserving: asyncio.Future[Reserved | Behind], sent: DayEvent) -> None:
         """The caller went away while the ledger was writing: nothing was sent."""
         ledger, reserved = self._book.ledger, await reserving
         if isinstance(reserved, Lease):

@@ -43,6 +43,10 @@ class Ticket:
     """What happened to it that the ledger does not have yet."""
     leased: bool = False
     """From here on it is the lease that holds the member and the place."""
+    elsewhere: bool = False
+    """It waits in another process, which starts it."""
+    number: int | None = None
+    """By which the other processes know it; None: they do not."""
     undoing: bool = False
     """Its caller went away while the ledger was writing its lease."""
 
@@ -64,6 +68,18 @@ class Line(Protocol):
         """Stop waiting. A ticket that is not in line is fine."""
         ...
 
+    def stands(self, ticket: Ticket) -> tuple[float, int]:
+        """By what a ticket in line is ordered, least first."""
+        ...
+
+    def place(self, ticket: Ticket, stands: tuple[float, int]) -> None:
+        """A ticket of another process, which has said where it stands."""
+        ...
+
+    def took(self, member: Member, weight: float) -> None:
+        """The member started one in another process without having waited."""
+        ...
+
     def next(self, may: Callable[[Member], bool]) -> Ticket | None:
         """Whose turn it is: the first whose member may start one now. It stays in line."""
         ...
@@ -74,6 +90,10 @@ class Line(Protocol):
 
     def turn(self, ticket: Ticket | None) -> float:
         """By what the line is ordered before who came first. None: of one who came now and had nothing before."""
+        ...
+
+    def end(self, member: Member) -> float:
+        """Where the turns end that a member has had or waits for: one who comes back is not ordered before it."""
         ...
 
     def weigh(self, member: Member, weight: float) -> None:
@@ -113,6 +133,16 @@ class FirstCome:
         if not self._counts[ticket.member]:
             del self._counts[ticket.member]
 
+    def stands(self, ticket: Ticket) -> tuple[float, int]:
+        return 0.0, round(ticket.asked_at * 1e6)
+
+    def place(self, ticket: Ticket, stands: tuple[float, int]) -> None:
+        self.join(ticket)
+        self._tickets = dict.fromkeys(sorted(self._tickets, key=self.stands))
+
+    def took(self, member: Member, weight: float) -> None:
+        """Changes nothing: who came first goes first."""
+
     def next(self, may: Callable[[Member], bool]) -> Ticket | None:
         return next((ticket for ticket in self._tickets if may(ticket.member)), None)
 
@@ -120,6 +150,9 @@ class FirstCome:
         return self._counts.get(member, 0)
 
     def turn(self, ticket: Ticket | None) -> float:
+        return 0.0
+
+    def end(self, member: Member) -> float:
         return 0.0
 
     def weigh(self, member: Member, weight: float) -> None:
@@ -155,15 +188,33 @@ class FairLine:
         if front and ticket in self._tags:
             tag, number = self._tags[ticket]
         else:
-            self._number += 1
+            # By the moment it came, so that lines of several processes order those of one turn alike.
+            self._number = max(self._number + 1, round(ticket.asked_at * 1e6))
             tag, number = max(self._now, self._ends.get(ticket.member, 0.0)), self._number
             self._ends[ticket.member] = tag + 1 / ticket.weight
-        self._tags[ticket] = (tag, number)
-        insort(self._order, (tag, number, ticket))
+        self._insert(ticket, (tag, number))
+
+    def _insert(self, ticket: Ticket, stands: tuple[float, int]) -> None:
+        self._tags[ticket] = stands
+        insort(self._order, (*stands, ticket), key=_stands)
         self._counts[ticket.member] += 1
 
+    def stands(self, ticket: Ticket) -> tuple[float, int]:
+        return self._tags[ticket]
+
+    def place(self, ticket: Ticket, stands: tuple[float, int]) -> None:
+        end = stands[0] + 1 / ticket.weight
+        self._ends[ticket.member] = max(end, self._ends.get(ticket.member, 0.0))
+        self._insert(ticket, stands)
+
+    def took(self, member: Member, weight: float) -> None:
+        self._ends[member] = max(self._now, self._ends.get(member, 0.0)) + 1 / weight
+
     def leave(self, ticket: Ticket) -> None:
-        at = bisect_left(self._order, self._tags.get(ticket, (0.0, 0)), key=lambda one: one[:2])
+        stands = self._tags.get(ticket, (0.0, 0))
+        at = bisect_left(self._order, stands, key=_stands)
+        while at < len(self._order) and self._order[at][2] is not ticket and _stands(self._order[at]) == stands:
+            at += 1  # one of another process stands at the very same place
         if at == len(self._order) or self._order[at][2] is not ticket:
             self._tags.pop(ticket, None)
             return
@@ -187,6 +238,9 @@ class FairLine:
     def turn(self, ticket: Ticket | None) -> float:
         return self._now if ticket is None else self._tags[ticket][0]
 
+    def end(self, member: Member) -> float:
+        return self._ends.get(member, 0.0)
+
     def weigh(self, member: Member, weight: float) -> None:
         own = [ticket for _, _, ticket in self._order if ticket.member == member]
         if all(ticket.weight == weight for ticket in own):
@@ -198,7 +252,7 @@ class FairLine:
             number = self._tags[ticket][1]
             ticket.weight = weight
             self._tags[ticket] = (tag, number)
-            insort(self._order, (tag, number, ticket))
+            insort(self._order, (tag, number, ticket), key=_stands)
             tag += 1 / weight
         self._ends[member] = tag
 
@@ -214,3 +268,7 @@ class FairLine:
                 member: end for member, end in self._ends.items() if end > self._now or member in self._counts
             }
             self._forget_at = 2 * len(self._ends) + 64
+
+
+def _stands(entry: tuple[float, int, Ticket]) -> tuple[float, int]:
+    return entry[:2]

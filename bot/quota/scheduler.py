@@ -34,6 +34,7 @@ from bot.quota.ledger import (
     PoolId,
 )
 from bot.quota.line import Line, Ticket
+from bot.quota.others import Behind, Board, News, Others
 from bot.quota.sharing import Days
 from bot.quota.starts import Starts
 from bot.quota.terms import NO_TERMS, Terms
@@ -63,6 +64,7 @@ class Scheduler:
         caps: the minute's is the most there will ever be; the day's holds until the account tells another.
         max_wait: seconds a question that may go waits for its turn.
         person: the member that an account is one of. Terms of any of a person's accounts hold for the person.
+        board: where other processes tell what they do with the pool. None: there are none.
         watched: somebody asks the account for its count (`reported`), so that a new day may wait to see it reset.
     """
 
@@ -78,6 +80,7 @@ class Scheduler:
         max_wait: float,
         watched: bool = False,
         person: Callable[[Member], Member] = lambda member: member,
+        board: Board | None = None,
     ) -> None:
         self.pool, self._person = pool, person
         self._most_rpm, self._max_wait, self._watched = caps.rpm, max_wait, watched
@@ -86,7 +89,8 @@ class Scheduler:
         self._gate, window = Gate(), Window(caps.rpm)
         self._book = Book(pool=pool, today=self._today, ledger=ledger, line=line, clock=clock)
         self._starts = Starts(line=line, window=window, gate=self._gate, book=self._book)
-        self._leasing = Leasing(book=self._book, starts=self._starts)
+        self._others = None if board is None else Others(board=board, line=line, starts=self._starts, book=self._book)
+        self._leasing = Leasing(book=self._book, starts=self._starts, others=self._others)
         self._terms = self._laid_down_terms = NO_TERMS
         self._set_rpm, self._told_rpd = caps.rpm, caps.rpd
         self._laid_down_rpd: int | None = None
@@ -108,15 +112,20 @@ class Scheduler:
         self._laid_down_terms, self._terms = terms, terms.by_person(self._person)
         past = await self._ledger.asks(self.pool, first=today - DAYS, last=today - 1)
         self._yesterday = (await self._ledger.standing(self.pool, today - 1)).used
+        others = self._others
+        events = await self._ledger.events(self.pool, today) if others is None else await others.open(today)
         standing = await self._ledger.standing(self.pool, today)
-        events = await self._ledger.events(self.pool, today)
         await self._today.open(past, events, self._terms, elsewhere=standing.elsewhere)
         for at, member in standing.recent:
             self._starts.window.start(at, member)
+        if others is not None:
+            others.begin()
         self._await_reset()
 
     async def close(self) -> None:
         """Finish what is under way in the ledger. Whoever still waits is left to its caller."""
+        if self._others is not None:
+            self._others.close()
         self._starts.close()
         await self._book.close()
 
@@ -380,6 +389,8 @@ class Scheduler:
                 while ticket.started_at is None:
                     if ticket.refused:
                         raise ticket.refused
+                    if self._others is not None:
+                        self._others.wait(ticket)
                     if ticket.place:
                         yield Place(place=ticket.place, estimate_at=ticket.estimate_at)
                     await self._news(ticket, news)
@@ -464,7 +475,7 @@ class Scheduler:
                 raise Refused("wait_too_long", resets_at=estimate, limit=round(self._max_wait)) from None
         news.clear()
 
-    def _wait_on(self, ticket: Ticket, denied: MinuteFull | DaySpent, day: int) -> None:
+    def _wait_on(self, ticket: Ticket, denied: MinuteFull | DaySpent | Behind, day: int) -> None:
         """The ledger knows better than we did: learn from it and wait on, in front."""
         self._starts.ungrant(ticket)
         match denied:
@@ -472,9 +483,29 @@ class Scheduler:
                 self._gate.not_before(until)
             case DaySpent():
                 self.spend_rest(day)
+            case Behind(news=news):
+                assert self._others is not None
+                self._line.join(ticket, front=True)
+                self._judge_again(ticket, news)
+                return
             case _:
                 assert_never(denied)
         self._line.join(ticket, front=True)
+        self._starts.pump()
+
+    def _judge_again(self, ticket: Ticket, news: News) -> None:
+        """Others were quicker. What they did may have taken the member's share, if it was the same member's."""
+        assert self._others is not None
+        own = any(event.kind is EventKind.LET_THROUGH and event.member == ticket.member for _, event in news.events)
+        if not own or ticket.number is not None:
+            self._others.hear(news)
+            return
+        self._book.happens(ticket, EventKind.WITHDRAWN)
+        self._others.take_up(news)
+        ticket.refused = self._refusal(ticket.member, ticket.community)
+        self._book.happens(ticket, EventKind.LET_THROUGH)
+        if ticket.refused is not None:
+            self._line.leave(ticket)
         self._starts.pump()
 
     def _leave(self, ticket: Ticket) -> None:
@@ -485,6 +516,8 @@ class Scheduler:
             self._book.happens(ticket, EventKind.WITHDRAWN)
             if not ticket.undoing:
                 self._book.write(ticket)
+            if self._others is not None:
+                self._others.left(ticket)
         self._starts.pump()
 
     def _turn_day(self) -> None:

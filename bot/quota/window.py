@@ -62,6 +62,13 @@ class Window:
                 self._gone(place, place + 1)
                 return
 
+    def drop_newest(self, member: Member) -> None:
+        """Uncount a member's start that never happened, whenever it was to."""
+        for place in reversed(range(len(self._at))):
+            if self._whose[place] == member:
+                self._gone(place, place + 1)
+                return
+
     def hand_over(self, member: Member, other: Member) -> None:
         """The starts of `other` are the member's."""
         self._whose = [member if whose == other else whose for whose in self._whose]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from typing import assert_never
@@ -27,17 +27,16 @@ def listed(
     rules: Sequence[Rule],
     *,
     own_key: bool,
-    hidden: Collection[ModelId] = (),
     search: str = "",
     all: bool = False,
 ) -> list[ModelOnOffer]:
     """The models on offer that the member may use; with `all` also those they may not, last.
 
-    `own_key`: the member has an account of their own, which may use what it likes. `hidden`: what admins have taken off
+    `own_key`: the member has an account of their own, which may use what it likes, but for what admins have taken off
     the community's list.
     """
     words = search.lower().split()
-    everything = (_unless(hidden, one) for one in _everything(offer, who, rules, own_key=own_key, words=words))
+    everything = (_unless_hidden(one, offer) for one in _everything(offer, who, rules, own_key=own_key, words=words))
     found = [one for one in everything if all or one.why_not is None]
     return sorted(found, key=lambda one: _place(one, " ".join(words)))
 
@@ -49,18 +48,17 @@ def on_offer(
     rules: Sequence[Rule],
     *,
     own_key: bool,
-    hidden: Collection[ModelId] = (),
 ) -> ModelOnOffer | None:
     """One of them by its exact id; None: nobody can have it."""
     entry = offer.catalogue.models.get(model) if offer.catalogue is not None else None
     if entry is None:
         return _router() if model == FREE_ROUTER and offer.free(model) else None
     shown = _shown(entry, offer, who, rules, own_key=own_key)
-    return None if shown is None else _unless(hidden, shown)
+    return None if shown is None else _unless_hidden(shown, offer)
 
 
-def _unless(hidden: Collection[ModelId], one: ModelOnOffer) -> ModelOnOffer:
-    return replace(one, why_not="hidden") if one.id in hidden else one
+def _unless_hidden(one: ModelOnOffer, offer: Offer) -> ModelOnOffer:
+    return replace(one, why_not="hidden") if one.id in offer.hidden else one
 
 
 def _everything(

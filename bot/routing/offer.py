@@ -5,7 +5,7 @@ Also where there is no catalogue yet, since a first start may find no network: t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field
 
 from bot.clock import Instant
@@ -28,6 +28,8 @@ class Offer:
 
     catalogue: Catalogue | None = None
     chain: Chain = field(default_factory=Chain)
+    hidden: Set[ModelId] = frozenset()
+    """What admins have taken off the community's list: not to be offered to anybody there."""
     cooling: Mapping[ModelId, Instant] = field(default_factory=dict)
     """Models that rest, and until when."""
     now: Instant

@@ -83,7 +83,11 @@ def instead(
 ) -> ModelInfo | None:
     """What takes the place of a free model: the one the member prefers if it will do, else the cheapest."""
     entry = None if preferred is None else entry_of(preferred, offer)
-    if entry is not None and _most(entry, offer, tokens, who, rules, images) is not None:
+    if (
+        entry is not None
+        and entry.id not in offer.hidden
+        and _most(entry, offer, tokens, who, rules, images) is not None
+    ):
         return entry
     return cheapest(offer, tokens, who, rules, images=images)
 
@@ -96,7 +100,7 @@ def cheapest(offer: Offer, tokens: int, who: Who, rules: Sequence[Rule], *, imag
     if not any(rule.allows for rule in rules):
         return None
     entries = offer.catalogue.models.values() if offer.catalogue is not None else ()
-    paid = [entry for entry in entries if _for_money(entry, offer.now)]
+    paid = [entry for entry in entries if entry.id not in offer.hidden and _for_money(entry, offer.now)]
     costs = ((_most(entry, offer, tokens, who, rules, images), entry.id) for entry in paid)
     found = min(((most, model) for most, model in costs if most is not None), default=None)
     return None if found is None else entry_of(found[1], offer)

@@ -5,7 +5,8 @@ The router is pure and chooses from an `Offer`; this makes it, and takes in what
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Set
+from dataclasses import replace
 from typing import Protocol
 
 from bot.clock import Clock, Instant
@@ -26,8 +27,12 @@ class Listed(Protocol):
     def missing(self, model: ModelId) -> None: ...
 
 
-def _as_it_is(community: CommunityId, chain: Chain) -> Chain:
-    return chain
+class House(Protocol):
+    """What communities make of it. `bot.office.house_rules.HouseRules` is the one."""
+
+    def chain(self, community: CommunityId, otherwise: Chain) -> Chain: ...
+
+    def hidden(self, community: CommunityId) -> Set[ModelId]: ...
 
 
 class Shelf:
@@ -35,7 +40,7 @@ class Shelf:
 
     Args:
         chain: the deployment's.
-        chain_of: what a community makes of it.
+        house: without it, all communities are alike.
     """
 
     def __init__(
@@ -44,16 +49,18 @@ class Shelf:
         models: Listed,
         chain: Chain,
         clock: Clock,
-        chain_of: Callable[[CommunityId, Chain], Chain] = _as_it_is,
+        house: House | None = None,
     ) -> None:
         self._models, self._clock, self._cooling = models, clock, Cooling()
-        self._chain, self._chain_of = chain, chain_of
+        self._chain, self._house = chain, house
 
     def offer(self, community: CommunityId | None = None) -> Offer:
         """What the router may choose from now, for a community's questions or by the deployment alone."""
         now = self._clock.now()
-        chain = self._chain if community is None else self._chain_of(community, self._chain)
-        return Offer(catalogue=self._models.catalogue, chain=chain, cooling=self._cooling.cooling(now), now=now)
+        offer = Offer(catalogue=self._models.catalogue, chain=self._chain, cooling=self._cooling.cooling(now), now=now)
+        if community is None or self._house is None:
+            return offer
+        return replace(offer, chain=self._house.chain(community, self._chain), hidden=self._house.hidden(community))
 
     def choose(self, community: CommunityId, wish: ModelId | None, needs: Needs) -> Route:
         """The route a question takes if it is sent now. Raises as `bot.routing.router.choose` does."""

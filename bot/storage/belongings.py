@@ -30,6 +30,7 @@ from bot.storage.tables import (
     held_questions,
     laid_down,
     leases,
+    line_changes,
     link_codes,
     linked_accounts,
     member_days,
@@ -54,6 +55,7 @@ NAMED: Mapping[Table, Sequence[str]] = {
     day_events: ("member", "other"),
     member_days: ("member",),
     leases: ("member",),
+    line_changes: ("member",),
     charges: ("member",),
     spending: ("member",),
     budgets: ("member",),
@@ -141,6 +143,7 @@ def _erase_texts(connection: Connection, keys: Sequence[str]) -> None:
     connection.execute(delete(posted_answers).where(posted_answers.c.member.in_(keys)))
     connection.execute(delete(slack_verdicts).where(slack_verdicts.c.member.in_(keys)))
     connection.execute(delete(attachments).where(attachments.c.member.in_(keys)))
+    connection.execute(delete(line_changes).where(line_changes.c.member.in_(keys)))
     connection.execute(delete(held_questions).where(held_questions.c.member.in_(keys)))
     # The id of a conversation may hold a name. Of one without turns it says nothing else.
     connection.execute(delete(conversations).where(conversations.c.id.not_in(select(turns.c.conversation))))

@@ -14,10 +14,14 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
+from secrets import token_hex
 from typing import Any, TypeVar
+
+from sqlalchemy import Select, select
 
 from bot.clock import Clock, Instant
 from bot.storage.sqlite import SqliteSession
+from bot.storage.tables import processes
 from bot.storage.units import Job, Session, Unit, Where
 from bot.telemetry.logs import logger
 
@@ -27,6 +31,8 @@ T = TypeVar("T")
 _SHARED = 64
 """Units that may share a transaction. More would make the first of them wait for the last."""
 _SLOW_SECONDS = 1.0
+DEAD = 5.0
+"""Seconds without a sign of life after which a process is taken to be dead."""
 
 
 class Database:
@@ -40,6 +46,8 @@ class Database:
 
     def __init__(self, where: Where, clock: Clock, *, keeps_time: bool = True) -> None:
         self.where, self._clock = where, clock
+        self.process = None if isinstance(where, Path) else token_hex(8)
+        """This one's name among several. Of a file there is one alone."""
         self._writer, self._reader = (_session(where, clock, keeps_time=keeps_time) for _ in range(2))
         self._waiting: deque[Job[Any]] = deque()
         self._at_work = 0
@@ -67,15 +75,15 @@ class Database:
         finally:
             self._at_work -= 1
 
-    async def alone(self) -> bool:
-        """True: no other process uses a server's database, and none will while this one does. Of a file: see
-        `bot.app`."""
-        return await self._hop(self._reader, self._reader.claim)
-
     @property
     def busy(self) -> bool:
         """True while a unit is under way in one of the threads."""
         return self._at_work > 0
+
+    def living(self) -> Select[str]:
+        """The processes that live."""
+        cut = round((self.now() - DEAD) * 1_000_000)
+        return select(processes.c.id).where(processes.c.seen_at > cut)
 
     def now(self) -> Instant:
         """For a unit that writes: the moment it happens at."""

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
+from typing import Any
 
 from sqlalchemy import (
     BigInteger,
+    ColumnElement,
     Connection,
     Integer,
+    Select,
     bindparam,
     case,
     delete,
@@ -48,6 +52,8 @@ from bot.storage.dialects import Prepared, upsert
 from bot.storage.tables import day_events, handled_messages, leases, member_days, pool_days, pools, turns
 
 MICROSECONDS = 1_000_000
+_CRASHED, _GIVEN_UP = "crashed", "given_up"
+"""Outcomes of a lease that nobody settled: found at the start; or by other processes, which hear of its own no more."""
 _WINDOW = int(WINDOW * MICROSECONDS)
 
 
@@ -113,7 +119,7 @@ _ADD_HANDLED = Prepared(
 _ADD_LEASE = Prepared(
     insert(leases)
     .values({name: bindparam(name) for name in (
-        "pool", "number", "day", "member", "turn", "attempt", "lane", "model", "reserved_at")})
+        "pool", "number", "day", "member", "turn", "attempt", "lane", "model", "reserved_at", "process")})
     .returning(leases.c.id)
 )  # fmt: skip
 _CLOSE = Prepared(
@@ -131,7 +137,7 @@ _END_TURN = Prepared(
 )  # fmt: skip
 _ADD_EVENT = Prepared(
     insert(day_events).values({name: bindparam(name) for name in (
-        "pool", "day", "at", "kind", "member", "community", "units", "other")})
+        "pool", "day", "at", "kind", "member", "community", "units", "other", "process")})
 )  # fmt: skip
 _UNCOUNT = Prepared(
     update(pool_days)
@@ -149,7 +155,7 @@ _GIVE_MEMBER_BACK = Prepared(
 )
 
 
-class _NotReserved(Exception):
+class NotReserved(Exception):
     """Undoes the transaction and carries the reason out of it."""
 
     def __init__(self, reason: MinuteFull | DaySpent) -> None:
@@ -165,6 +171,8 @@ class SqlLedger:
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database, self._clock = database, clock
+        self.tell: Callable[[Connection, PoolId], None] = lambda connection, pool: None
+        """Tells other processes that something has happened in a pool, within the unit of work."""
 
     async def add_pool(self, pool: PoolId) -> None:
         """Make sure the pool exists. Before its first lease."""
@@ -172,26 +180,39 @@ class SqlLedger:
 
     async def reserve(self, claim: Claim, caps: Caps, events: Sequence[DayEvent] = ()) -> Reserved:
         def unit(connection: Connection) -> Lease:
-            lease = self._reserve(connection, claim, caps)
-            _keep(connection, claim.pool, events)
+            lease = self.take(connection, claim, caps)
+            self.keep(connection, claim.pool, events)
             return lease
 
         try:
             return await self._database.write(unit, of=claim.pool)
-        except _NotReserved as refusal:
+        except NotReserved as refusal:
             return refusal.reason
         except HandledError:
             return AlreadyHandled()
 
-    def _reserve(self, connection: Connection, claim: Claim, caps: Caps) -> Lease:
+    def keep(self, connection: Connection, pool: PoolId, events: Sequence[DayEvent]) -> None:
+        """Write events down, within a unit of work."""
+        keep(connection, pool, events, self._database.process)
+        self.tell(connection, pool)
+
+    def take(self, connection: Connection, claim: Claim, caps: Caps) -> Lease:
+        """A lease, within a unit of work, which must not outlive the exception.
+
+        Raises:
+            NotReserved: there is no unit.
+            HandledError: one of the messages has had its lease.
+        """
         now = self._database.now()
         number = _take_unit(connection, claim.pool, now, caps)
         _CHARGE_MEMBER(connection, pool=claim.pool, day=day_of(now), member=claim.member.key)
-        return _first(connection, claim, now, number)
+        return _first(connection, claim, now, number, self._database.process)
 
     async def open_aside(self, claim: Claim) -> Aside:
         try:
-            return await self._database.write(lambda connection: open_aside(connection, claim, self._database.now()))
+            return await self._database.write(
+                lambda connection: open_aside(connection, claim, self._database.now(), self._database.process)
+            )
         except HandledError:
             return AlreadyHandled()
 
@@ -203,20 +224,21 @@ class SqlLedger:
 
         def unit(connection: Connection) -> Lease:
             second = self._retry(connection, lease, outcome, claim, caps)
-            _keep(connection, lease.pool, events)
+            self.keep(connection, lease.pool, events)
             return second
 
         try:
             return await self._database.write(unit, of=lease.pool)
-        except _NotReserved as refusal:
+        except NotReserved as refusal:
             return refusal.reason
 
     def _retry(self, connection: Connection, lease: Lease, outcome: Outcome, claim: Claim, caps: Caps) -> Lease:
         now = self._database.now()
         if day_of(now) != lease.day:
-            raise _NotReserved(DaySpent())
+            raise NotReserved(DaySpent())
         number = _take_unit(connection, lease.pool, now, caps)
-        _close(connection, lease, outcome, microseconds(now))
+        if not _close(connection, lease, outcome, microseconds(now)):
+            raise NotReserved(DaySpent())
         added = _ADD_LEASE(
             connection,
             pool=lease.pool,
@@ -228,26 +250,27 @@ class SqlLedger:
             lane=claim.lane,
             model=claim.model,
             reserved_at=microseconds(now),
+            process=self._database.process,
         )
         assert added is not None
         return replace(lease, id=LeaseId(added[0]), reserved_at=now, lane=claim.lane, model=claim.model, attempt=2)
 
     async def settle(self, lease: Lease, outcome: Outcome, events: Sequence[DayEvent] = ()) -> None:
         def unit(connection: Connection) -> None:
-            settle(connection, lease, outcome, self._database.now())
-            _keep(connection, lease.pool, events)
+            if settle(connection, lease, outcome, self._database.now()):
+                self.keep(connection, lease.pool, events)
 
         await self._database.write(unit, of="" if lease.aside else lease.pool)
 
     async def release(self, lease: Lease, events: Sequence[DayEvent] = ()) -> None:
         def unit(connection: Connection) -> None:
-            release(connection, lease, self._database.now())
-            _keep(connection, lease.pool, events)
+            if release(connection, lease, self._database.now()):
+                self.keep(connection, lease.pool, events)
 
         await self._database.write(unit, of="" if lease.aside else lease.pool)
 
     async def note(self, pool: PoolId, events: Sequence[DayEvent]) -> None:
-        await self._database.write(lambda connection: _keep(connection, pool, events), of=pool)
+        await self._database.write(lambda connection: self.keep(connection, pool, events), of=pool)
 
     async def count_elsewhere(self, pool: PoolId, day: int, units: int) -> None:
         row = upsert(pool_days).values(pool=pool, day=day, used=0, elsewhere=units)
@@ -327,30 +350,47 @@ class SqlLedger:
         return await self._database.read(unit)
 
     async def recover(self) -> int:
-        def unit(connection: Connection) -> int:
-            at = microseconds(self._database.now())
-            cut = connection.execute(
-                update(leases)
-                .where(leases.c.settled_at.is_(None))
-                .values(settled_at=at, outcome="crashed")
-                .returning(
-                    leases.c.pool, leases.c.day, leases.c.member, leases.c.turn, leases.c.reserved_at, leases.c.lane
-                )
-            ).all()
-            for row in cut:
-                connection.execute(update(turns).where(turns.c.id == row.turn).values(ended_at=at))
-                if row.lane != "free":
-                    continue
-                _GIVE_MEMBER_BACK(connection, in_pool=row.pool, on_day=row.day, of_member=row.member)
-                community = connection.scalar(select(turns.c.community).where(turns.c.id == row.turn)) or ""
-                member, reserved_at = Member.parse(row.member), instant(row.reserved_at)
-                _keep(connection, row.pool, cut_off(member, CommunityId(community), reserved_at))
-            return len(cut)
+        return await self._close_open(_CRASHED)
 
-        return await self._database.write(unit)
+    async def give_up(self) -> int:
+        """As `recover`, at any time: of processes that are not heard of any more."""
+        return await self._close_open(_GIVEN_UP)
+
+    async def _close_open(self, outcome: str) -> int:
+        left = select(leases.c.pool).where(leases.c.settled_at.is_(None), _of_nobody(self._database.living)).distinct()
+        found = await self._database.read(lambda connection: connection.scalars(left).all())
+        cut = 0
+        for pool in found:
+            cut += await self._database.write(partial(self._close_open_of, pool, outcome), of=pool)
+        return cut
+
+    def _close_open_of(self, pool: str, outcome: str, connection: Connection) -> int:
+        at = microseconds(self._database.now())
+        columns = (leases.c.day, leases.c.member, leases.c.turn, leases.c.reserved_at, leases.c.lane)
+        cut = connection.execute(
+            update(leases)
+            .where(leases.c.settled_at.is_(None), leases.c.pool == pool, _of_nobody(self._database.living))
+            .values(settled_at=at, outcome=outcome)
+            .returning(*columns)
+        ).all()
+        for row in cut:
+            connection.execute(update(turns).where(turns.c.id == row.turn).values(ended_at=at))
+            if row.lane != "free":
+                continue
+            _GIVE_MEMBER_BACK(connection, in_pool=pool, on_day=row.day, of_member=row.member)
+            community = connection.scalar(select(turns.c.community).where(turns.c.id == row.turn)) or ""
+            member, reserved_at = Member.parse(row.member), instant(row.reserved_at)
+            # Nobody has written these: who follows the others' hears of them, too.
+            keep(connection, PoolId(pool), cut_off(member, CommunityId(community), reserved_at), None)
+        return len(cut)
 
 
-def open_aside(connection: Connection, claim: Claim, now: Instant) -> Lease:
+def _of_nobody(living: Callable[[], Select[Any]]) -> ColumnElement[bool]:
+    """No process that lives has it."""
+    return or_(leases.c.process.is_(None), leases.c.process.not_in(living()))
+
+
+def open_aside(connection: Connection, claim: Claim, now: Instant, process: str | None) -> Lease:
     """As `SqlLedger.open_aside`, within the caller's unit of work, which must not outlive the exception.
 
     Raises:
@@ -359,13 +399,14 @@ def open_aside(connection: Connection, claim: Claim, now: Instant) -> Lease:
     if claim.lane == "free":
         raise NotAsideError
     # Without a number: the minute's window counts by it.
-    return _first(connection, claim, now, None)
+    return _first(connection, claim, now, None, process)
 
 
-def settle(connection: Connection, lease: Lease, outcome: Outcome, now: Instant) -> None:
-    """As `SqlLedger.settle`, within the caller's unit of work."""
+def settle(connection: Connection, lease: Lease, outcome: Outcome, now: Instant) -> bool:
+    """As `SqlLedger.settle`, within the caller's unit of work. False: this process had been taken for dead, and what
+    the lease took has been settled already; the answer is kept all the same."""
     at = microseconds(now)
-    _close(connection, lease, outcome, at)
+    counts = _close(connection, lease, outcome, at)
     _END_TURN(
         connection,
         turn_id=lease.turn,
@@ -376,16 +417,17 @@ def settle(connection: Connection, lease: Lease, outcome: Outcome, now: Instant)
         completion_tokens=outcome.usage.completion_tokens,
         ended_at=at,
     )
-    if lease.aside:
-        return
+    if lease.aside or not counts:
+        return counts
     if outcome.uncounted:
         _UNCOUNT(connection, in_pool=lease.pool, on_day=lease.day)
     if outcome.give_back or outcome.uncounted:
         _give_back(connection, lease)
+    return True
 
 
-def release(connection: Connection, lease: Lease, now: Instant) -> None:
-    """As `SqlLedger.release`, within the caller's unit of work."""
+def release(connection: Connection, lease: Lease, now: Instant) -> bool:
+    """As `SqlLedger.release`, within the caller's unit of work. False: as `settle`."""
     at = microseconds(now)
     closed = _CLOSE(
         connection,
@@ -398,7 +440,8 @@ def release(connection: Connection, lease: Lease, now: Instant) -> None:
         turn=None,
     )
     if closed is None:
-        raise LeaseNotOpenError(f"lease {lease.id} is closed already")
+        _given_up(connection, lease)
+        return False
     if lease.attempt == 1:
         connection.execute(delete(handled_messages).where(handled_messages.c.turn == lease.turn))
         connection.execute(delete(turns).where(turns.c.id == lease.turn))
@@ -406,6 +449,7 @@ def release(connection: Connection, lease: Lease, now: Instant) -> None:
         connection.execute(update(turns).where(turns.c.id == lease.turn).values(ended_at=at))
     if not lease.aside:
         _give_unit_back(connection, lease)
+    return True
 
 
 def _give_unit_back(connection: Connection, lease: Lease) -> None:
@@ -427,7 +471,7 @@ def _give_back(connection: Connection, lease: Lease) -> None:
     _GIVE_MEMBER_BACK(connection, in_pool=lease.pool, on_day=lease.day, of_member=lease.member.key)
 
 
-def _first(connection: Connection, claim: Claim, now: Instant, number: int | None) -> Lease:
+def _first(connection: Connection, claim: Claim, now: Instant, number: int | None, process: str | None) -> Lease:
     """The first lease of a new turn.
 
     Raises:
@@ -459,6 +503,7 @@ def _first(connection: Connection, claim: Claim, now: Instant, number: int | Non
         lane=claim.lane,
         model=claim.model,
         reserved_at=at,
+        process=process,
     )
     assert lease is not None
     return Lease(
@@ -478,21 +523,31 @@ def _take_unit(connection: Connection, pool: PoolId, now: Instant, caps: Caps) -
     """A start of the minute and a unit of the day; returns the start's number.
 
     Raises:
-        _NotReserved: there is none.
+        NotReserved: there is none.
     """
     at = microseconds(now)
     number = _TAKE_MINUTE(connection, pool=pool, rpm=caps.rpm, horizon=at - _WINDOW, ahead=at + _WINDOW)
     if number is None:
         edge = _EDGE(connection, pool=pool, rpm=caps.rpm)
         assert edge is not None, f"the pool {pool} was never added"
-        raise _NotReserved(MinuteFull(until=instant(edge[0] + _WINDOW)))
+        raise NotReserved(MinuteFull(until=instant(edge[0] + _WINDOW)))
     if _TAKE_DAY(connection, pool=pool, day=day_of(now), rpd=caps.rpd) is None:
-        raise _NotReserved(DaySpent())
+        raise NotReserved(DaySpent())
     return int(number[0])
 
 
-def _close(connection: Connection, lease: Lease, outcome: Outcome, at: int) -> None:
-    """Close a lease that was sent, once."""
+def _given_up(connection: Connection, lease: Lease) -> None:
+    """Other processes had taken this one for dead, and the lease for cut off.
+
+    Raises:
+        LeaseNotOpenError: no, it was closed by whoever had it.
+    """
+    if connection.scalar(select(leases.c.outcome).where(leases.c.id == lease.id)) != _GIVEN_UP:
+        raise LeaseNotOpenError(f"lease {lease.id} is closed already")
+
+
+def _close(connection: Connection, lease: Lease, outcome: Outcome, at: int) -> bool:
+    """Close a lease that was sent, once. False: it had been given up."""
     closed = _CLOSE(
         connection,
         lease=lease.id,
@@ -504,10 +559,12 @@ def _close(connection: Connection, lease: Lease, outcome: Outcome, at: int) -> N
         turn=lease.turn,
     )
     if closed is None:
-        raise LeaseNotOpenError(f"lease {lease.id} is closed already")
+        _given_up(connection, lease)
+    return closed is not None
 
 
-def _keep(connection: Connection, pool: PoolId, events: Sequence[DayEvent]) -> None:
+def keep(connection: Connection, pool: PoolId, events: Sequence[DayEvent], process: str | None) -> None:
+    """Write events down."""
     rows = [
         {
             "pool": pool,
@@ -518,6 +575,7 @@ def _keep(connection: Connection, pool: PoolId, events: Sequence[DayEvent]) -> N
             "community": event.community,
             "units": event.units,
             "other": None if event.other is None else event.other.key,
+            "process": process,
         }
         for event in events
     ]

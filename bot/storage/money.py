@@ -130,7 +130,9 @@ class SqlMoney:
     async def reserve(self, spend: Spend) -> SetAside:
         """Set aside what a request may cost: from every budget that applies, or from none."""
         try:
-            return await self._database.write(lambda connection: reserve(connection, spend, self._database.now()))
+            return await self._database.write(
+                lambda connection: reserve(connection, spend, self._database.now(), self._database.process)
+            )
         except OverBudgetError as refusal:
             return refusal.reason
 
@@ -208,10 +210,12 @@ class SqlMoney:
         await self._database.write(unit)
 
     async def recover(self) -> int:
-        """After a crash: what was under way may have been sent, so it stays held. Once, before anything else."""
+        """After a crash: what was under way may have been sent, so it stays held. Once, before anything else; or
+        whenever a process may have died, of several."""
         change = (
             update(charges)
             .where(charges.c.state == "reserved")
+            .where(or_(charges.c.process.is_(None), charges.c.process.not_in(self._database.living())))
             .values(state="unknown", look_at=microseconds(self._clock.now()))
             .returning(charges.c.id)
         )
@@ -247,7 +251,7 @@ def _at(address: Address) -> list[Any]:
     return [budgets.c[name] == value for name, value in _named(address).items()]
 
 
-def reserve(connection: Connection, spend: Spend, at: Instant) -> Charge | NoBudget:
+def reserve(connection: Connection, spend: Spend, at: Instant, process: str | None) -> Charge | NoBudget:
     """As `SqlMoney.reserve`, within the caller's unit of work, which must not outlive the exception.
 
     Raises:
@@ -275,6 +279,7 @@ def reserve(connection: Connection, spend: Spend, at: Instant) -> Charge | NoBud
         reserved_at=microseconds(at),
         state="reserved",
         looks=0,
+        process=process,
     )
     new = connection.execute(row.returning(charges.c.id)).scalar_one()
     return Charge(id=ChargeId(new), spend=spend, reserved_at=instant(microseconds(at)))

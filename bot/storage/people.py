@@ -104,7 +104,7 @@ class SqlPeople:
                 self._keys.hand_over(connection, Member.parse(key), person)
             for name in spent_as:
                 move_spending(connection, name.key, payer.key)
-            _join_today(connection, others[0].key, person.key, community, now)
+            _join_today(connection, others[0].key, person.key, community, now, self._database.process)
             return True
 
         return await self._database.write(unit)
@@ -199,7 +199,9 @@ def _move_choices(connection: Connection, old: str, new: str) -> None:
     connection.execute(update(model_choices).where(model_choices.c.chosen_by == old).values(chosen_by=new))
 
 
-def _join_today(connection: Connection, old: str, new: str, community: CommunityId, now: Instant) -> None:
+def _join_today(
+    connection: Connection, old: str, new: str, community: CommunityId, now: Instant, process: str | None
+) -> None:
     """Of the day that runs the events stay as they happened, and this is one of them: a restart applies them in order.
     Days that are over are the person's alone."""
     today = day_of(now)
@@ -221,6 +223,7 @@ def _join_today(connection: Connection, old: str, new: str, community: Community
             "other": old,
             "community": community,
             "units": 0,
+            "process": process,
         }
         for row in connection.execute(last).all()
     ]

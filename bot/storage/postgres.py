@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
@@ -25,7 +25,7 @@ from sqlalchemy import Connection, create_engine, make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
-from bot.clock import Clock, Instant, SystemClock
+from bot.clock import Clock, Instant, SharedClock, SystemClock
 from bot.errors import StorageError
 from bot.storage.units import Job, Unit
 from bot.telemetry.logs import logger
@@ -109,11 +109,6 @@ class PostgresSession:
         await self.run(self.dropped)
         self._thread.shutdown(wait=False)
 
-    def claim(self) -> bool:
-        self._connected()
-        row = self._raw.execute("SELECT pg_try_advisory_lock(%s)", [lock_of("process")]).fetchone()
-        return row is not None and bool(row[0])
-
     def now(self) -> Instant:
         return self._now if self._keeps_time else self._clock.now()
 
@@ -185,7 +180,7 @@ class PostgresSession:
                 pass
             if began.description is not None:
                 number, now = began.fetchall()[0]
-                self._now = Instant(float(now))
+                self._told(now)
             yield
         except BaseException as error:
             if raw.closed:
@@ -236,6 +231,7 @@ class PostgresSession:
                 for setting in _SETTINGS:
                     raw.execute(setting)
                 self._raw = raw
+                self._told(raw.execute("SELECT extract(epoch FROM clock_timestamp())").fetchall()[0][0])
                 return self._core
             except (DBAPIError, psycopg.Error) as error:
                 self.dropped()
@@ -243,6 +239,12 @@ class PostgresSession:
                     raise StorageError(f"{self._name} cannot be reached: {_first_line(error)}") from error
                 time.sleep(pause)
         raise AssertionError
+
+    def _told(self, now: object) -> None:
+        """What time it is, by the server."""
+        self._now = Instant(float(str(now)))
+        if isinstance(self._clock, SharedClock):
+            self._clock.told(self._now)
 
     def dropped(self) -> None:
         """Disconnect, however the connection is."""
@@ -291,3 +293,19 @@ def _passes(error: BaseException) -> bool:
 def _first_line(error: BaseException) -> str:
     text = str(_cause(error)).strip().splitlines()
     return next((line for line in text if line), type(error).__name__)[:200]
+
+
+async def notices(url: str, channel: str) -> AsyncGenerator[str]:
+    """What is told on a channel, from when the first, which is empty, has come. What was told while the connection was
+    lost is not told again: an empty one says that something may have been missed."""
+    plain = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+    while True:
+        try:
+            async with await psycopg.AsyncConnection.connect(plain, autocommit=True, connect_timeout=5) as connection:
+                await connection.execute(f"LISTEN {channel}")
+                yield ""
+                async for notice in connection.notifies():
+                    yield notice.payload
+        except psycopg.Error as error:
+            log.info("no notices for now", extra={"action": "listen", "error": _first_line(error)})
+        await asyncio.sleep(1.0)

@@ -52,9 +52,6 @@ class SqliteSession(aiosqlite.Connection):
         await self.run(self.core.close)
         await self.close()
 
-    def claim(self) -> bool:
-        return True
-
     def now(self) -> Instant:
         return self._clock.now()
 

@@ -74,6 +74,7 @@ leases = Table(
     Column("generation", Text),
     Column("cost_usd", Text),
     Column("upstream_usd", Text, doc="What a provider charged its own key's owner. Null: it was no provider's key."),
+    Column("process", Text, doc="Which one has it, where there may be several."),
     Index("ix_leases_pool_number", "pool", "number"),
     Index("ix_leases_open", "id", sqlite_where=text("settled_at IS NULL"), postgresql_where=text("settled_at IS NULL")),
 )
@@ -90,8 +91,34 @@ day_events = Table(
     Column("community", Text, nullable=False),
     Column("units", Integer, nullable=False, server_default=text("0"), doc="Where the kind does not say it."),
     Column("other", Text, doc="The account that has become one of the member's, where that is what happened."),
+    Column("process", Text, doc="Which one wrote it, where there may be several: the others have yet to hear of it."),
     Index("ix_day_events_pool_day", "pool", "day", "id"),
     Index("ix_day_events_day", "day"),
+)
+
+processes = Table(
+    "processes",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("seen_at", BigInteger, nullable=False, doc="It was alive then, by the database's clock."),
+)
+
+line_changes = Table(
+    "line_changes",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("pool", Text, nullable=False),
+    Column("process", Text, nullable=False),
+    Column("number", BigInteger, nullable=False, doc="Of the process's tickets."),
+    Column("state", Text, nullable=False, doc="waiting, started or left; the last change of a ticket holds."),
+    Column("member", Text, nullable=False),
+    Column("community", Text, nullable=False),
+    Column("weight", Float, nullable=False),
+    Column("tag", Float, nullable=False, doc="Its turn."),
+    Column("place", BigInteger, nullable=False, doc="Who came first, among tickets of one turn."),
+    Column("at", BigInteger, nullable=False),
+    Index("ix_line_changes_pool", "pool", "id"),
+    Index("ix_line_changes_ticket", "process", "number"),
 )
 
 turns = Table(
@@ -249,6 +276,7 @@ charges = Table(
     Column("generation", Text),
     Column("look_at", BigInteger, doc="When /generation is asked next what it cost."),
     Column("looks", Integer, nullable=False),
+    Column("process", Text, doc="Which one sends the request, where there may be several."),
     Index(
         "ix_charges_open",
         "look_at",

@@ -32,8 +32,8 @@ class SqlTill:
     async def open(self, claim: Claim, spend: Spend) -> Opening:
         def unit(connection: Connection) -> Purchase:
             now = self._database.now()
-            lease = ledger.open_aside(connection, claim, now)
-            charge = money.reserve(connection, spend, now)
+            lease = ledger.open_aside(connection, claim, now, self._database.process)
+            charge = money.reserve(connection, spend, now, self._database.process)
             if isinstance(charge, NoBudget):
                 raise _NoBudgetError
             return Purchase(lease=lease, charge=charge)

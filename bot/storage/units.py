@@ -49,10 +49,6 @@ class Session(Protocol):
         """Run a function in the connection's thread."""
         ...
 
-    def claim(self) -> bool:
-        """In the thread: be the only one that claims the database, for as long as this is connected."""
-        ...
-
     def now(self) -> Instant:
         """Within a unit: the moment it happens at, by whichever clock is the authority."""
         ...

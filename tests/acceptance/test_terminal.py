@@ -204,6 +204,21 @@ async def test_lines_can_be_edited_recalled_and_completed_and_are_kept_in_no_fil
     assert not _files(home)
 
 
+async def test_a_key_is_typed_unseen_and_not_recalled(tmp_path: Path) -> None:
+    key = "sk-or-v1-" + "a1b2c3d4e5f60718" * 4
+    async with chat(tmp_path) as typist:
+        await typist.prompted()
+        typist.type("/key paste\r")
+        await typist.sees("or a key that you have made there: ")
+        typist.type(f"{key}\r")
+        await typist.sees("Your account is linked")
+        await typist.sees(f"…{key[-4:]}")
+        await typist.prompted()
+        typist.type("\x1b[A")
+        await typist.sees("/key paste")
+        assert key not in typist.screen
+
+
 async def test_what_a_model_writes_cannot_reach_the_terminal(tmp_path: Path) -> None:
     async with chat(tmp_path) as ann:
         await ann.prompted()
@@ -255,11 +270,15 @@ async def test_a_pipe_that_gets_no_answer_fails_and_says_why(tmp_path: Path) -> 
     assert "A safety check declined this question." in err
 
 
-@pytest.mark.parametrize("text", [b"", b" \n\n"])
-async def test_an_empty_pipe_is_a_wrong_use(tmp_path: Path, text: bytes) -> None:
-    code, out, err = await _piped(tmp_path, text)
+@pytest.mark.parametrize(
+    ("text", "locale", "said"),
+    [(b"", "C.UTF-8", "There is no question"), (b" \n\n", "de_AT.UTF-8", "Es gibt keine Frage")],
+)
+async def test_an_empty_pipe_is_a_wrong_use(tmp_path: Path, text: bytes, locale: str, said: str) -> None:
+    """Said in the language of the machine."""
+    code, out, err = await _piped(tmp_path, text, LANG=locale)
     assert (code, out, err.count("\n")) == (2, "", 1)
-    assert "no question" in err
+    assert said in err
     assert not _files(tmp_path), "nothing was started"
 
 
@@ -294,6 +313,19 @@ async def test_a_name_that_is_none_is_a_wrong_use(tmp_path: Path) -> None:
 
 
 # --- beside another --------------------------------------------------------------------------------------
+
+
+async def test_what_is_changed_from_the_shell_beside_a_chat_holds_in_it(tmp_path: Path) -> None:
+    async with chat(tmp_path) as ann:
+        await ann.prompted()
+        ended = await result("admin", "quota", "block", "terminal:ann", folder=tmp_path, env=ENV)
+        assert ended.code == 0, ended.err
+        async with asyncio.timeout(PATIENCE):
+            while "has blocked you" not in ann.screen:  # it is looked for every second
+                ann.type("/quota\n")
+                await ann.prompted()
+        ann.type("hello\n")
+        await ann.sees("You cannot ask here at the moment.")
 
 
 async def test_beside_a_running_potluck(tmp_path: Path) -> None:

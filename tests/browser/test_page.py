@@ -39,6 +39,10 @@ HANDED_OVER = """(element, [event, name, text]) => {
     : new DragEvent(event, { ...made, dataTransfer }));
 }"""
 """A file that is pasted, or dropped, on an element."""
+CUT = """() => [document.documentElement, ...document.querySelectorAll("header, header *, .banner *, .foot *, .meta *")]
+  .filter((one) => one.checkVisibility() && one.clientWidth && one.scrollWidth > one.clientWidth + 1)
+  .filter((one) => !one.closest(".unseen")).map((one) => one.outerHTML.slice(0, 100))"""
+"""What holds more than it shows."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +56,9 @@ class Opened:
 
 
 @asynccontextmanager
-async def page_of(folder: Path, *, dark: bool = False, phone: bool = False, **env: str) -> AsyncIterator[Opened]:
+async def page_of(
+    folder: Path, *, dark: bool = False, phone: bool = False, locale: str = "en-US", **env: str
+) -> AsyncIterator[Opened]:
     """A fresh Potluck and a fresh browser on its page."""
     assert CHROMIUM, "no browser: .ci/run installs one"
     async with running("run", folder=folder, env={"WEB_PORT": "0", **env}) as potluck, async_playwright() as play:
@@ -63,6 +69,7 @@ async def page_of(folder: Path, *, dark: bool = False, phone: bool = False, **en
                 viewport={"width": 360, "height": 740} if phone else {"width": 1280, "height": 800},
                 color_scheme="dark" if dark else "light",
                 reduced_motion="reduce",
+                locale=locale,
             )
             complaints: list[str] = []
             page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
@@ -157,6 +164,27 @@ async def test_it_is_accessible_and_nothing_hangs_over_the_edge(tmp_path: Path, 
         assert serious == []
         wide, shown = await page.evaluate("[document.documentElement.scrollWidth, window.innerWidth]")
         assert wide <= shown
+        assert complaints == []
+
+
+async def test_a_german_reads_german_and_nothing_is_cut_off(tmp_path: Path) -> None:
+    async with page_of(tmp_path, locale="de-AT", POOL_RPD="1", FAIR_POLICY="fcfs") as opened:
+        page, complaints = opened.page, opened.complaints
+        ann = seat(page, "Ann")
+        for text in ("Was ist ein Potluck?", "Und was ist Regen?"):
+            box = page.get_by_role("textbox", name="Als Ann fragen")
+            await box.fill(text)
+            await box.press("Enter")
+        await expect(ann.get_by_text("kostenlos · 1 von heute 1 verbraucht")).to_be_visible()
+        await expect(
+            ann.get_by_text("Der heutige Topf ist leer: Seine eine kostenlose Anfrage ist verbraucht.").first
+        ).to_be_visible()
+        await expect(ann.get_by_role("button", name="Warum?").last).to_be_visible()
+        await expect(page.get_by_text("keine Schlange")).to_be_visible()
+        for width in (1280, 1000, 360):
+            await page.set_viewport_size({"width": width, "height": 740})
+            cut = await page.evaluate(CUT)
+            assert cut == [], width
         assert complaints == []
 
 

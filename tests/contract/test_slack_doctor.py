@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from adapters.slack.adapter import SlackSettings
 from adapters.slack.examine import findings
 from adapters.slack.manifest import SCOPES
+from adapters.slack.settings import SlackSettings
 from bot.doctor.finding import Finding
 from tests.fakes.slack.potluck import slack_server
 from tests.fakes.virtual import VirtualClock

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.slack.adapter import SlackError
+from adapters.slack.settings import SlackError
 from adapters.slack.socket import LOOK_EVERY
 from tests.fakes.slack.potluck import in_slack
 from tests.fakes.virtual import VirtualClock

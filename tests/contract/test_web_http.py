@@ -620,7 +620,7 @@ async def test_the_pool_is_streamed_when_it_changes(clock: VirtualClock) -> None
             looked = await answer.json()
         assert set(looked) == {
             *("now", "sandbox", "own", "rpm", "rpd", "used", "minute_used", "waiting", "answering"),
-            *("resets_at", "paused_until", "shut_for", "message"),
+            *("resets_at", "paused_until", "shut_for", "message", "changes"),
         }
         async with site.client.get(f"{site.url}/api/pool/events") as feed:
             first = await feed.content.readuntil(b"\n\n")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from types import SimpleNamespace
@@ -89,6 +89,15 @@ class Browser:
         """The metrics page."""
         async with self._session.get(f"{self._url}/metrics") as answer:
             return await answer.text()
+
+    async def pool_events(self, until: Callable[[Any], bool]) -> Any:
+        """What the pool's feed tells, the first that is so."""
+        async with self._session.get(f"{self._url}/api/pool/events") as answer:
+            async for line in answer.content:
+                if line.startswith(b"data: ") and until(told := json.loads(line[6:])):
+                    answer.close()
+                    return told
+        return None
 
     async def get(self, path: str) -> Any:
         async with self._session.get(f"{self._url}{path}") as answer:

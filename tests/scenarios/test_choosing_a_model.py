@@ -233,6 +233,7 @@ async def test_models_are_offered_by_name_free_first_and_with_their_price(tmp_pa
             f"{SUMMIT}:free": f"{SUMMIT}:free · free",
             SUMMIT: f"{SUMMIT} · $3.00 / $15.00 a million tokens",
         }
+        assert "nothing for now" in (await offered(ANN, "cloak"))["sandbox/cloak-preview"], "and no free model"
         assert SUMMIT not in await offered(BEN, "summit"), "the control: it is not open to him"
 
 

@@ -58,13 +58,13 @@ class Surface(Protocol):
 
 class Page:
     def __init__(self, browser: Browser) -> None:
-        self._browser = browser
+        self.browser = browser
 
     async def ask(self, name: str, heard: Heard) -> None:
-        await self._browser.ask(name, conversation=name, heard=heard.events)
+        await self.browser.ask(name, conversation=name, heard=heard.events)
 
     async def do(self, line: str) -> str:
-        answer = await self._browser.command(line, "ada")
+        answer = await self.browser.command(line, "ada")
         assert answer["ok"], answer
         return "\n".join(_lines(part) for part in answer["parts"])
 
@@ -175,4 +175,21 @@ async def test_three_more_today_a_block_in_mid_line_and_both_taken_back(
             "– | blocked",
         ):
             assert told in story, story
+        await potluck.quiet()
+
+
+async def test_what_is_changed_is_told_to_every_page_at_once(tmp_path: Path, clock: VirtualClock) -> None:
+    """Shares move by it though the pool's own figures do not, so the pages look at theirs again."""
+    async with surface("page", tmp_path, clock) as (where, potluck):
+        assert isinstance(where, Page)
+        before = await where.browser.get("/api/pool")
+        watching = asyncio.create_task(where.browser.pool_events(lambda told: told["changes"] == 1))
+        await asyncio.sleep(5)
+        assert not watching.done(), "the control: nothing has changed"
+        began = clock.now()
+        await where.do("/admin quota grant ben 3")
+        told = await watching
+        assert clock.now() - began < 1
+        figures = ("used", "rpd", "waiting", "resets_at")
+        assert {name: told[name] for name in figures} == {name: before[name] for name in figures}
         await potluck.quiet()

@@ -18,7 +18,9 @@ from bot.commands.registry import Registry
 from bot.commands.saying import At, Code, Usd, say
 from bot.messages import Member
 from tests.fakes.deployment import Deployment
+from tests.fakes.slack.files import Stored
 from tests.fakes.slack.potluck import in_slack
+from tests.fakes.slack.web_api import Fault
 from tests.fakes.slack.world import Json, words_of
 from tests.fakes.virtual import VirtualClock
 
@@ -250,3 +252,69 @@ async def test_a_file_a_command_hands_over_comes_in_a_direct_message(tmp_path: P
         await ann.commands("export")
         await slack.until(lambda: slack.files.uploaded)
         assert slack.files.uploaded == [(here, "all.json", b"{}")]
+
+
+KEY = "sk-or-v1-" + "0123456789abcdef" * 4
+
+
+def typed(text: str) -> Json:
+    return {"value": {"type": "plain_text_input", "value": text}}
+
+
+async def test_ask_about_this_takes_the_files_of_the_message_along(tmp_path: Path, clock: VirtualClock) -> None:
+    async with in_slack(tmp_path, clock) as there:
+        slack, ann, ben = there.slack, there.slack.person("U1ANN"), there.slack.person("U2BEN")
+        notes = slack.files.put("notes.txt", Stored(body=b"The cellar is damp.", type="text/plain"))
+        said = await ben.says("Here they are.", files=[notes])
+        await ann.uses("ask_about", slack.world.messages["C1", said.ts], files=[notes])
+        await slack.until(lambda: slack.views.modals)
+        await ann.submits(slack.views.modal, {"question": typed("sandbox:echo What do they say?")})
+        await slack.settled("C1", said.root)
+        assert "The cellar is damp." in slack.answer("C1", said.root)
+
+
+@pytest.mark.parametrize("where", ["C1", ""])
+async def test_the_shortcut_at_hand_everywhere_asks_in_a_channel_or_directly(
+    tmp_path: Path, clock: VirtualClock, where: str
+) -> None:
+    async with in_slack(tmp_path, clock) as there:
+        slack, ann = there.slack, there.slack.person("U1ANN")
+        channel = where or ann.dm().id
+        await ann.shortcut("ask_anything")
+        await slack.until(lambda: slack.views.modals)
+        filled = {"question": typed("why is the sky blue?")}
+        if where:
+            filled["where"] = {"value": {"type": "conversations_select", "selected_conversation": where}}
+        await ann.submits(slack.views.modal, filled)
+        await slack.until(lambda: [one for one in slack.world.messages.values() if "asks:" in one.beside])
+        root = next(one for one in slack.world.messages.values() if "asks:" in one.beside)
+        assert root.channel == channel
+        await slack.settled(channel, root.ts)
+        assert "why is the sky blue" in slack.answer(channel, root.ts)
+
+
+async def test_a_key_behind_ask_is_shown_to_nobody(tmp_path: Path, clock: VirtualClock) -> None:
+    async with in_slack(tmp_path, clock, registry=Desks()) as there:
+        slack, ann, ben = there.slack, there.slack.person("U1ANN"), there.slack.person("U2BEN")
+        await ann.commands(f"is {KEY} mine?", name="/ask")
+        await slack.until(lambda: slack.responses)
+        assert "looks like an OpenRouter key" in blocks_of(slack.responses[0])
+        said = await ben.says("The frobnicator is broken.")
+        await ann.uses("ask_about", slack.world.messages["C1", said.ts])
+        await slack.until(lambda: slack.views.modals)
+        await ann.submits(slack.views.modal, {"question": typed(f"does {KEY} help?")})
+        await asyncio.sleep(30)
+        assert KEY not in str([call.args for call in slack.api.calls]) + str(slack.responses)
+        file = there.potluck.running.settings.database_file
+        assert KEY.encode() not in b"".join(one.read_bytes() for one in file.parent.glob(f"{file.name}*"))
+
+
+async def test_where_slack_does_not_say_whether_a_question_stands_there_it_is_not_called_absent(
+    tmp_path: Path, clock: VirtualClock
+) -> None:
+    async with in_slack(tmp_path, clock, registry=Desks()) as there:
+        slack, ann = there.slack, there.slack.person("U1ANN")
+        slack.api.faults["chat.postMessage"].append(Fault(drop=True))
+        await ann.commands("why?", name="/ask")
+        await slack.until(lambda: slack.responses)
+        assert "ask it again" in blocks_of(slack.responses[0])

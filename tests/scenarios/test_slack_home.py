@@ -146,6 +146,26 @@ async def test_models_that_cost_are_offered_to_those_alone_who_may_use_them(
         assert SUMMIT not in options(await home_of(there, ben), "model")
 
 
+async def test_what_is_opened_to_a_user_group_is_open_to_whom_slack_counts_among_it(
+    tmp_path: Path, clock: VirtualClock
+) -> None:
+    rich = SandboxSettings(credits=Decimal(100), rpd=1000)
+    async with potluck(tmp_path, clock, sandbox=rich, owner_ids="slack:T1/U0BOSS") as there:
+        slack = there.slack
+        boss, ann, ben = (slack.person(id) for id in ("U0BOSS", "U1ANN", "U2BEN"))
+        slack.world.groups["S1CORE"] = {"U1ANN"}
+        for text in ("admin paid budget 5", "admin paid allow <!subteam^S1CORE|@core>"):
+            await boss.commands(text)
+        await slack.until(lambda: len(slack.responses) == 2)
+        assert SUMMIT in options(await home_of(there, ann), "model"), slack.responses
+        assert SUMMIT not in options(await home_of(there, ben), "model")
+        slack.world.groups["S1CORE"] = {"U2BEN"}
+        await asyncio.sleep(601)
+        assert SUMMIT not in options(await home_of(there, ann), "model"), "who left it has left what it had"
+        assert SUMMIT in options(await home_of(there, ben), "model")
+        assert len(slack.api.of("usergroups.list")) <= 3
+
+
 async def test_an_own_account_is_linked_and_parted_with_on_the_tab(tmp_path: Path, clock: VirtualClock) -> None:
     async with potluck(tmp_path, clock) as there:
         slack, ann = there.slack, there.slack.person("U1ANN")

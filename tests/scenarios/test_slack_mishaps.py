@@ -87,6 +87,19 @@ async def test_where_nothing_can_be_written_any_more_who_asked_has_the_answer_di
         await there.potluck.quiet()
 
 
+async def test_stop_in_mid_stream_ends_the_request_upstream_and_is_settled(tmp_path: Path, clock: VirtualClock) -> None:
+    async with in_slack(tmp_path, clock, sandbox=SLOW) as there:
+        slack, ann = there.slack, there.slack.person("U1ANN")
+        said = await ann.asks("something long, please")
+        await slack.until(lambda: len(slack.answer("C1", said.root)) > 200)
+        await ann.presses_stop("C1", said.root, list(slack.streams.live("C1", said.root)))
+        (answer,) = await slack.settled("C1", said.root)
+        assert "Stopped." in answer.beside
+        assert [one.outcome for one in there.potluck.sandbox.log] == ["cut_by_client"]
+        await there.potluck.quiet()
+        assert (await there.potluck.counted())["taken"] == 1, "what was sent has been spent"
+
+
 async def test_an_answer_that_was_deleted_while_it_grew_stands_whole_in_another_message(
     tmp_path: Path, clock: VirtualClock
 ) -> None:

@@ -18,6 +18,7 @@ from adapters.terminal.screen import Screen
 from bot.conversation.attachments import MOST_BYTES, MOST_FILES
 from bot.openrouter.sandbox import SandboxSettings
 from tests.fakes.deployment import Deployment, deployment
+from tests.fakes.linking import key_of
 from tests.fakes.virtual import VirtualClock
 
 pytestmark = pytest.mark.virtual
@@ -216,6 +217,21 @@ async def test_a_model_can_be_chosen(tmp_path: Path, clock: VirtualClock) -> Non
         again = Terminal(running)
         assert "sandbox/harbor-24b:free" in await again.do("/model show"), "it is kept for the next time"
         assert "Potluck chooses" in await terminal.do("/model set any")
+
+
+async def test_a_secret_that_a_line_lacks_is_asked_for_unseen(tmp_path: Path, clock: VirtualClock) -> None:
+    async with potluck(tmp_path, clock) as running:
+        chat = Terminal(running).chat
+        asked = await chat.do("/key paste")
+        assert asked == Done(unseen="The code that OpenRouter showed, or a key that you have made there")
+        key = (await key_of(running, "anns")).get_secret_value()
+        done = await chat.do("/key paste", unseen=key)
+        assert done is not None
+        assert done.unseen is None
+        assert await running.running.keys.shown(member("ann")) is not None
+        left = await chat.do("/key paste", unseen="")
+        assert left is not None
+        assert left.unseen is None, "it is asked for once"
 
 
 async def test_tab_offers_what_may_come_next(tmp_path: Path, clock: VirtualClock) -> None:

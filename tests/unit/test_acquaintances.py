@@ -15,6 +15,7 @@ def test_on_the_page_a_name_means_who_has_yet_to_ask() -> None:
     known = Acquaintances([(Member("web", "Ben"), "Ben")])
     assert known.find("ben", ADA, WEB) == Member("web", "Ben"), "who has asked comes first, however it is written"
     assert known.find("cara", ADA, WEB) == Member("web", "cara")
+    assert known.find("Cara", ADA, WEB) == Member("web", "cara"), "as the page writes it"
     assert known.find("cara", Member("terminal", "ann"), CommunityId("terminal")) == Member("terminal", "cara")
     assert known.find("@cara", ADA, WEB) is None
     assert known.find("no body", ADA, WEB) is None

@@ -23,6 +23,7 @@ USD = st.decimals(min_value=0, max_value=10**9, places=6)
 def test_a_fee_is_taken_for_what_is_beyond_the_allowance(served: str, left: str, fee: str) -> None:
     so_far = month(Decimal(served), RULE)
     assert (so_far.served, so_far.left, so_far.fee) == (Decimal(served), Decimal(left), Decimal(fee))
+    assert so_far.rule == RULE, "with the rule that it was reckoned by"
 
 
 @given(served=USD, free=USD, percent=st.decimals(min_value=0, max_value=100, places=2))

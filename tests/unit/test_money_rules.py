@@ -333,6 +333,10 @@ def test_the_pools_place_is_taken_by_what_is_preferred_if_it_will_do() -> None:
         return None if found is None else found.id
 
     assert instead("acme/dear") == "acme/dear"
+    hidden = replace(test_paid.OFFER, hidden=frozenset({ModelId("acme/dear")}))
+    found = paid.instead(ModelId("acme/dear"), hidden, 10, test_paid.WHO, (test_paid.GRANT,))
+    assert found is not None
+    assert found.id == SMALL, "what admins have hidden is not offered"
     for no_good in (
         None,
         "acme/none",

@@ -57,6 +57,13 @@ def test_a_model_that_went_away_gives_way_with_a_notice(wish: str) -> None:
         assert (route.models, route.notices) == (taken, ("model_gone",))
 
 
+def test_a_model_that_was_hidden_meanwhile_gives_way_as_well() -> None:
+    hidden = replace(CHAINED, hidden=frozenset({BLIND}))
+    route = choose(BLIND, Needs(), hidden)
+    assert (route.models, route.notices) == ((TINY, SMALL, FREE_ROUTER), ("model_gone",))
+    assert choose(BLIND, Needs(), CHAINED).models == (BLIND,), "the control"
+
+
 @pytest.mark.parametrize(
     "wish", [DEAR, "acme/judge:free", "openrouter/auto", "acme/small", "acme/small:free:online", "acme/small:floor", ""]
 )
@@ -98,6 +105,24 @@ def test_what_rests_is_left_out_and_asked_for_by_name_it_is_busy() -> None:
     error = refused(TINY, offer=resting)
     assert (error.code, error.resets_at) == ("upstream_busy", later)
     assert models(TINY, offer=replace(resting, now=later)) == (TINY,)
+
+
+@pytest.mark.parametrize(
+    ("first", "without", "taken"),
+    [
+        pytest.param(None, (), (TINY, SMALL, FREE_ROUTER), id="nothing laid down"),
+        pytest.param(BLIND, (), (BLIND, TINY, FREE_ROUTER), id="another first, as far as there is room"),
+        pytest.param(SMALL, (), (SMALL, TINY, FREE_ROUTER), id="one of them first, and asked once"),
+        pytest.param(FREE_ROUTER, (), (FREE_ROUTER,), id="the router first is the router alone"),
+        pytest.param(None, (TINY,), (SMALL, FREE_ROUTER), id="one is hidden"),
+        pytest.param(BLIND, (BLIND,), (TINY, SMALL, FREE_ROUTER), id="the first is hidden"),
+        pytest.param(None, (TINY, SMALL, FREE_ROUTER), (FREE_ROUTER,), id="the router stays, whatever is hidden"),
+    ],
+)
+def test_a_chain_led_by_what_admins_laid_down(
+    first: ModelId | None, without: tuple[ModelId, ...], taken: tuple[str, ...]
+) -> None:
+    assert Chain.of([TINY, SMALL]).led_by(first, without=without).models == taken
 
 
 def test_images_go_where_they_can_be_read() -> None:

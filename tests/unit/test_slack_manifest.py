@@ -43,6 +43,7 @@ SCOPES: Mapping[str, tuple[str, ...]] = {
     "files_info": ("files:read",),
     "files_upload_v2": ("files:write",),
     "token": (),
+    "usergroups_list": ("usergroups:read",),
     "users_info": ("users:read",),
     "views_open": (),
     "views_publish": (),

@@ -175,7 +175,7 @@ else table.welcome();
 
 watchPool({
   show(pool) {
-    const moved = table.pool && (table.pool.used !== pool.used || table.pool.resets_at !== pool.resets_at || table.pool.shut_for !== pool.shut_for);
+    const moved = table.pool && (table.pool.used !== pool.used || table.pool.resets_at !== pool.resets_at || table.pool.shut_for !== pool.shut_for || table.pool.changes !== pool.changes);
     table.pool = pool;
     table.draw();
     if (moved) refreshSoon(); // what others take changes what is left for each

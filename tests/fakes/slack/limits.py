@@ -22,6 +22,7 @@ TIERS: dict[str, int] = {
     "agents.sessions.rename": TIER_3,
     "apps.connections.open": TIER_3,
     "users.info": TIER_4,
+    "usergroups.list": TIER_2,
     "files.info": TIER_4,
     "files.getUploadURLExternal": TIER_4,
     "files.completeUploadExternal": TIER_4,

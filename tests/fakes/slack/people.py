@@ -15,7 +15,19 @@ class People:
         self._world, self._new_socket = world, new_socket
 
     def methods(self) -> dict[str, Method]:
-        return {"auth.test": self.auth_test, "users.info": self.info, "apps.connections.open": self.connect}
+        return {
+            "auth.test": self.auth_test,
+            "users.info": self.info,
+            "usergroups.list": self.groups,
+            "apps.connections.open": self.connect,
+        }
+
+    def groups(self, call: Call) -> Json:
+        told: list[Json] = [{"id": id, "handle": id.lower()} for id in self._world.groups]
+        if call.args.get("include_users") in ("1", "true", True, 1):
+            for group in told:
+                group["users"] = sorted(self._world.groups[group["id"]])
+        return {"usergroups": told}
 
     def auth_test(self, call: Call) -> Json:
         team = call.team

@@ -219,7 +219,11 @@ class Person:
         state = {"values": values}
         return await self._interact({"type": "view_submission", "view": {**view, "state": state, "hash": "1"}})
 
-    async def uses(self, callback_id: str, message: Message) -> Ack | None:
+    async def shortcut(self, callback_id: str) -> Ack | None:
+        """Choose a shortcut that is at hand everywhere."""
+        return await self._interact({"type": "shortcut", "callback_id": callback_id, "action_ts": self._world.ts()})
+
+    async def uses(self, callback_id: str, message: Message, *, files: Sequence[Json] = ()) -> Ack | None:
         """Choose a shortcut on a message."""
         return await self._interact(
             {
@@ -233,6 +237,7 @@ class Person:
                     "ts": message.ts,
                     "text": message.text,
                     **({"thread_ts": message.thread} if message.thread else {}),
+                    **({"files": list(files)} if files else {}),
                 },
                 "response_url": f"{self._base()}/respond/{self._world.number()}",
                 "action_ts": self._world.ts(),

@@ -10,7 +10,8 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from adapters.slack.adapter import SlackAdapter, SlackSettings
+from adapters.slack.adapter import SlackAdapter
+from adapters.slack.settings import SlackSettings
 from bot.commands.registry import Registry
 from bot.openrouter.sandbox import SandboxSettings
 from bot.ports import Conversations

@@ -26,6 +26,7 @@ class User:
     deleted: bool = False
     is_restricted: bool = False
     is_ultra_restricted: bool = False
+    locale: str = "en-US"
 
     def seen_from(self, team: Team) -> Json:
         """The user as `users.info` tells it to an app of a workspace."""
@@ -41,6 +42,7 @@ class User:
             "updated": 1_700_000_000,
             "tz": "Europe/Berlin",
             "tz_offset": 3600,
+            "locale": self.locale,
             "profile": {"display_name": self.name, "real_name": self.name.title(), "team": self.team},
         }
         if abroad:
@@ -160,6 +162,8 @@ class World:
         self.users: dict[str, User] = {}
         self.channels: dict[str, Channel] = {}
         self.messages: dict[tuple[str, str], Message] = {}
+        self.groups: dict[str, set[str]] = {}
+        """User groups: who is in each."""
         self.hosted: dict[str, Hosted] = {}
         self.app_token = "xapp-1-A1-token"
         self.app_id = "A1"

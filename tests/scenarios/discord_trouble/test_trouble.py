@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import AsyncGenerator
 
 import pytest
@@ -60,7 +61,8 @@ async def test_hours_in_line_and_the_answer_after_them_are_shown_without_one_429
     places = [(12, 3600.0), *((place, 8.0) for place in range(11, 0, -1))]
     talks.script = streaming(talks, text=WORDS * 25, seconds=60, queue=places)
     home.ann.mention(home.channel, "one")
-    await home.until(lambda: home.reads() and home.labels(home.last()) == ["Again"], seconds=6000)
+    await asyncio.sleep(3600)
+    await home.until(lambda: home.reads() and home.labels(home.last()) == ["Again"], seconds=300)
     assert home.discord.buckets.limited == []
     assert len(home.reads()) == 1
     assert len(home.discord.world.sent) > 15
@@ -295,3 +297,53 @@ async def test_a_command_that_was_held_is_answered_to_the_one_who_asked_by_name(
     named = [] if deleted else [f"user:{home.ann.id}"]
     assert [who for who, _ in home.discord.world.pings] == named
     assert len(home.reads()) == (1 if deleted else 3)
+
+
+@pytest.mark.parametrize("seed", [1, 2, *(pytest.param(seed, marks=pytest.mark.soak) for seed in range(3, 60))])
+async def test_whatever_fails_every_answer_stands_there_once_and_whole(
+    home: House, talks: ScriptedConversations, seed: int
+) -> None:
+    """Answers of many lengths in three places, while lines drop, requests fail or are carried out unheard."""
+    choose = random.Random(seed)
+    wholes = {f"question {number}": WORDS * choose.choice([1, 10, 40, 100]) for number in range(9)}
+
+    async def script(message: IncomingMessage) -> AsyncGenerator[ReplyEvent]:
+        whole = streaming(talks, text=wholes[message.text], seconds=choose.uniform(1, 40), chunks=60)
+        async for event in whole(message):
+            yield event
+
+    talks.script = script
+    places = [home.channel, home.discord.world.thread(home.channel), home.ann.dm]
+    for number, text in enumerate(wholes):
+        where = places[number % 3]
+        if number % 4 == 3 and where is not home.ann.dm:
+            await home.bob.slash(where, "ask", question=text)
+        else:
+            home.ann.mention(where, text)
+        for _ in range(3):
+            method, path = choose.choice([("POST", "/messages$"), ("PATCH", "/messages/"), ("PATCH", "@original")])
+            times, status = choose.randint(1, 3), choose.choice([0, 500, 502, 503])
+            home.discord.break_next(method, path, times=times, status=status, done_first=choose.random() < 0.5)
+        if choose.random() < 0.4:
+            await asyncio.sleep(1)
+            await home.discord.gateway.drop(forget=choose.random() < 0.5)
+            # What is said to nobody is not asked: a new session is not told what the last one missed.
+            await home.until(lambda: any(session.socket for session in home.discord.gateway.sessions.values()))
+        if choose.random() < 0.3:
+            home.discord.buckets.shared_for = choose.uniform(1, 10)
+        await asyncio.sleep(choose.uniform(0, 8))
+    await asyncio.sleep(600)
+    shown = [message for where in places for message in home.ann.sees(where)]
+    pieces = [components.texts(message)[0] for message in shown]
+    answers, parts = [], list[str]()
+    for message, text in zip(shown, pieces, strict=True):
+        assert len(text) <= 2000
+        parts.append(text)
+        if home.labels(message) == ["Again"]:
+            answers.append(" ".join(parts).split())
+            parts = []
+    assert parts == []
+    assert len(talks.asked) == len(wholes), "each was asked once"
+    assert sum(map(len, answers)) == sum(len(whole.split()) for whole in wholes.values())
+    assert home.discord.world.pings == []
+    assert all(sent.payload["allowed_mentions"]["parse"] == [] for sent in home.discord.world.sent)

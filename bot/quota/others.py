@@ -1,0 +1,282 @@
+"""The other processes that share a pool: what they do is taken up here.
+
+Each process has the whole of the pool in memory, as one alone has: the day with everybody's events, the minute with
+everybody's starts, the line with everybody's tickets. What changes is written to the database, where every process
+hears of it, in one order: all that concerns a pool is written under the pool's lock. A process decides by the same
+pure rules as one alone (`level`, `window`, `line`), and starts tickets of its own only; where another's is next it
+waits for that. A lease is reserved only by who has heard of everything: the transaction looks once more, under the
+lock, and where something has happened since gives that in place of the lease (`Behind`), and the rules decide anew.
+The caps themselves are kept by the ledger's transaction, whatever anyone believes.
+
+A ticket that starts at once is never written down. Those of a process that has died are given up by the others within
+seconds, and its open leases count as spent.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from bot.clock import Instant, day_of
+from bot.messages import CommunityId, Member
+from bot.quota.book import Book
+from bot.quota.events import DayEvent, EventKind
+from bot.quota.ledger import Caps, Claim, Lease, PoolId, Reserved
+from bot.quota.line import Line, Ticket
+from bot.quota.starts import Starts
+
+_TRIES = 5
+"""Of one ticket, before it goes by what is known: where so much happens, a moment's difference is nobody's."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """What has become of a ticket."""
+
+    process: str
+    number: int
+    state: Literal["waiting", "started", "left"]
+    member: Member
+    community: CommunityId
+    weight: float
+    tag: float
+    place: int
+    at: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """Up to where a process has heard: the last event, and the last change of a ticket."""
+
+    event: int = 0
+    change: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class News:
+    """What others did after a cursor, in order, with the numbers by which a cursor counts."""
+
+    events: Sequence[tuple[int, DayEvent]] = ()
+    changes: Sequence[tuple[int, Change]] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Behind:
+    """Nothing was reserved: this has happened meanwhile."""
+
+    news: News
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """Where a pool stands at one moment."""
+
+    events: Sequence[DayEvent]
+    """Of the day, everybody's."""
+    waiting: Sequence[Change]
+    busy: Mapping[Member, int]
+    """Requests under way in other processes."""
+    cursor: Cursor
+
+
+class Board(Protocol):
+    """Where processes tell each other. `bot.storage.board.SqlBoard` is the one."""
+
+    @property
+    def process(self) -> str:
+        """This one, as the others know it."""
+        ...
+
+    async def open(self, pool: PoolId, day: int) -> Opened:
+        """Where the pool stands."""
+        ...
+
+    def follow(self, pool: PoolId, seen: Callable[[], Cursor], hear: Callable[[News], None]) -> None:
+        """Tell this process of what others do with the pool, soon after they did it."""
+        ...
+
+    def leave(self, pool: PoolId) -> None:
+        """No more."""
+        ...
+
+    async def reserve(
+        self, claim: Claim, caps: Caps, events: Sequence[DayEvent], *, seen: Cursor | None, started: Change | None
+    ) -> Reserved | Behind:
+        """As the ledger's. None seen: whatever has happened meanwhile."""
+        ...
+
+    async def change(self, pool: PoolId, change: Change, events: Sequence[DayEvent]) -> None:
+        """A ticket waits from now on, or has left, and the events."""
+        ...
+
+
+class Others:
+    """See the module."""
+
+    def __init__(self, *, board: Board, line: Line, starts: Starts, book: Book) -> None:
+        self._board, self._line, self._starts, self._book, self._process = board, line, starts, book, board.process
+        self._pool = book.pool
+        self.cursor = Cursor()
+        self._tickets: dict[tuple[str, int], Ticket] = {}
+        self._busy: Counter[Member] = Counter()
+        self._early: list[DayEvent] = []
+        """Of a day that has not begun here yet."""
+        self._day = 0
+        self._last_number = 0
+        self._tries: Counter[Ticket] = Counter()
+
+    async def open(self, day: int) -> Sequence[DayEvent]:
+        """The day's events so far, everybody's. `begin` once they have been applied."""
+        self._opened = await self._board.open(self._pool, day)
+        self._day = day
+        return self._opened.events
+
+    def begin(self) -> None:
+        """Take up who waits and what is under way elsewhere, and follow from there."""
+        opened, self.cursor = self._opened, self._opened.cursor
+        for change in opened.waiting:
+            self._changed(change, Counter())
+        for member, number in opened.busy.items():
+            self._busy[member] += number
+            self._starts.busy[member] += number
+        self._board.follow(self._pool, lambda: self.cursor, self.hear)
+
+    def close(self) -> None:
+        self._board.leave(self._pool)
+
+    # --- what others do ----------------------------------------------------------------------------------
+
+    def hear(self, news: News) -> None:
+        """Take up what has not been heard yet, and let through whoever may go now."""
+        self.take_up(news)
+        self._starts.pump()
+
+    def take_up(self, news: News) -> None:
+        """The same without letting anyone through."""
+        self._book.turn()
+        self._turn()
+        waited: Counter[Member] = Counter()
+        for number, change in news.changes:
+            if number > self.cursor.change:
+                self.cursor = Cursor(self.cursor.event, number)
+                self._changed(change, waited)
+        for number, event in news.events:
+            if number > self.cursor.event:
+                self.cursor = Cursor(number, self.cursor.change)
+                self._happened(event, waited)
+
+    def _changed(self, change: Change, waited: Counter[Member]) -> None:
+        key = change.process, change.number
+        if change.state == "waiting":
+            ticket = Ticket(
+                member=change.member,
+                community=change.community,
+                asked_at=change.at,
+                weight=change.weight,
+                day=day_of(change.at),
+                elsewhere=True,
+            )
+            self._tickets[key] = ticket
+            self._line.place(ticket, (change.tag, change.place))
+            self._starts.came(change.member)
+            return
+        gone = self._tickets.pop(key, None)
+        if change.state == "started":
+            waited[change.member] += 1
+        if gone is not None:
+            gone.started_at = change.at if change.state == "started" else None
+            self._line.leave(gone)
+            self._line.leave(gone)  # for good: nothing is kept for its return
+
+    def _happened(self, event: DayEvent, waited: Counter[Member]) -> None:
+        day = day_of(event.at)
+        if day == self._day:
+            self._book.today.apply(event)
+        elif day > self._day:
+            self._early.append(event)
+        member, window = event.member, self._starts.window
+        match event.kind:
+            case EventKind.SENT | EventKind.RETRIED:
+                window.start(event.at, member)
+                self._busy[member] += 1
+                self._starts.busy[member] += 1
+                if event.kind is EventKind.SENT and waited[member] > 0:
+                    waited[member] -= 1
+                elif event.kind is EventKind.SENT:
+                    self._line.took(member, 1.0)
+            case EventKind.UNSENT | EventKind.UNRETRIED:
+                window.drop_newest(member)
+                self._no_longer(member)
+            case EventKind.ANSWERED | EventKind.FAILED:
+                self._no_longer(member)
+            case EventKind.JOINED:
+                assert event.other is not None
+                window.hand_over(member, event.other)
+            case _:
+                pass
+
+    def _no_longer(self, member: Member) -> None:
+        if self._busy[member] > 0:
+            self._busy[member] -= 1
+            self._starts.no_longer_busy(member)
+
+    def _turn(self) -> None:
+        """A day has begun: how yesterday's last requests end is no event of this one."""
+        today = self._book.today.day
+        if today == self._day:
+            return
+        self._day = today
+        for member, number in self._busy.items():
+            for _ in range(number):
+                self._starts.no_longer_busy(member)
+        self._busy.clear()
+        early, self._early = self._early, []
+        for event in early:
+            if day_of(event.at) == today:
+                self._book.today.apply(event)
+
+    # --- what is done here -------------------------------------------------------------------------------
+
+    def wait(self, ticket: Ticket) -> None:
+        """A ticket waits, and the others are to know. Once is enough."""
+        if ticket.number is None:
+            self._last_number += 1
+            ticket.number = self._last_number
+            self._change(ticket, "waiting")
+
+    def left(self, ticket: Ticket) -> None:
+        """It waits no more, and was not started."""
+        self._tries.pop(ticket, None)
+        if ticket.number is not None:
+            self._change(ticket, "left")
+
+    async def reserve(self, ticket: Ticket, claim: Claim, caps: Caps, events: Sequence[DayEvent]) -> Reserved | Behind:
+        """As the ledger's, for a ticket whose turn has come."""
+        self._tries[ticket] += 1
+        seen = self.cursor if self._tries[ticket] <= _TRIES else None
+        started = None if ticket.number is None else self._as_change(ticket, "started")
+        reserved = await self._board.reserve(claim, caps, events, seen=seen, started=started)
+        if isinstance(reserved, Lease):
+            self._tries.pop(ticket, None)
+        return reserved
+
+    def _change(self, ticket: Ticket, state: Literal["waiting", "left"]) -> None:
+        events, ticket.unwritten = ticket.unwritten, []
+        self._book.in_background(self._board.change(self._pool, self._as_change(ticket, state), events))
+
+    def _as_change(self, ticket: Ticket, state: Literal["waiting", "started", "left"]) -> Change:
+        assert ticket.number is not None
+        tag, place = self._line.stands(ticket) if state == "waiting" else (0.0, 0)
+        return Change(
+            process=self._process,
+            number=ticket.number,
+            state=state,
+            member=ticket.member,
+            community=ticket.community,
+            weight=ticket.weight,
+            tag=tag,
+            place=place,
+            at=ticket.asked_at if state == "waiting" else self._book.now,
+        )

@@ -1,0 +1,338 @@
+"""Processes over one PostgreSQL tell each other what they do, and look after what a dead one has left.
+
+Every second each gives a sign of life, by the database's clock, and looks what the others did; where they use a pool
+at the same time they wake each other besides (NOTIFY). Who gives no sign for `DEAD` seconds is dead: its tickets are
+taken out of the line, and its open leases count as spent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import aclosing, suppress
+from functools import partial
+from typing import Any
+
+from sqlalchemy import Connection, Delete, Select, bindparam, delete, exists, func, insert, or_, select
+
+from bot.clock import Clock, day_of
+from bot.messages import CommunityId, Member
+from bot.quota.events import DayEvent, EventKind
+from bot.quota.ledger import AlreadyHandled, Caps, Claim, Lease, PoolId, Reserved
+from bot.quota.others import Behind, Change, Cursor, News, Opened
+from bot.storage.database import DEAD, Database
+from bot.storage.dialects import Prepared, upsert
+from bot.storage.ledger import HandledError, NotReserved, SqlLedger, instant, keep, microseconds
+from bot.storage.money import SqlMoney
+from bot.storage.tables import day_events, leases, line_changes, processes
+from bot.telemetry.logs import logger
+
+log = logger(__name__)
+
+CHANNEL = "potluck"
+_BEAT = 1.0
+"""Seconds between signs of life, and between looks at what the others did."""
+_COMPANY = 60.0
+"""Seconds for which others who used a pool are told at once what is done with it. Those who come later look."""
+_KEPT = 3600.0
+"""Seconds for which it is kept what became of a ticket."""
+
+_EVENTS = Prepared(
+    select(
+        day_events.c.id,
+        day_events.c.kind,
+        day_events.c.at,
+        day_events.c.member,
+        day_events.c.community,
+        day_events.c.units,
+        day_events.c.other,
+    )
+    .where(
+        day_events.c.pool == bindparam("pool"),
+        day_events.c.day.in_([bindparam("before"), bindparam("today"), bindparam("after")]),
+        day_events.c.id > bindparam("seen"),
+        or_(day_events.c.process.is_(None), day_events.c.process != bindparam("own")),
+    )
+    .order_by(day_events.c.id)
+)
+_CHANGES = Prepared(
+    select(line_changes)
+    .where(
+        line_changes.c.pool == bindparam("pool"),
+        line_changes.c.id > bindparam("seen"),
+        line_changes.c.process != bindparam("own"),
+    )
+    .order_by(line_changes.c.id)
+)
+_ADD_CHANGE = Prepared(
+    insert(line_changes).values({name: bindparam(name) for name in (
+        "pool", "process", "number", "state", "member", "community", "weight", "tag", "place", "at")})
+)  # fmt: skip
+_TELL = Prepared(select(func.pg_notify(CHANNEL, bindparam("pool"))))
+_later = line_changes.alias("later")
+_WAITS = (line_changes.c.state == "waiting") & ~exists().where(
+    _later.c.process == line_changes.c.process,
+    _later.c.number == line_changes.c.number,
+    _later.c.state != "waiting",
+)
+
+
+class SqlBoard:
+    """`bot.quota.others.Board`. `join` before use, then `run` in a task of its own; `part` after."""
+
+    def __init__(self, database: Database, ledger: SqlLedger, money: SqlMoney, clock: Clock) -> None:
+        assert database.process is not None
+        self.process = database.process
+        self._database, self._ledger, self._money, self._clock = database, ledger, money, clock
+        ledger.tell = self._tell
+        self._followed: dict[PoolId, tuple[Callable[[], Cursor], Callable[[News], None]]] = {}
+        self._company: dict[PoolId, float] = {}
+        """When others were last heard of, by pool."""
+        self._news = asyncio.Event()
+        self._alive_since: float | None = None
+        self._last_beat = 0.0
+
+    # --- what a pool does --------------------------------------------------------------------------------
+
+    async def open(self, pool: PoolId, day: int) -> Opened:
+        busy = (
+            select(leases.c.member)
+            .where(leases.c.pool == pool, leases.c.settled_at.is_(None), leases.c.process != self.process)
+            .where(leases.c.lane == "free", leases.c.day == day)
+        )
+
+        def unit(connection: Connection) -> Opened:
+            events = [event for _, event in self._events(connection, pool, 0, own="") if day_of(event.at) == day]
+            newest = connection.scalar(select(func.max(day_events.c.id)).where(day_events.c.pool == pool)) or 0
+            change = connection.scalar(select(func.max(line_changes.c.id)).where(line_changes.c.pool == pool)) or 0
+            waiting = select(line_changes).where(line_changes.c.pool == pool, _WAITS)
+            under_way: dict[Member, int] = {}
+            for key in connection.scalars(busy):
+                member = Member.parse(key)
+                under_way[member] = under_way.get(member, 0) + 1
+            return Opened(
+                events=sorted(events, key=lambda event: event.at),
+                waiting=[_change(row) for row in connection.execute(waiting.order_by(line_changes.c.id))],
+                busy=under_way,
+                cursor=Cursor(newest, change),
+            )
+
+        return await self._database.read(unit)
+
+    def follow(self, pool: PoolId, seen: Callable[[], Cursor], hear: Callable[[News], None]) -> None:
+        self._followed[pool] = seen, hear
+
+    def leave(self, pool: PoolId) -> None:
+        self._followed.pop(pool, None)
+
+    async def reserve(
+        self, claim: Claim, caps: Caps, events: Sequence[DayEvent], *, seen: Cursor | None, started: Change | None
+    ) -> Reserved | Behind:
+        def unit(connection: Connection) -> Lease | Behind:
+            if seen is not None and (news := self._after(connection, claim.pool, seen)) is not None:
+                return Behind(news)
+            lease = self._ledger.take(connection, claim, caps)
+            if started is not None:
+                self._write(connection, claim.pool, started)
+            self._ledger.keep(connection, claim.pool, events)
+            return lease
+
+        try:
+            reserved = await self._database.write(unit, of=claim.pool)
+        except NotReserved as refusal:
+            return refusal.reason
+        except HandledError:
+            return AlreadyHandled()
+        if isinstance(reserved, Behind):
+            self._company[claim.pool] = self._clock.monotonic()
+        return reserved
+
+    async def change(self, pool: PoolId, change: Change, events: Sequence[DayEvent]) -> None:
+        def unit(connection: Connection) -> None:
+            self._write(connection, pool, change)
+            self._ledger.keep(connection, pool, events)
+
+        await self._database.write(unit, of=pool)
+
+    # --- this process among the others -------------------------------------------------------------------
+
+    async def join(self) -> None:
+        """Be one of them."""
+        await self._beat()
+
+    async def run(self) -> None:
+        """Live among the others until cancelled."""
+        listening = asyncio.create_task(self._listen())
+        try:
+            while True:
+                try:
+                    await self._beat()
+                    await self._look(self._followed)
+                    await self._bury()
+                except Exception as error:  # the database is away: tried again, and nobody is taken for dead meanwhile
+                    self._alive_since = None
+                    log.warning("other processes cannot be heard", extra={"action": "board", "error": repr(error)})
+                await self._until_next_beat()
+        finally:
+            listening.cancel()
+            with suppress(asyncio.CancelledError):
+                await listening
+
+    async def part(self) -> None:
+        """Be one of them no more. Nothing is under way."""
+        gone = delete(processes).where(processes.c.id == self.process)
+        await self._database.write(partial(_run, gone))
+
+    async def _until_next_beat(self) -> None:
+        """Look at pools that there is news of meanwhile."""
+        end = self._last_beat + _BEAT
+        while (left := end - self._clock.monotonic()) > 0:
+            try:
+                async with asyncio.timeout(left):
+                    await self._news.wait()
+            except TimeoutError:
+                return
+            self._news.clear()
+            with suppress(Exception):  # the next beat says so
+                await self._look([pool for pool in self._followed if pool in self._company])
+
+    async def _beat(self) -> None:
+        def unit(connection: Connection) -> None:
+            row = upsert(processes).values(id=self.process, seen_at=microseconds(self._database.now()))
+            connection.execute(row.on_conflict_do_update(index_elements=["id"], set_={"seen_at": row.excluded.seen_at}))
+
+        await self._database.write(unit)
+        now = self._clock.monotonic()
+        if self._alive_since is None or now - self._last_beat > DEAD / 2:
+            self._alive_since = now
+        self._last_beat = now
+
+    async def _look(self, pools: Iterable[PoolId]) -> None:
+        """Hear what others did with these pools."""
+        wanted = [(pool, self._followed[pool][0]()) for pool in pools]
+
+        def unit(connection: Connection) -> list[tuple[PoolId, News]]:
+            found = ((pool, self._after(connection, pool, seen)) for pool, seen in wanted)
+            return [(pool, news) for pool, news in found if news is not None]
+
+        for pool, news in await self._database.read(unit):
+            self._company[pool] = self._clock.monotonic()
+            if pool in self._followed:
+                self._followed[pool][1](news)
+
+    async def _listen(self) -> None:
+        from bot.storage.postgres import notices
+
+        assert isinstance(self._database.where, str)
+        async with aclosing(notices(self._database.where, CHANNEL)) as told:
+            async for pool in told:
+                if not pool or PoolId(pool) in self._followed:
+                    self._company.setdefault(PoolId(pool), self._clock.monotonic())
+                    self._news.set()
+
+    async def _bury(self) -> None:
+        """Give up what the dead have left, unless the database was away itself: then nobody could give a sign."""
+        if self._alive_since is None or self._clock.monotonic() - self._alive_since < DEAD:
+            return
+        dead = select(processes.c.id).where(processes.c.id.not_in(self._database.living()))
+        for process in await self._database.read(partial(_scalars, dead)):
+            left = select(line_changes.c.pool).where(line_changes.c.process == process, _WAITS).distinct()
+            for pool in await self._database.read(partial(_scalars, left)):
+                await self._database.write(partial(self._clear, PoolId(pool), process), of=pool)
+            cut = await self._ledger.give_up()
+            await self._money.recover()
+            gone = delete(processes).where(processes.c.id == process, processes.c.id.not_in(self._database.living()))
+            await self._database.write(partial(_run, gone))
+            log.warning("a process has died", extra={"action": "buried", "process": process, "leases": cut})
+        old = microseconds(self._database.now()) - int(_KEPT * 1e6)
+        over = delete(line_changes).where(line_changes.c.at < old, ~_WAITS)
+        await self._database.write(partial(_run, over))
+
+    def _clear(self, pool: PoolId, process: str, connection: Connection) -> None:
+        """A dead process's tickets leave the line, and their members have their units back."""
+        now = self._database.now()
+        mine = select(line_changes).where(line_changes.c.pool == pool, line_changes.c.process == process, _WAITS)
+        withdrawn = []
+        for row in connection.execute(mine).all():
+            values = row._asdict() | {"state": "left", "at": microseconds(now)}
+            del values["id"]
+            _ADD_CHANGE(connection, **values)
+            if day_of(instant(row.at)) == day_of(now):
+                member, community = Member.parse(row.member), CommunityId(row.community)
+                withdrawn.append(DayEvent(kind=EventKind.WITHDRAWN, at=now, member=member, community=community))
+        keep(connection, pool, withdrawn, None)
+        _TELL(connection, pool=pool)
+
+    # --- inside ------------------------------------------------------------------------------------------
+
+    def _after(self, connection: Connection, pool: PoolId, seen: Cursor) -> News | None:
+        """What others did; None: nothing."""
+        changes = [
+            (row[0], _change_of(row)) for row in _CHANGES.all(connection, pool=pool, seen=seen.change, own=self.process)
+        ]
+        events = self._events(connection, pool, seen.event, own=self.process)
+        return News(events=events, changes=changes) if events or changes else None
+
+    def _events(self, connection: Connection, pool: PoolId, seen: int, *, own: str) -> list[tuple[int, DayEvent]]:
+        day = day_of(self._clock.now())
+        rows = _EVENTS.all(connection, pool=pool, before=day - 1, today=day, after=day + 1, seen=seen, own=own)
+        return [
+            (
+                number,
+                DayEvent(
+                    kind=EventKind(kind),
+                    at=instant(at),
+                    member=Member.parse(member),
+                    community=CommunityId(community),
+                    units=units,
+                    other=None if other is None else Member.parse(other),
+                ),
+            )
+            for number, kind, at, member, community, units, other in rows
+        ]
+
+    def _write(self, connection: Connection, pool: PoolId, change: Change) -> None:
+        _ADD_CHANGE(
+            connection,
+            pool=pool,
+            process=change.process,
+            number=change.number,
+            state=change.state,
+            member=change.member.key,
+            community=change.community,
+            weight=change.weight,
+            tag=change.tag,
+            place=change.place,
+            at=microseconds(change.at),
+        )
+
+    def _tell(self, connection: Connection, pool: PoolId) -> None:
+        if self._clock.monotonic() - self._company.get(pool, -_COMPANY) < _COMPANY:
+            _TELL(connection, pool=pool)
+
+
+def _scalars(wanted: Select[Any], connection: Connection) -> Sequence[Any]:
+    return connection.scalars(wanted).all()
+
+
+def _run(change: Delete, connection: Connection) -> None:
+    connection.execute(change)
+
+
+def _change(row: Any) -> Change:
+    return _change_of(tuple(row))
+
+
+def _change_of(row: Sequence[Any]) -> Change:
+    _, _, process, number, state, member, community, weight, tag, place, at = row
+    return Change(
+        process=process,
+        number=number,
+        state=state,
+        member=Member.parse(member),
+        community=CommunityId(community),
+        weight=weight,
+        tag=tag,
+        place=place,
+        at=instant(at),
+    )

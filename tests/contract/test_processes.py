@@ -1,0 +1,253 @@
+"""Several processes over one pool: one line, one day, one minute, whoever of them a member asks."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
+from dataclasses import dataclass, field
+
+import pytest
+
+from bot.clock import Instant, day_of
+from bot.errors import Refused
+from bot.messages import CommunityId, Member
+from bot.quota.events import DayEvent, EventKind
+from bot.quota.ledger import AlreadyHandled, Caps, Lease, Outcome, PoolId
+from bot.quota.line import FairLine
+from bot.quota.measure import max_min_ratio
+from bot.quota.others import Behind, Change, Cursor
+from bot.quota.scheduler import Scheduler
+from bot.quota.sharing import FairDays
+from bot.storage.board import SqlBoard
+from bot.storage.database import DEAD
+from bot.storage.ledger import SqlLedger
+from bot.storage.money import SqlMoney
+from tests.contract.test_ledger import claim
+from tests.fakes.databases import PostgresServer, opened
+from tests.fakes.deployment import most_in_any
+from tests.fakes.virtual import VirtualClock, VirtualLoop
+
+pytestmark = pytest.mark.virtual
+
+POOL = PoolId("default")
+WEB = CommunityId("web")
+ANSWER = 4.0
+"""Seconds an answer takes."""
+
+
+@dataclass
+class Process:
+    """What one process has of the pool."""
+
+    address: str
+    ledger: SqlLedger
+    board: SqlBoard
+    scheduler: Scheduler
+    clock: VirtualClock
+    sent: list[tuple[float, Member]] = field(default_factory=list)
+    refused: Counter[str] = field(default_factory=Counter)
+
+    async def ask(self, member: Member, message: str | None = None) -> bool:
+        """Ask, be answered after a while. True: it was answered."""
+        wanted = claim(member, message) if message else claim(member)
+        try:
+            async with aclosing(self.scheduler.admit(member, WEB, lambda: wanted)) as steps:
+                async for step in steps:
+                    if isinstance(step, AlreadyHandled):
+                        return False
+                    if isinstance(step, Lease):
+                        self.scheduler.sent(step)
+                        self.sent.append((self.clock.now(), member))
+                        await asyncio.sleep(ANSWER)
+                        await self.scheduler.settle(step, Outcome(result="answered", whole=True))
+                        return True
+        except Refused as refusal:
+            self.refused[refusal.code] += 1
+        return False
+
+
+@asynccontextmanager
+async def processes(
+    postgres: PostgresServer, clock: VirtualClock, loop: VirtualLoop, *, number: int, caps: Caps
+) -> AsyncIterator[list[Process]]:
+    """So many, all alive."""
+    async with AsyncExitStack() as stack:
+        address = stack.enter_context(postgres.database())
+        found = []
+        for _ in range(number):
+            database = await stack.enter_async_context(opened(address, clock, loop))
+            ledger = SqlLedger(database, clock)
+            board = SqlBoard(database, ledger, SqlMoney(database, clock), clock)
+            await board.join()
+            await ledger.add_pool(POOL)
+            scheduler = Scheduler(
+                pool=POOL,
+                caps=caps,
+                line=FairLine(),
+                days=FairDays(),
+                ledger=ledger,
+                clock=clock,
+                max_wait=900,
+                board=board,
+            )
+            await scheduler.open()
+            stack.push_async_callback(scheduler.close)
+            found.append(Process(address, ledger, board, scheduler, clock))
+            living = asyncio.create_task(board.run())
+            stack.push_async_callback(ended, living)
+        yield found
+
+
+async def ended(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+
+
+def member(number: int) -> Member:
+    return Member("web", f"m{number}")
+
+
+async def asked(found: Sequence[Process], questions: Sequence[tuple[float, int]]) -> dict[str, int]:
+    """Questions at moments by members, each in the process its number falls to; how many each was answered."""
+    given: Counter[str] = Counter()
+
+    async def one(number: int, at: float, who: int) -> None:
+        await asyncio.sleep(at)
+        if await found[number % len(found)].ask(member(who)):
+            given[member(who).key] += 1
+
+    await asyncio.gather(*(one(number, *question) for number, question in enumerate(questions)))
+    return given
+
+
+QUESTIONS = [
+    *((0.01 * number, number % 40) for number in range(60)),
+    *((5.0 + 0.1 * number, 0) for number in range(40)),  # one floods
+    *((30.0 + 0.3 * number, 40 + number % 20) for number in range(60)),
+]
+"""40 at once, a flood, and 20 who come late."""
+
+
+async def test_four_share_a_minute_and_a_day_as_one_does(
+    postgres: PostgresServer, clock: VirtualClock, loop: VirtualLoop
+) -> None:
+    caps, ratios = Caps(rpm=60, rpd=120), []
+    wanted = Counter(member(who).key for _, who in QUESTIONS)
+    for number in (1, 4):
+        async with processes(postgres, clock, loop, number=number, caps=caps) as found:
+            given = await asked(found, QUESTIONS)
+            moments = [at for process in found for at, _ in process.sent]
+            assert most_in_any(60, moments) <= caps.rpm
+            assert len(moments) <= caps.rpd
+            standing = await found[0].ledger.standing(POOL, day_of(clock.now()))
+            assert standing.used == len(moments) == sum(given.values())
+            await asyncio.sleep(2.5)
+            assert {process.scheduler.used_here for process in found} == {len(moments)}, "all know of everything"
+            assert {process.scheduler.waiting for process in found} == {0}
+            assert {process.scheduler.answering for process in found} == {0}
+            ratios.append((max_min_ratio(wanted, given, caps.rpd), len(moments)))
+    (alone, alone_used), (together, together_used) = ratios
+    assert together >= alone - 0.01, ratios
+    assert together_used >= alone_used - 1, ratios
+
+
+async def test_who_waits_in_one_is_not_overtaken_by_a_flood_in_another(
+    postgres: PostgresServer, clock: VirtualClock, loop: VirtualLoop
+) -> None:
+    caps = Caps(rpm=4, rpd=100)
+    async with processes(postgres, clock, loop, number=2, caps=caps) as (one, two):
+        flood = [asyncio.create_task(one.ask(member(0))) for _ in range(10)]
+        await asyncio.sleep(20)
+        patient = [asyncio.create_task(two.ask(member(number))) for number in (1, 2, 3)]
+        await asyncio.gather(*patient)
+        started = [who.user for _, who in sorted(one.sent + two.sent, key=lambda sent: sent[0])]
+        assert started[1:].index("m3") <= 5, started
+        assert all(await asyncio.gather(*flood))
+
+
+async def test_a_member_has_one_share_whichever_process_is_asked(
+    postgres: PostgresServer, clock: VirtualClock, loop: VirtualLoop
+) -> None:
+    totals = []
+    for number in (1, 2):
+        async with processes(postgres, clock, loop, number=number, caps=Caps(rpm=100, rpd=20)) as found:
+            answered = await asyncio.gather(*(process.ask(member(0)) for process in found * (12 // number)))
+            totals.append(sum(answered))
+    assert totals[1] == totals[0] < 12, totals
+
+
+async def test_a_message_that_two_processes_have_is_answered_by_one(
+    postgres: PostgresServer, clock: VirtualClock, loop: VirtualLoop
+) -> None:
+    async with processes(postgres, clock, loop, number=2, caps=Caps(rpm=100, rpd=100)) as found:
+        answered = await asyncio.gather(*(process.ask(member(0), "the same") for process in found))
+        assert sorted(answered) == [False, True]
+        await asyncio.sleep(3)
+        assert {process.scheduler.used_here for process in found} == {1}
+
+
+def waiting(board: SqlBoard, number: int, clock: VirtualClock) -> Change:
+    return Change(
+        process=board.process,
+        number=number,
+        state="waiting",
+        member=member(number),
+        community=WEB,
+        weight=1.0,
+        tag=0.0,
+        place=number,
+        at=clock.now(),
+    )
+
+
+async def test_what_a_dead_process_left_is_given_up_within_seconds(
+    postgres: PostgresServer, clock: VirtualClock, loop: VirtualLoop
+) -> None:
+    caps = Caps(rpm=2, rpd=100)
+    async with processes(postgres, clock, loop, number=1, caps=caps) as (living,):
+        await asyncio.sleep(10)
+        async with opened(living.address, clock, loop) as database:
+            ledger = SqlLedger(database, clock)
+            dying = SqlBoard(database, ledger, SqlMoney(database, clock), clock)
+            await dying.join()
+
+            def event(kind: EventKind, who: int) -> DayEvent:
+                return DayEvent(kind=kind, at=Instant(clock.now()), member=member(who), community=WEB)
+
+            kinds = (EventKind.ASKED, EventKind.LET_THROUGH)
+            await dying.change(POOL, waiting(dying, 1, clock), [event(kind, 1) for kind in kinds])
+            sent = [event(kind, 2) for kind in (*kinds, EventKind.SENT)]
+            lease = await dying.reserve(claim(member(2)), caps, sent, seen=None, started=None)
+            assert isinstance(lease, Lease)
+            began = clock.now()
+            asking = asyncio.create_task(living.ask(member(3)))
+            await asyncio.sleep(2)
+            assert (living.scheduler.waiting, living.scheduler.answering) == (2, 1), "the other's counts"
+            assert await asking, "and is not waited for"
+            assert living.sent[0][0] - began <= DEAD + 3
+            await asyncio.sleep(3)
+            assert (living.scheduler.waiting, living.scheduler.answering) == (0, 0)
+            assert living.scheduler.used_here == 2, "what may have been sent is spent"
+            assert living.scheduler.share(member(2), WEB).used == 0, "and the member has it back"
+            # It was not dead after all: it is told, and nothing is counted twice.
+            await ledger.settle(lease, Outcome(result="answered", whole=True, answer="late"))
+            standing = await living.ledger.standing(POOL, day_of(clock.now()))
+            assert standing.used == 2
+
+
+async def test_nothing_is_reserved_by_who_has_not_heard_of_everything(
+    postgres: PostgresServer, clock: VirtualClock, loop: VirtualLoop
+) -> None:
+    caps = Caps(rpm=20, rpd=100)
+    async with processes(postgres, clock, loop, number=2, caps=caps) as (one, two):
+        await asyncio.sleep(1)
+        await one.ask(member(0))
+        found = await two.board.reserve(claim(member(1)), caps, [], seen=Cursor(), started=None)
+        assert isinstance(found, Behind)
+        assert [event.kind for _, event in found.news.events][:3] == ["asked", "let_through", "sent"]
+        assert isinstance(await two.board.reserve(claim(member(1)), caps, [], seen=None, started=None), Lease), (
+            "control"
+        )

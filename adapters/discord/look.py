@@ -26,9 +26,12 @@ from bot.messages import (
     Failed,
     Finished,
     Held,
+    Lane,
+    ModelId,
     Notice,
     Queued,
     ReplyEvent,
+    Share,
     Started,
     TextDelta,
 )
@@ -199,15 +202,17 @@ def _under_way(scene: Scene, shown: list[Post]) -> list[Post]:
 def _finished(scene: Scene, ending: Finished, shown: list[Post]) -> list[Post]:
     if not shown:
         return []
-    share = ending.share
-    parts = [f"`{ending.model[:_LONGEST_NAME].replace('`', '')}`", words.lane(ending.lane, tongue=scene.tongue)]
-    if ending.lane == "free":
-        parts.append(words.share(share.used, share.level, share.left_now, tongue=scene.tongue))
-    else:
-        parts.append(words.dollars(ending.usage.cost_usd, tongue=scene.tongue))
-    last = shown[-1]
-    footer = (*last.footer, *_notices(scene), f"-# {' · '.join(parts)}")
-    return [*shown[:-1], replace(last, footer=footer, buttons=("again",), tongue=scene.tongue)]
+    cost = None if ending.lane == "free" else words.dollars(ending.usage.cost_usd, tongue=scene.tongue)
+    footer = (*shown[-1].footer, *_notices(scene), _account(scene, ending.model, ending.lane, ending.share, cost))
+    return [*shown[:-1], replace(shown[-1], footer=footer, buttons=("again",), tongue=scene.tongue)]
+
+
+def _account(scene: Scene, model: ModelId, lane: Lane, share: Share, cost: str | None) -> str:
+    """Who answered, how that was paid, and what it took."""
+    if cost is None and lane == "free":
+        cost = words.share(share.used, share.level, share.left_now, tongue=scene.tongue)
+    name = f"`{model[:_LONGEST_NAME].replace('`', '')}`"
+    return "-# " + " · ".join(filter(None, (name, words.lane(lane, tongue=scene.tongue), cost)))
 
 
 def _notices(scene: Scene) -> list[str]:
@@ -239,6 +244,8 @@ def _failed(scene: Scene, ending: Failed, shown: list[Post], at: Callable[[Insta
     buttons: tuple[Action, ...] = ("again",)
     if shown and error.code != "stopped":
         buttons = ("continue", "again")
+    if shown and scene.started is not None:
+        text += "\n" + _account(scene, scene.started.model, scene.started.lane, ending.share, None)
     if error.code in ("bad_key", "member_blocked", "attachment_refused"):
         buttons = ()  # the same would come of it
     return _closed(scene, shown, text, buttons=buttons)

@@ -25,7 +25,8 @@ ON, MUTED = "on", "muted"
 _NAME = 40
 _THREADS = 10_000
 _UNSEEN = ("Cc", "Cf", "Zs", "Zl", "Zp")
-_MENTION = re.compile(r"<@!?(\d+)>")
+_MENTION = re.compile(r"<(@[!&]?\d+|#\d+)>")
+_EMOJI = re.compile(r"<a?(:\w+:)\d+>")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,7 @@ class Talk:
         if message.author.bot or message.webhook_id is not None or not _by_a_person(message):
             return None
         called = any(user.id == me for user in message.mentions)
+        called = called or bool(message.content and _by_role(message, me))
         if message.guild is None:
             conversation = ConversationId(f"{PLATFORM}:{message.channel.id}")
             return self._question(message, me, conversation, "a direct message on Discord")
@@ -65,7 +67,7 @@ class Talk:
             return await self._in_thread(message, message.channel, me, called)
         answers = await self._answered_by(message, me)
         if answers is None and not called:
-            return None
+            return Hint(chatting.BY_ROLE) if _by_role(message, me) else None
         if not called and not message.content:
             return Hint(chatting.UNREADABLE)
         new = ConversationId(f"{PLATFORM}:{message.channel.id}/{message.id}")
@@ -170,15 +172,20 @@ def _visible(text: str) -> bool:
     return any(unicodedata.category(sign) not in _UNSEEN for sign in text)
 
 
+def _by_role(message: discord.Message, me: int) -> bool:
+    """It mentions the role Discord has made for the bot, which reads the same as its name."""
+    return any(role.tags is not None and role.tags.bot_id == me for role in message.role_mentions)
+
+
 def _plain(message: discord.Message, me: int) -> str:
     """The text without the call at its start, and with names in place of ids."""
-    names = {user.id: user.display_name for user in message.mentions}
-    text = re.sub(rf"^(?:\s*<@!?{me}>[,:]?)+\s*", "", message.content)
-
-    def name(found: re.Match[str]) -> str:
-        return f"@{names[int(found[1])]}" if int(found[1]) in names else found[0]
-
-    return _MENTION.sub(name, text).strip()
+    names = {f"@{user.id}": f"@{user.display_name}" for user in message.mentions}
+    names |= {f"@&{role.id}": f"@{role.name}" for role in message.role_mentions}
+    names |= {f"#{channel.id}": f"#{channel.name}" for channel in message.channel_mentions}
+    own = "|".join([f"!?{me}", *(f"&{role.id}" for role in message.role_mentions if role.is_bot_managed())])
+    text = re.sub(rf"^(?:\s*<@(?:{own})>[,:]?)+\s*", "", message.content)
+    text = _MENTION.sub(lambda found: names.get(found[1].replace("!", ""), found[0]), text)
+    return _EMOJI.sub(r"\1", text).strip()
 
 
 def shown_text(message: discord.Message) -> str:

@@ -23,6 +23,7 @@ CONTINUE = say("Go on exactly where you stopped.")
 UNREADABLE = say(
     "I got your reply, but not its text: a reply with the ping off stays hidden from me. Turn the @ on, or mention me."
 )
+BY_ROLE = say("You mentioned my role, and that keeps your text hidden from me. Mention me myself, or use /ask.")
 EMPTY = say("You called me, but there was no question. Write it after my name.")
 ONLY_WHO_ASKED = say("Only who asked can use this button. Ask me yourself: mention me, or use /ask.")
 NOTHING_TO_STOP = say("There is nothing left to stop here.")

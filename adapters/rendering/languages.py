@@ -46,7 +46,8 @@ def preferred(wishes: str) -> str:
 def locale_here() -> str:
     """What this machine's user is spoken to in: LC_ALL, LC_MESSAGES or LANG, and before them LANGUAGE, say it."""
     try:
-        found = default_locale("LC_MESSAGES") or DEFAULT
+        # Babel would ask LC_CTYPE first, which Python sets by itself where LANG's locale is not installed.
+        found = default_locale(("LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG")) or DEFAULT
     except ValueError:
         return DEFAULT
     return DEFAULT if found.endswith("POSIX") else found

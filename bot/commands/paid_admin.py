@@ -5,11 +5,11 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import assert_never
 
-from bot.commands.answer import Answer, Part, Table
+from bot.commands.answer import Answer, Table
 from bot.commands.changing import change, one_community, scope, told, whom
 from bot.commands.command import BadInput, Call, Command, Everyone, Grantee, InGroup, InRole, Parameter
-from bot.commands.desk import DeskPool
 from bot.commands.saying import At, Code, Say, Usd, Value, say
+from bot.commands.spent import going_on
 from bot.messages import Member, ModelId
 from bot.office.edits import EVERYWHERE, NEW, Address, Edit, Json, to
 from bot.office.paid_rules import BY_OWNER, read, written
@@ -50,7 +50,7 @@ async def list_rules(call: Call) -> Answer:
                 none=say("Nobody may use models that cost."),
             ),
             Table((say("Budget"), say("Per"), say("Of"), say("Where")), budgets, none=say("Nothing may be spent.")),
-            *_going_on(call, pool),
+            *going_on(call, pool),
         ]
     )
 
@@ -93,17 +93,6 @@ async def budget(call: Call) -> Answer:
         whose=_whose(whose),
     )
     return told(made, said)
-
-
-def _going_on(call: Call, pool: DeskPool) -> list[Part]:
-    """Who is not asked when the pool is spent; nothing where all are. It holds wherever the account pays, so in a
-    pool that others share it is for nobody to see but who runs Potluck."""
-    if pool.shared and call.rank != "owner":
-        return []
-    keys = [address.key.partition("/") for address, _ in call.desk.office.of("pays")]
-    rows: list[list[Value]] = [[Member.parse(member)] for of, _, member in sorted(keys) if of == pool.id]
-    head = (say("Goes on for money when the pool is spent"),)
-    return [Table(head, rows, none=say("Everyone is asked first."))] if rows else []
 
 
 # --- inside ---------------------------------------------------------------------------------------------------

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import sys
 
-from bot.commands.answer import Answer, Line, Next
+from bot.commands.answer import Answer, Line, Next, Part, Table
 from bot.commands.changing import change, told
 from bot.commands.command import BadInput, Call, Command, Parameter
-from bot.commands.desk import OfficeDesk
-from bot.commands.saying import Code, say
+from bot.commands.desk import DeskPool, OfficeDesk
+from bot.commands.saying import Code, Value, say
 from bot.messages import Member, Who
 from bot.office.edits import EVERYWHERE, Address, Change, Edit, to
 from bot.quota.ledger import PoolId
@@ -64,6 +64,17 @@ async def of_anybody(call: Call) -> Answer:
 def pays(desk: OfficeDesk, account: PoolId, member: Member) -> bool:
     """A member's questions go on for an account's money, without their being asked."""
     return desk.office.at("pays", EVERYWHERE, _key(account, member)) is not None
+
+
+def going_on(call: Call, pool: DeskPool) -> list[Part]:
+    """Who is not asked when the pool is spent; nothing where all are. It holds wherever the account pays, so in a
+    pool that others share it is for nobody to see but who runs Potluck."""
+    if pool.shared and call.rank != "owner":
+        return []
+    keys = [address.key.partition("/") for address, _ in call.desk.office.of("pays")]
+    rows: list[list[Value]] = [[Member.parse(member)] for of, _, member in sorted(keys) if of == pool.id]
+    head = (say("Goes on for money when the pool is spent"),)
+    return [Table(head, rows, none=say("Everyone is asked first."))] if rows else []
 
 
 async def may_pay(call: Call) -> bool:

@@ -70,9 +70,10 @@ def choose(wish: ModelId | None, needs: Needs = Needs(), offer: Offer = NOTHING_
     """
     if wish is None:
         return _free(offer.chain.models, needs, offer)
-    if offer.free(wish):
+    hidden = wish in offer.hidden  # since it was asked for: what is held may have waited for hours
+    if offer.free(wish) and not hidden:
         return _free((wish,), needs, offer)
-    if offer.gone(wish):
+    if offer.gone(wish) or hidden:
         return _free(offer.chain.models, needs, offer, "model_gone")
     raise Refused("model_not_allowed", why="unknown")
 

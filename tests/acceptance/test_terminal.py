@@ -270,11 +270,15 @@ async def test_a_pipe_that_gets_no_answer_fails_and_says_why(tmp_path: Path) -> 
     assert "A safety check declined this question." in err
 
 
-@pytest.mark.parametrize("text", [b"", b" \n\n"])
-async def test_an_empty_pipe_is_a_wrong_use(tmp_path: Path, text: bytes) -> None:
-    code, out, err = await _piped(tmp_path, text)
+@pytest.mark.parametrize(
+    ("text", "locale", "said"),
+    [(b"", "C.UTF-8", "There is no question"), (b" \n\n", "de_AT.UTF-8", "Es gibt keine Frage")],
+)
+async def test_an_empty_pipe_is_a_wrong_use(tmp_path: Path, text: bytes, locale: str, said: str) -> None:
+    """Said in the language of the machine."""
+    code, out, err = await _piped(tmp_path, text, LANG=locale)
     assert (code, out, err.count("\n")) == (2, "", 1)
-    assert "no question" in err
+    assert said in err
     assert not _files(tmp_path), "nothing was started"
 
 

@@ -57,6 +57,13 @@ def test_a_model_that_went_away_gives_way_with_a_notice(wish: str) -> None:
         assert (route.models, route.notices) == (taken, ("model_gone",))
 
 
+def test_a_model_that_was_hidden_meanwhile_gives_way_as_well() -> None:
+    hidden = replace(CHAINED, hidden=frozenset({BLIND}))
+    route = choose(BLIND, Needs(), hidden)
+    assert (route.models, route.notices) == ((TINY, SMALL, FREE_ROUTER), ("model_gone",))
+    assert choose(BLIND, Needs(), CHAINED).models == (BLIND,), "the control"
+
+
 @pytest.mark.parametrize(
     "wish", [DEAR, "acme/judge:free", "openrouter/auto", "acme/small", "acme/small:free:online", "acme/small:floor", ""]
 )

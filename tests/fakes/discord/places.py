@@ -109,7 +109,10 @@ class Places:
             "features": [],
             "emojis": [],
             "stickers": [],
-            "roles": [self._role(number, "@everyone", EVERYONE_MAY)],
+            "roles": [
+                self._role(number, "@everyone", EVERYONE_MAY),
+                {**self._role(self.snowflake(), "Potluck", 0), "managed": True, "tags": {"bot_id": self.bot["id"]}},
+            ],
             "members": [],
             "threads": [],
             "presences": [],

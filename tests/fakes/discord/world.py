@@ -72,7 +72,7 @@ class World(Places):
             "tts": False,
             "mention_everyone": False,
             "mentions": mentioned,
-            "mention_roles": [],
+            "mention_roles": re.findall(r"<@&(\d+)>", content),
             "attachments": [],
             "embeds": [],
             "components": [],

@@ -123,7 +123,9 @@ async def test_a_stop_in_mid_answer_shows_what_came_and_why_it_ends(
     await home.stop()
     assert clock.monotonic() - began < 10
     (message,) = home.ann.sees(home.channel)
-    assert components.texts(message)[-1] == chatting.CUT_OFF_BY_RESTART.text
+    said, account = components.texts(message)[-1].split("\n-# ")
+    assert said == chatting.CUT_OFF_BY_RESTART.text
+    assert "1 of today's 50 used" in account, "what was sent is spent, and that is said"
     assert await home.store.unfinished("discord") == []
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from adapters.rendering import chatting
 from bot.ports import Turn
 from tests.fakes.conversations import ScriptedConversations
 from tests.fakes.discord.house import House, house
@@ -89,9 +90,18 @@ async def test_what_is_not_for_the_bot_is_left_alone(home: House, talks: Scripte
 
 
 async def test_names_stand_in_place_of_ids(home: House, talks: ScriptedConversations) -> None:
-    home.ann.mention(home.channel, f"what does <@{home.bob.id}> mean by 5 <@1>?")
+    home.ann.mention(home.channel, f"what does <@{home.bob.id}> mean by 5 <@1> in <#{home.channel.id}> <a:wave:77>?")
     await home.until(lambda: talks.asked)
-    assert talks.asked[0].text == "what does @Bob mean by 5 <@1>?"
+    assert talks.asked[0].text == "what does @Bob mean by 5 <@1> in #general :wave:?"
+
+
+async def test_who_mentions_the_bots_role_is_told_how_to_be_heard(home: House, talks: ScriptedConversations) -> None:
+    """It looks the same as the bot's name, and what mentions it alone is hidden. Other roles are left alone."""
+    home.bob.say(home.channel, f"<@&{home.guild['id']}> hello")
+    home.ann.say(home.channel, f"<@&{home.guild['roles'][1]['id']}> how are you?")
+    await home.until(lambda: home.reads())
+    assert home.reads() == [chatting.BY_ROLE.text]
+    assert talks.asked == []
 
 
 async def test_a_mention_without_a_question_is_told_what_to_do(home: House, talks: ScriptedConversations) -> None:

@@ -91,7 +91,7 @@ async def _may_use(call: Call, typed: str) -> Sequence[Suggestion]:
 
 def _costs(model: ModelOnOffer) -> Say:
     if model.free:
-        return say("free") if model.lane != "paid" else say("nothing for now, on the paid lane")
+        return say("free") if model.lane != "paid" else say("nothing for now")
     sent, answered = _prices(model)
     return say("{sent} / {answered} a million tokens", sent=sent, answered=answered)
 

@@ -7,6 +7,7 @@ from typing import Any
 from adapters.slack import forms, look, plain_text
 from adapters.slack.calls import Refused, Unsure, call
 from adapters.slack.handing import direct
+from adapters.slack.home_view import ADD_KEY
 from adapters.slack.inbound import Spot
 from adapters.slack.keeping import noted
 from adapters.slack.listeners import Json
@@ -36,7 +37,8 @@ class Asking:
     async def ask(self, workspace: Workspace, person: Person, place: Place, question: str) -> None:
         """Ask in a thread of its own below the question, where a command was given."""
         if holds_key(question):  # it would stand there for all to read
-            said = say("That looks like an OpenRouter key, and was not kept. {add} takes it.", add=Code("/key add"))
+            add = Code("/" + " ".join(ADD_KEY))
+            said = say("That looks like an OpenRouter key, and was not kept. {add} takes it.", add=add)
             await self._showing.say(workspace, person, place, said)
             return
         try:

@@ -16,7 +16,7 @@ from bot.commands import talk
 from bot.commands.answer import Answer, Document, Facts, Line, Link, Meter, Next, Table, lines
 from bot.commands.command import Call, Command, Everyone, Parameter
 from bot.commands.registry import Registry
-from bot.commands.saying import At, Code, Usd, say
+from bot.commands.saying import At, Code, Usd, Value, say
 from bot.messages import Member
 from tests.fakes.deployment import Deployment
 from tests.fakes.slack.files import Stored
@@ -326,7 +326,7 @@ async def test_an_answer_with_more_rows_than_slack_takes_says_how_many_are_left_
 ) -> None:
     class Long(Desks):
         async def _quota(self, call: Call) -> Answer:
-            rows = [[Code(f"model/{row:04}"), "x" * 40] for row in range(120)]
+            rows: list[list[Value]] = [[Code(f"model/{row:04}"), "x" * 40] for row in range(120)]
             return Answer([Table([say("Model"), say("What")], rows, none=say("None."))] * 3)
 
     async with in_slack(tmp_path, clock, registry=Long()) as there:

@@ -13,8 +13,8 @@ from bot.openrouter.sandbox import SandboxSettings
 from tests.fakes.deployment import Deployment
 
 ENV = {"fair_policy": "fair", "pool_rpd": "1000"}
-SANDBOX = SandboxSettings(rpm=1000, rpd=1000)
-"""Room for all cases of a module."""
+SANDBOX = SandboxSettings(rpm=1000, rpd=1000, seconds_per_chunk=0)
+"""Room for all cases of a module, and answers at once: how they come is not asked here."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -139,7 +139,7 @@ class Discord:
         await asyncio.sleep(1)  # what follows the first message
         assert asked.original is not None
         messages = [asked.original, *asked.followups]
-        text = _plain("\n".join(text for one in messages for text in components.texts(one)))
+        text = _plain("\n".join(text for one in messages for text in _texts(one)))
         links = [part["url"] for one in messages for part in components.every(one["components"]) if "url" in part]
         rows = [tuple(line[2:].split(" · ")) for line in text.splitlines() if line.startswith("- ")]
         return Reply(
@@ -173,6 +173,14 @@ def _fits(kind: str, value: object) -> bool:
             return not isinstance(value, str)
         case _:
             return True
+
+
+def _texts(message: Payload) -> list[str]:
+    """All that stands in it: what is longer than a message goes on in embeds."""
+    return [
+        *components.texts(message),
+        *(embed["description"] for embed in message["embeds"] if "description" in embed),
+    ]
 
 
 def _plain(text: str) -> str:

@@ -15,7 +15,20 @@ from bot.people import ERASED
 from bot.quota.terms import Block
 from tests.contract.commands.bindings.binding import Everybody, Reply
 from tests.contract.commands.cases_of_members import it_leads_to_openrouter
-from tests.contract.commands.stage import Case, Here, Noted, Pairs, Someone, Stage, Step, asked, scarce, used
+from tests.contract.commands.stage import (
+    Case,
+    Elsewhere,
+    Helpers,
+    Here,
+    Noted,
+    Pairs,
+    Someone,
+    Stage,
+    Step,
+    asked,
+    scarce,
+    used,
+)
 from tests.fakes.linking import key_of
 
 BEN, EVERYBODY = Someone("ben"), Everybody()
@@ -28,7 +41,8 @@ IN_2100 = Instant(4_102_444_800.0)
 
 async def most(stage: Stage) -> Sequence[object]:
     today = day_of(stage.potluck.clock.now())
-    first, *_ = await stage.potluck.running.uses.top(stage.place.community, first=today, last=today)
+    found = await stage.potluck.running.uses.top(stage.place.community, first=today, last=today)
+    first = next(use for use in found if use.member.platform != ERASED)
     assert first.taken > 0
     return [first.member, first.asked, first.taken, first.refused]
 
@@ -62,6 +76,18 @@ def terms(**wanted: object) -> Pairs:
 
 async def no_terms(stage: Stage) -> Mapping[str, tuple[object, object]]:
     return {"terms": (await stage.own("ben"), OwnTerms())}
+
+
+async def helpers_count_twice(stage: Stage) -> Mapping[str, tuple[object, object]]:
+    return {"helpers": (stage.laid("group", (await stage.helpers()).key), {"weight": 2.0})}
+
+
+async def ben_counts_twice_elsewhere(stage: Stage) -> Mapping[str, tuple[object, object]]:
+    ben, place = (await stage.someone("ben")).member, await stage.elsewhere()
+    return {
+        "here": (stage.laid("member", ben.key), None if place.community != stage.place.community else {"weight": 2.0}),
+        "there": (stage.office.at("member", place.community, ben.key), {"weight": 2.0}),
+    }
 
 
 async def everybody_counts_twice(stage: Stage) -> Mapping[str, tuple[object, object]]:
@@ -272,6 +298,9 @@ OF_ADMINS: Sequence[Case] = (
     Case(words="admin quota weight", given={"who": BEN, "times": 2}, does=terms(weight=2.0),
          says="counts 2 times"),
     Case(words="admin quota weight", given={"who": EVERYBODY, "times": 2}, does=everybody_counts_twice),
+    Case(words="admin quota weight", given={"who": Helpers(), "times": 2}, does=helpers_count_twice),
+    Case(words="admin quota weight", given={"who": BEN, "times": 2, "community": Elsewhere()}, by=OWNER,
+         does=ben_counts_twice_elsewhere),
     Case(words="admin quota block", given={"member": BEN}, does=terms(block=Block(until=None)), says="nothing more"),
     Case(words="admin quota block", given={"member": BEN, "until": "2100-01-01"},
          does=terms(block=Block(until=IN_2100))),

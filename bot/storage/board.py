@@ -24,7 +24,7 @@ from bot.storage.database import DEAD, Database
 from bot.storage.dialects import Prepared, upsert
 from bot.storage.ledger import HandledError, NotReserved, SqlLedger, instant, keep, microseconds
 from bot.storage.money import SqlMoney
-from bot.storage.tables import day_events, leases, line_changes, processes
+from bot.storage.tables import claims, day_events, leases, line_changes, processes
 from bot.telemetry.logs import logger
 
 log = logger(__name__)
@@ -88,7 +88,9 @@ class SqlBoard:
         self._followed: dict[PoolId, tuple[Callable[[], Cursor], Callable[[News], None]]] = {}
         self._company: dict[PoolId, float] = {}
         """When others were last heard of, by pool."""
-        self._news = asyncio.Event()
+        self._news, self._claimed = asyncio.Event(), set[str]()
+        self.lost = asyncio.Event()
+        """Another process does what this one had claimed: it was not heard of for too long."""
         self._alive_since: float | None = None
         self._last_beat = 0.0
 
@@ -180,8 +182,27 @@ class SqlBoard:
 
     async def part(self) -> None:
         """Be one of them no more. Nothing is under way."""
-        gone = delete(processes).where(processes.c.id == self.process)
-        await self._database.write(partial(_run, gone))
+        for gone in (
+            delete(claims).where(claims.c.process == self.process),
+            delete(processes).where(processes.c.id == self.process),
+        ):
+            await self._database.write(partial(_run, gone))
+
+    async def claim(self, key: str) -> bool:
+        """Be the one process that does something, until this one ends or `lost` says otherwise. False: another is."""
+
+        def unit(connection: Connection) -> bool:
+            row = upsert(claims).values(key=key, process=self.process)
+            of_nobody = or_(claims.c.process == self.process, claims.c.process.not_in(self._database.living()))
+            mine = row.on_conflict_do_update(
+                index_elements=["key"], set_={"process": self.process}, where=of_nobody
+            ).returning(claims.c.key)
+            return connection.execute(mine).first() is not None
+
+        claimed = await self._database.write(unit)
+        if claimed:
+            self._claimed.add(key)
+        return claimed
 
     async def _until_next_beat(self) -> None:
         """Look at pools that there is news of meanwhile."""
@@ -197,11 +218,16 @@ class SqlBoard:
                 await self._look([pool for pool in self._followed if pool in self._company])
 
     async def _beat(self) -> None:
-        def unit(connection: Connection) -> None:
-            row = upsert(processes).values(id=self.process, seen_at=microseconds(self._database.now()))
-            connection.execute(row.on_conflict_do_update(index_elements=["id"], set_={"seen_at": row.excluded.seen_at}))
+        mine = select(claims.c.key).where(claims.c.process == self.process)
 
-        await self._database.write(unit)
+        def unit(connection: Connection) -> set[str]:
+            row = upsert(processes).values(id=self.process, seen_at=microseconds(self._database.now()))
+            alive = row.on_conflict_do_update(index_elements=["id"], set_={"seen_at": row.excluded.seen_at})
+            connection.execute(alive)
+            return set(connection.scalars(mine)) if self._claimed else set()
+
+        if not self._claimed <= await self._database.write(unit):
+            self.lost.set()
         now = self._clock.monotonic()
         if self._alive_since is None or now - self._last_beat > DEAD / 2:
             self._alive_since = now

@@ -34,6 +34,8 @@ _BEAT = 1.0
 """Seconds between signs of life, and between looks at what the others did."""
 _COMPANY = 60.0
 """Seconds for which others who used a pool are told at once what is done with it. Those who come later look."""
+_RECALLED = 2_000
+"""Turns of the newest tickets that started, which a process that begins takes into account."""
 _KEPT = 3600.0
 """Seconds for which it is kept what became of a ticket."""
 
@@ -107,14 +109,16 @@ class SqlBoard:
             events = [event for _, event in self._events(connection, pool, 0, own="") if day_of(event.at) == day]
             newest = connection.scalar(select(func.max(day_events.c.id)).where(day_events.c.pool == pool)) or 0
             change = connection.scalar(select(func.max(line_changes.c.id)).where(line_changes.c.pool == pool)) or 0
-            waiting = select(line_changes).where(line_changes.c.pool == pool, _WAITS)
+            ours = select(line_changes).where(line_changes.c.pool == pool)
+            started = ours.where(line_changes.c.state == "started").order_by(line_changes.c.id.desc()).limit(_RECALLED)
             under_way: dict[Member, int] = {}
             for key in connection.scalars(busy):
                 member = Member.parse(key)
                 under_way[member] = under_way.get(member, 0) + 1
             return Opened(
                 events=sorted(events, key=lambda event: event.at),
-                waiting=[_change(row) for row in connection.execute(waiting.order_by(line_changes.c.id))],
+                waiting=[_change(row) for row in connection.execute(ours.where(_WAITS).order_by(line_changes.c.id))],
+                started=[_change(row) for row in connection.execute(started)],
                 busy=under_way,
                 cursor=Cursor(newest, change),
             )

@@ -304,7 +304,7 @@ async def service(
         pruning = _prune(transcripts, SqlPosts(database, clock), ledger, money, chosen, archive, clock, settings)
         for chore in (pools.watch(), costs.watch(), fairness.watch(), joining.watch(), pruning):
             stack.push_async_callback(_end, asyncio.create_task(chore))
-        day = LedgerDayBook(scheduler=pools.line_at_hand, ledger=ledger, clock=clock)
+        day = LedgerDayBook(scheduler=pools.line_at_hand, opened=pools.line, ledger=ledger, clock=clock)
         personal, preferences = PersonalKeys(own_keys, people), PersonalChoices(choices, people)
         community_keys = CommunityKeys(
             kept=keys,

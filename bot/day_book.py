@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from itertools import pairwise
 
 from bot.clock import Clock, Instant, day_of, day_start
@@ -32,11 +32,19 @@ class LedgerDayBook:
     """`bot.ports.DayBook` over the ledger's events.
 
     Args:
-        scheduler: of a community's pool.
+        scheduler: of a community's pool, as far as it is open.
+        opened: the same, opened if need be.
     """
 
-    def __init__(self, *, scheduler: Callable[[CommunityId], Scheduler], ledger: Ledger, clock: Clock) -> None:
-        self._scheduler, self._ledger, self._clock = scheduler, ledger, clock
+    def __init__(
+        self,
+        *,
+        scheduler: Callable[[CommunityId], Scheduler],
+        opened: Callable[[CommunityId], Awaitable[Scheduler]],
+        ledger: Ledger,
+        clock: Clock,
+    ) -> None:
+        self._scheduler, self._opened, self._ledger, self._clock = scheduler, opened, ledger, clock
 
     def place(self, member: Member, community: CommunityId) -> Queued | None:
         found = self._scheduler(community).place(member)
@@ -46,7 +54,7 @@ class LedgerDayBook:
         return Queued(place=found.place, estimate=estimate)
 
     async def course(self, member: Member, community: CommunityId) -> DayCourse:
-        scheduler = self._scheduler(community)
+        scheduler = await self._opened(community)
         day = day_of(scheduler.resets_at) - 1
         events = await self._ledger.events(scheduler.pool, day)
         now, gone = self._clock.now(), scheduler.used

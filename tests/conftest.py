@@ -43,11 +43,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(autouse=True)
 def _logs_heard() -> None:
     """Each test hears the log from the start: what another one set up in the same process is undone."""
-    logging.disable(logging.NOTSET)
+    if logging.root.manager.disable:
+        logging.disable(logging.NOTSET)
     for name in [name for name in logging.root.manager.loggerDict if name.split(".")[0] in ("bot", "adapters")]:
         log = logging.getLogger(name)
         log.disabled, log.propagate = False, True
-        log.setLevel(logging.NOTSET)
+        if log.level != logging.NOTSET:  # to set it takes long where there are many logs: each forgets what it knows
+            log.setLevel(logging.NOTSET)
 
 
 @pytest.fixture(autouse=True)

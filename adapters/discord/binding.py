@@ -9,7 +9,7 @@ from typing import Any, Optional, Union
 import discord
 from discord import app_commands
 
-from adapters.discord.calls import Calls
+from adapters.discord.calls import ASKING, ENCLOSED, Calls
 from adapters.rendering.languages import language, texts
 from bot.commands.command import COMMUNITY, Command, Parameter, Path
 from bot.commands.saying import say
@@ -22,6 +22,13 @@ _NAMES = (
     app_commands.TranslationContextLocation.command_name,
     app_commands.TranslationContextLocation.group_name,
     app_commands.TranslationContextLocation.parameter_name,
+)
+_ENCLOSED = say("A picture, PDF or text to go with it")
+_FILE_OPTION = inspect.Parameter(
+    ENCLOSED,
+    inspect.Parameter.POSITIONAL_OR_KEYWORD,
+    default=None,
+    annotation=Optional[discord.Attachment],  # noqa: UP045 - read at run time
 )
 _ALONE = "show"
 """What a command is called whose name Discord needs for its group: `/quota show` for `/quota`."""
@@ -89,8 +96,12 @@ def _made(command: Command, name: str, calls: Calls, *, top: bool) -> app_comman
     first = inspect.Parameter(
         "interaction", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=discord.Interaction[Any]
     )
-    callback.__signature__ = inspect.Signature([first, *map(_option, options)])  # type: ignore[attr-defined]
+    taken = [first, *map(_option, options)]
     about = {one.name: app_commands.locale_str(_about(one)) for one in options}
+    if command.path == ASKING:
+        taken.append(_FILE_OPTION)
+        about[ENCLOSED] = app_commands.locale_str(_ENCLOSED.text)
+    callback.__signature__ = inspect.Signature(taken)  # type: ignore[attr-defined]
     described = app_commands.describe(**about)(callback) if about else callback
     chosen = {one.name: list(map(_choice, one.choices)) for one in options if 0 < len(one.choices) <= _CHOICES}
     if chosen:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self, cast
 from urllib.parse import parse_qsl, urlencode
 
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 FORM_SECONDS = 900.0
 """How long a form that was opened is listened for."""
 _TITLE, _LABEL, _ABOUT, _FIELDS, _TYPED, _ID = 45, 45, 100, 5, 4000, 100
+ASKING, ENCLOSED = ("ask",), "file"
+"""The command that may come with a file, and the option that takes it."""
 _IN_FORM = ("secret", "long_text")
 
 
@@ -62,20 +64,27 @@ class Calls:
 
     async def used(self, interaction: discord.Interaction[Any], command: Command, given: Mapping[str, object]) -> None:
         """Answer a command: by a form first, where something that belongs into one is missing."""
-        values = {name: given_as(value) for name, value in given.items() if value is not None}
+        files = [value for value in given.values() if isinstance(value, discord.Attachment)]
+        values = {name: given_as(value) for name, value in given.items() if value is not None and name != ENCLOSED}
         lacking = [one for one in command.parameters if one.required and one.name not in values]
         asked = [one for one in command.parameters if one.kind in _IN_FORM and one.name not in values]
         if lacking and all(one.kind in _IN_FORM for one in lacking):
             await interaction.response.send_modal(Form(self, command, values, asked, self._speech(interaction)))
             return
-        await self.run(interaction, command, values)
+        await self.run(interaction, command, values, files)
 
-    async def run(self, interaction: discord.Interaction[Any], command: Command, values: Mapping[str, Given]) -> None:
+    async def run(
+        self,
+        interaction: discord.Interaction[Any],
+        command: Command,
+        values: Mapping[str, Given],
+        files: Sequence[discord.Attachment] = (),
+    ) -> None:
         if not await self._client.interactions.acknowledge(interaction, thinking=True, ephemeral=command.private):
             return
         answer = await self.registry.run(command.path, values, self.caller(interaction))
         if answer.ask is not None:
-            await self._client.interactions.ask(interaction, answer.ask, acknowledged=True)
+            await self._client.interactions.ask(interaction, answer.ask, files=files, acknowledged=True)
             return
         made = await shown(answer, self._speech(interaction))
         await self._client.interactions.write(

@@ -14,7 +14,7 @@ from pathlib import PurePosixPath
 import aiohttp
 import discord
 
-from bot.conversation.attachments import MOST_BYTES, MOST_FILES
+from bot.conversation.attachments import MOST_BYTES, MOST_FILES, MOST_TOGETHER
 from bot.messages import Attachment, IncomingMessage
 from bot.telemetry.logs import logger
 
@@ -22,6 +22,8 @@ log = logger(__name__)
 
 LONG_PASTE = "message.txt"
 """What Discord's clients make of a text that is too long to be sent as one."""
+MESSAGES_AT_ONCE = 8
+"""Whose files are being fetched, so that many large ones do not fill the memory before the core counts them."""
 _SECONDS = 30.0
 _CHUNK = 64 * 1024
 
@@ -39,6 +41,7 @@ class Intake:
 
     def __init__(self, hosts: frozenset[str]) -> None:
         self._hosts = hosts
+        self._at_once = asyncio.Semaphore(MESSAGES_AT_ONCE)
         self._session: aiohttp.ClientSession | None = None
 
     async def close(self) -> None:
@@ -56,7 +59,10 @@ class Intake:
         if len(files) > MOST_FILES:
             # The core refuses them for their number, and looks at none.
             return replace(message, attachments=tuple(self._made(file, b"") for file in files))
-        fetched = await asyncio.gather(*(self._fetch(file) for file in files))
+        if all(file.size <= MOST_BYTES for file in files) and sum(file.size for file in files) > MOST_TOGETHER:
+            return replace(message, attachments=tuple(self._made(file, bytes(file.size)) for file in files))
+        async with self._at_once:
+            fetched = await asyncio.gather(*(self._fetch(file) for file in files))
         if len(fetched) == 1 and not message.text and fetched[0].name == LONG_PASTE:
             try:
                 return replace(message, text=fetched[0].content.decode())

@@ -271,7 +271,7 @@ class SlackAdapter:
             return
         team = body.get("team_id") or authorized.get("team_id")
         await self._workspaces.forget(team=team, enterprise=body.get("enterprise_id"))
-        log.info("a workspace left", extra={"action": "slack", "team": team})
+        log.warning("a workspace left: its token is no longer good", extra={"action": "slack", "team": team})
 
 
 def _then(first: Work, second: Work) -> Work:

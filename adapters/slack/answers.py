@@ -34,7 +34,8 @@ _BREAKS = re.compile(r"\s+")
 _BAR = 20
 _FIELDS = 10
 _BLOCKS_MOST = 45
-_TABLE_MAX = 9_000
+_TABLES_MAX = 10_500
+"""Characters of all tables of a message: Slack counts Markdown over all blocks, and everything else besides."""
 _VIEW_TABLE_MAX = 2_900
 _ALT_MAX = 2_000
 NEXT = "next"
@@ -88,7 +89,8 @@ def blocks(
             made.append(_picture(part, reader, files.get(number)))
             number += 1
         else:
-            made += _part(part, reader, surface)
+            room = _TABLES_MAX - sum(len(one["text"]) for one in made if one["type"] == "markdown")
+            made += _part(part, reader, surface, room)
     if not answer.ok and made and surface == "message":
         text = made[0].get("text", {}).get("text", "") if made[0]["type"] == "section" else ""
         if text:
@@ -118,7 +120,7 @@ def link_button(said: Say, url: str, reader: Reader) -> look.Block:
     }
 
 
-def _part(part: Part, reader: Reader, surface: Surface) -> list[look.Block]:
+def _part(part: Part, reader: Reader, surface: Surface, room: int) -> list[look.Block]:
     speech = reader.speech
     match part:
         case Line(said=said):
@@ -127,7 +129,7 @@ def _part(part: Part, reader: Reader, surface: Surface) -> list[look.Block]:
             fields = [look.mrkdwn(f"*{speech.say(name)}*\n{speech.value(value)}"[:2000]) for name, value in rows]
             return [{"type": "section", "fields": fields[at : at + _FIELDS]} for at in range(0, len(fields), _FIELDS)]
         case Table():
-            return _table(part, reader) if surface == "message" else _lines(part, reader)
+            return _table(part, reader, room) if surface == "message" else _lines(part, reader)
         case Meter(alt=alt):
             return [look.section(f"`{bar(part.used, part.of, part.kept)}`  {speech.say(alt)}")]
         case Document(name=name):
@@ -148,18 +150,20 @@ def _picture(part: Picture, reader: Reader, file: str | None) -> look.Block:
     return {"type": "image", "slack_file": {"id": file}, "alt_text": reader.plainly.say(part.alt)[:_ALT_MAX]}
 
 
-def _table(table: Table, reader: Reader) -> list[look.Block]:
+def _table(table: Table, reader: Reader, room: int) -> list[look.Block]:
+    """A table of Markdown, as far as there is room for it."""
     speech = reader.cells
     if not table.rows:
         return [look.section(reader.speech.say(table.none))]
     figures = [all(isinstance(row[at], int | float) for row in table.rows) for at in range(len(table.head))]
     lines = [_row(speech.say(name) for name in table.head), _row("---:" if right else "---" for right in figures)]
-    size = sum(map(len, lines))
+    size = sum(map(len, lines)) + 2
     for number, row in enumerate(table.rows):
         line = _row(speech.value(value) for value in row)
         size += len(line) + 1
-        if size > _TABLE_MAX:
-            return [look.markdown("\n".join(lines)), _more(len(table.rows) - number, reader)]
+        if size > room:
+            rest = _more(len(table.rows) - number, reader)
+            return [look.markdown("\n".join(lines)), rest] if number else [rest]
         lines.append(line)
     return [look.markdown("\n".join(lines))]
 

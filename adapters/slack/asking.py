@@ -15,6 +15,7 @@ from adapters.slack.people import People, Person
 from adapters.slack.showing import Place, Showing, show_modal
 from adapters.slack.talk import Talk
 from adapters.slack.workspace import Workspace
+from bot.commands.key_said import PASTE, shown
 from bot.commands.saying import Code, say
 from bot.messages import Member, MessageId
 from bot.pasted_keys import holds_key
@@ -36,7 +37,7 @@ class Asking:
     async def ask(self, workspace: Workspace, person: Person, place: Place, question: str) -> None:
         """Ask in a thread of its own below the question, where a command was given."""
         if holds_key(question):  # it would stand there for all to read
-            said = say("That looks like an OpenRouter key, and was not kept. {add} takes it.", add=Code("/key add"))
+            said = say("That looks like an OpenRouter key, and was not kept. {add} takes it.", add=shown(PASTE))
             await self._showing.say(workspace, person, place, said)
             return
         try:

@@ -26,6 +26,7 @@ POTLUCK, ASK = "/potluck", "/ask"
 _USER = re.compile(r"<@([A-Z0-9]+)(?:\|[^>]*)?>")
 _GROUP = re.compile(r"<!subteam\^([A-Z0-9]+)(?:\|[^>]*)?>")
 _CHANNEL = re.compile(r"<#([A-Z0-9]+)(?:\|[^>]*)?>")
+_ID = re.compile(r"[UW][A-Z0-9]{2,}")
 _SPACED = re.compile(r"<([^<>|]*)\|[^<>]*>")
 """Slack writes names behind ids; with a space in one, a value would fall apart."""
 
@@ -161,9 +162,10 @@ class Commands:
         values: dict[str, Given] = {}
         for name, text in given.items():
             kind, user, group = kinds.get(name), _USER.fullmatch(text), _GROUP.fullmatch(text)
-            if kind in ("member", "grantee") and (user or re.fullmatch(r"[UW][A-Z0-9]{2,}", text)):
-                id = user[1] if user else text
-                values[name] = (await self._people.find(workspace, id)).member
+            if kind in ("member", "grantee") and (user or _ID.fullmatch(text)):
+                person = await self._people.find(workspace, user[1] if user else text)
+                # A word that only looks like an id is left for a name.
+                values[name] = person.member if user or person.told else text
             elif kind == "grantee" and group:
                 values[name] = InGroup(group[1])
             elif kind == "channel" and (channel := _CHANNEL.fullmatch(text)):

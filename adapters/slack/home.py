@@ -14,7 +14,7 @@ from adapters.slack.listeners import Json, Work
 from adapters.slack.people import People, Person
 from adapters.slack.showing import Showing, show_modal
 from adapters.slack.workspace import Workspace
-from bot.commands.answer import Next
+from bot.commands.answer import Line, Link
 from bot.commands.registry import Registry
 from bot.commands.saying import say
 from bot.ports import Conversations
@@ -140,9 +140,11 @@ class Home:
         person = await self._people.find(workspace, str(body["user"]["id"]))
         answer = await self._commands.run(workspace, self._commands.caller(workspace, person, ""), ADD_KEY, {})
         reader = self._showing.reader(person)
-        # The form is the next step itself.
-        said = replace(answer, parts=[part for part in answer.parts if not isinstance(part, Next)])
-        view = forms.of_key(command, answers.blocks(said, reader, surface="view"), reader.plainly)
+        # The form is the next step itself: of the answer it needs the link.
+        here = Line(say("Then paste the code below. It is good for ten minutes, and of no use to anybody else."))
+        said = replace(answer, parts=[*(part for part in answer.parts if isinstance(part, Link)), here])
+        shown = answers.blocks(said if answer.ok else answer, reader, surface="view")
+        view = forms.of_key(command, shown, reader.plainly)
         if not await show_modal(workspace, place_of(body, ""), view):
             await self._showing.tell(workspace, person, "", answers.blocks(answer, reader))
 

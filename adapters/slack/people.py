@@ -37,6 +37,8 @@ class Person:
     groups: frozenset[str] = frozenset()
     """Ids of the user groups they are in."""
     locale: str = "en"
+    told: bool = True
+    """False: Slack says nothing of them."""
 
     @property
     def tongue(self) -> Tongue:
@@ -86,7 +88,7 @@ def unknown(workspace: Workspace, user: str, team: str = "") -> Person:
     """Somebody Slack does not tell about."""
     home = workspace.tenant if team in ("", workspace.team) else team
     member = Member(platform="slack", tenant=home, user=user)
-    return Person(id=user, member=member, name=user, team=team or workspace.team, standing="stranger")
+    return Person(id=user, member=member, name=user, team=team or workspace.team, standing="stranger", told=False)
 
 
 def known(workspace: Workspace, user: Mapping[str, Any], team: str = "") -> Person:

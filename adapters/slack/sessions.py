@@ -9,16 +9,19 @@ import asyncio
 from collections import Counter
 from contextlib import suppress
 
+from adapters.rendering.saying import Tongue
 from adapters.slack.calls import Refused, Unsure, call
 from adapters.slack.inbound import Spot
 from adapters.slack.limits import Now
 from adapters.slack.workspace import Workspace
+from bot.commands.saying import say
 from bot.telemetry.logs import logger
 
 log = logger(__name__)
 
 ASK_AGAIN_AFTER = 86_400.0
-THINKING = "is thinking…"
+THINKING = say("is thinking…")
+"""Slack writes the app's name before it."""
 _NO_SESSIONS = frozenset(
     {
         "not_authorized",
@@ -37,9 +40,9 @@ _NO_SESSIONS = frozenset(
 class Session:
     """The part one reply has in its thread's session. `end` it whatever happens."""
 
-    def __init__(self, sessions: Sessions, workspace: Workspace, spot: Spot) -> None:
+    def __init__(self, sessions: Sessions, workspace: Workspace, spot: Spot, tongue: Tongue) -> None:
         self._sessions, self._workspace, self._spot = sessions, workspace, spot
-        self._beginning = asyncio.create_task(sessions.show(workspace, spot))
+        self._beginning = asyncio.create_task(sessions.show(workspace, spot, tongue))
         self._told = False
 
     def told(self) -> None:
@@ -65,9 +68,10 @@ class Sessions:
         self._legacy: set[Spot] = set()
         """Where the older line of text stands."""
 
-    def begin(self, workspace: Workspace, spot: Spot) -> Session:
+    def begin(self, workspace: Workspace, spot: Spot, tongue: Tongue) -> Session:
+        """`tongue` is of whoever asked."""
         self._under_way[spot] += 1
-        return Session(self, workspace, spot)
+        return Session(self, workspace, spot, tongue)
 
     def replies(self, spot: Spot) -> int:
         """Replies under way in a thread."""
@@ -77,11 +81,11 @@ class Sessions:
         """What an earlier run left: Slack would show for an hour that something is under way there."""
         if not self._under_way[spot]:
             await workspace.allowance.statuses.acquire()
-            await self._set(workspace, spot, working=False)
+            await self._set(workspace, spot)
 
-    async def show(self, workspace: Workspace, spot: Spot) -> None:
+    async def show(self, workspace: Workspace, spot: Spot, tongue: Tongue) -> None:
         if self._under_way[spot] == 1 and workspace.allowance.statuses.take():
-            await self._set(workspace, spot, working=True)
+            await self._set(workspace, spot, line=tongue.say(THINKING))
 
     async def leave(self, workspace: Workspace, spot: Spot, *, told: bool) -> None:
         self._under_way[spot] -= 1
@@ -91,13 +95,14 @@ class Sessions:
         if told and spot not in self._legacy:
             return
         await workspace.allowance.statuses.acquire()
-        await self._set(workspace, spot, working=False)
+        await self._set(workspace, spot)
 
-    async def _set(self, workspace: Workspace, spot: Spot, *, working: bool) -> None:
+    async def _set(self, workspace: Workspace, spot: Spot, *, line: str = "") -> None:
+        """`line` is what it says while something is under way; empty: nothing is."""
         client, statuses = workspace.client, workspace.allowance.statuses
         with suppress(Unsure):  # a status line is not worth more
             if workspace.sessions_again_at <= self._now():
-                status = "processing" if working else "active"
+                status = "processing" if line else "active"
                 try:
                     await call(
                         client.agents_sessions_setStatus,
@@ -123,6 +128,6 @@ class Sessions:
                     tries=1,
                     channel_id=spot.channel,
                     thread_ts=spot.root,
-                    status=THINKING if working else "",
+                    status=line,
                 )
-                (self._legacy.add if working else self._legacy.discard)(spot)
+                (self._legacy.add if line else self._legacy.discard)(spot)

@@ -69,15 +69,10 @@ class Showing:
         given: Mapping[str, str],
     ) -> None:
         """Show it. `path` and `given` are what was called, for a button that calls it again."""
-        if place.home and await self._in_a_modal(workspace, person, place, answer, path=path, given=given):
-            pass
-        elif not answers.pictures(answer) or not await self._with_pictures(workspace, person, place, answer):
-            made = answers.blocks(answer, self.reader(person))
-            if place.response_url:
-                made += self._picture_button(person, answer, path, given)
-                await respond(self._session, place.response_url, made, openly=not answer.private)
-            else:
-                await self.tell(workspace, person, place.channel, made)
+        shown = place.home and await self._in_a_modal(workspace, person, place, answer, path=path, given=given)
+        shown = shown or await self._with_pictures(workspace, person, place, answer)
+        if not shown:
+            await self._in_words(workspace, person, place, answer, path=path, given=given)
         for document in answers.documents(answer):
             if not await hand_over(workspace, person, document):
                 await self.say(workspace, person, place, say("The file could not be sent. Try again in a moment."))
@@ -129,6 +124,23 @@ class Showing:
 
     # --- ways ----------------------------------------------------------------------------------------------
 
+    async def _in_words(
+        self,
+        workspace: Workspace,
+        person: Person,
+        place: Place,
+        answer: Answer,
+        *,
+        path: Path,
+        given: Mapping[str, str],
+    ) -> None:
+        made = answers.blocks(answer, self.reader(person))
+        if place.response_url:
+            made += self._picture_button(person, answer, path, given)
+            if await respond(self._session, place.response_url, made, openly=not answer.private):
+                return
+        await self.tell(workspace, person, place.channel, made)
+
     async def _in_a_modal(
         self,
         workspace: Workspace,
@@ -148,6 +160,8 @@ class Showing:
     async def _with_pictures(self, workspace: Workspace, person: Person, place: Place, answer: Answer) -> bool:
         """Where everyone who sees the answer may see them. False: nothing was shown."""
         here = place.channel
+        if not here or not answers.pictures(answer):
+            return False
         if answer.private and (not here.startswith("D") or here != await direct(workspace, person)):
             return False  # others read there; in direct messages of two people Potluck is not
         reader = self.reader(person)

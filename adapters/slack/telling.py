@@ -60,7 +60,7 @@ class Telling:
         self._workspace, self._spot, self._told, self._feed = workspace, spot, told, feed
         self._now, self._stopped, self._shown, self._paused = now, stopped, shown, paused
         self._sessions, self._tongue = sessions, told.author.tongue
-        self._session: Session | None = None if later else sessions.begin(workspace, spot)
+        self._session: Session | None = None if later else sessions.begin(workspace, spot, told.author.tongue)
         self._seen_at: float | None = None
         """When there first was something to show."""
         self._live: Live | None = None
@@ -129,7 +129,7 @@ class Telling:
     async def _step(self) -> None:
         feed = self._feed
         if self._session is None and (feed.started is not None or feed.text):
-            self._session = self._sessions.begin(self._workspace, self._spot)
+            self._session = self._sessions.begin(self._workspace, self._spot, self._tongue)
         if self._live is not None:
             if self._live.state == "growing":
                 await self._grow(self._live)

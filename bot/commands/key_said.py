@@ -15,6 +15,8 @@ from bot.pasted_keys import holds_key
 from bot.ports import LinkOpened
 
 PASTED = "pasted"
+PASTE: Path = ("key", "paste")
+"""What takes the code or the key of an account of one's own."""
 CODE_OR_KEY = Parameter(
     name=PASTED, kind="secret", about=say("The code that OpenRouter showed, or a key that you have made there")
 )

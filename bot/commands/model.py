@@ -7,6 +7,7 @@ from decimal import Decimal
 
 from bot.commands.answer import Answer, Facts, Line, Table, lines
 from bot.commands.command import BadInput, Call, Command, Parameter, Suggestion
+from bot.commands.key_said import PASTE, shown
 from bot.commands.saying import Code, Say, Usd, Value, say
 from bot.commands.spent import may_pay, pays, who
 from bot.errors import AnswerFailed, NotAllowed, Refused
@@ -73,7 +74,9 @@ async def set_model(call: Call) -> Answer:
         why = _NOT_ALLOWED[refused.why or "unknown"]
         raise BadInput(Say(why.text, {"model": Code(wished), "show": Code("/model show")})) from None
     except AnswerFailed:
-        raise BadInput(say("That looks like an OpenRouter key, and was not kept. {add} takes it.", add=_ADD)) from None
+        raise BadInput(
+            say("That looks like an OpenRouter key, and was not kept. {add} takes it.", add=_PASTE)
+        ) from None
     if model is None:
         return lines(say("Potluck chooses the model again."))
     if isinstance(whom, InConversation):
@@ -91,12 +94,12 @@ async def _may_use(call: Call, typed: str) -> Sequence[Suggestion]:
 
 def _costs(model: ModelOnOffer) -> Say:
     if model.free:
-        return say("free") if model.lane != "paid" else say("nothing for now, on the paid lane")
+        return say("free") if model.lane != "paid" else say("nothing for now")
     sent, answered = _prices(model)
     return say("{sent} / {answered} a million tokens", sent=sent, answered=answered)
 
 
-_ADD = Code("/key add")
+_PASTE = shown(PASTE)
 
 
 def _chosen(call: Call, whom: ChosenFor) -> Value:

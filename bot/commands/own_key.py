@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from bot.commands.answer import Answer, Facts, Line, Next, lines
 from bot.commands.command import BadInput, Call, Command
-from bot.commands.key_said import CODE_OR_KEY, PASTED, ends, is_key, opened, shown, why_not
+from bot.commands.key_said import CODE_OR_KEY, PASTE, PASTED, ends, is_key, opened, shown, why_not
 from bot.commands.saying import At, say
 from bot.errors import LinkError
 from bot.ports import KeyShown
 
-_ADD, _PASTE = ("key", "add"), ("key", "paste")
+_ADD = ("key", "add")
 
 
 async def add(call: Call) -> Answer:
     link = await call.desk.keys.start(call.caller.member)
     then = say("From then on your questions go by your own account and take nothing of the pool.")
-    return Answer(opened(link, then, _PASTE, {}))
+    return Answer(opened(link, then, PASTE, {}))
 
 
 async def paste(call: Call) -> Answer:
@@ -60,7 +60,7 @@ COMMANDS = (
         handler=add,
     ),
     Command(
-        path=_PASTE,
+        path=PASTE,
         about=say("Finish linking your OpenRouter account, by its code or by a key of yours"),
         handler=paste,
         parameters=(CODE_OR_KEY,),

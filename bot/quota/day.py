@@ -115,6 +115,10 @@ class FairDay:
         self._rooms.weigh(terms.communities)
         self._version += 1
 
+    def meet(self, member: str, community: str = "") -> None:
+        """The member is about to be named by an event, perhaps for the first time. Who never asks is not counted."""
+        self._standing(member, community)
+
     def ask(self, member: str, moment: Instant, community: str = "") -> None:
         """A question has been asked. Not for one looked at again, nor for a refused one asked once more."""
         self._since = self._tick(moment)
@@ -138,7 +142,7 @@ class FairDay:
     def release(self, member: str) -> None:
         """A held question no longer waits: it was let through, given up or has expired."""
         with self._changing(self._standings[member]) as standing:
-            standing.waiting -= 1
+            standing.waiting = max(0, standing.waiting - 1)
 
     def let_through(self, member: str, moment: Instant) -> None:
         """The question may go: the member and the pool are charged, a promise is used up first."""
@@ -154,7 +158,7 @@ class FairDay:
         """The member gets the unit back: it was never sent (the pool gets it too), or upstream failed."""
         self.pending -= unsent
         with self._changing(self._standings[member]) as standing:
-            standing.taken -= 1
+            standing.taken = max(0, standing.taken - 1)
 
     def send(self, *, first: bool = True) -> None:
         """A unit leaves for OpenRouter. A second attempt was not let through before: `first=False`."""

@@ -2,38 +2,35 @@
 
 It is the rule of `Starts` once more, for the future: a member has one request at a time, the window lets so many
 through, and who has had much of it waits until others have had theirs. What nobody can know is taken to be as it was:
-answers take as long as they lately did, nobody leaves, and a rush goes on for half as long as it has lasted, those
-of ten seconds ago coming once more in ten seconds. In a fair line they go before the later turns of those who wait.
+answers take as long as they lately did, nobody leaves, and others come as `arrivals` expects. In a fair line a newcomer
+goes before the later turns of those who wait, and one who comes back takes the turn that is due, as in the line itself.
 """
 
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from heapq import heappop, heappush
 from itertools import islice
 from typing import NamedTuple, TypeAlias
 
 from bot.clock import Instant
 from bot.messages import Member
+from bot.quota.arrivals import Coming
 from bot.quota.ledger import WINDOW
 from bot.quota.line import Line, Ticket
 
 MOST = 100
 """Tickets that are played ahead one by one. Those behind them follow at the minute's pace."""
 
-_GOES_ON = 0.5
-"""A rush goes on for so much of the time it has lasted: whether it was only a burst, nobody knows yet."""
-
 
 def foresee(
     line: Line,
     *,
-    now: Instant,
     opens: Instant,
     rpm: int,
     starts: Iterable[tuple[Instant, Member]],
-    came: Sequence[tuple[Instant, Member]],
+    coming: Iterable[Coming],
     free_at: Mapping[Member, Instant],
     answer_seconds: float,
 ) -> list[Instant]:
@@ -42,7 +39,7 @@ def foresee(
     Args:
         opens: nobody starts before it.
         starts: those that count in the window, oldest first.
-        came: who joined the line in this rush, and when, oldest first.
+        coming: who may be expected to join, the next one first.
         free_at: when members that are being answered should be done.
     """
     waiting = iter(line)
@@ -50,20 +47,14 @@ def foresee(
     ahead = _Ahead(line, opens, rpm, answer_seconds)
     ahead.has_started(starts)
     ahead.wait_in_line(first, free_at)
-    ahead.will_come(_still_to_come(came, now))
+    ahead.will_come(coming)
     told = ahead.run(len(first))
     last = max(told, default=opens)
     return [*told, *(Instant(last + number * WINDOW / rpm) for number, _ in enumerate(waiting, start=1))]
 
 
-def _still_to_come(came: Sequence[tuple[Instant, Member]], now: Instant) -> Iterator[tuple[Instant, Member]]:
-    """Those who came lately once more, as in a mirror."""
-    lasted = now - came[0][0] if came else 0.0
-    return ((Instant(2 * now - at), member) for at, member in came if now - at <= _GOES_ON * lasted)
-
-
 _Who: TypeAlias = tuple[Member, bool]
-"""A member, or (True) the one like them who is still to come."""
+"""A member, or (True) somebody like them who is still to come."""
 
 
 class _Turn(NamedTuple):
@@ -104,8 +95,8 @@ class _Ahead:
         for ticket in tickets:
             self.join((ticket.member, False), self.line.turn(ticket))
 
-    def will_come(self, coming: Iterable[tuple[Instant, Member]]) -> None:
-        self.coming = sorted(((at, (member, True)) for at, member in coming), key=lambda one: -one[0])
+    def will_come(self, coming: Iterable[Coming]) -> None:
+        self.coming = [(one.at, (one.member, one.new)) for one in coming][::-1]
 
     def run(self, tickets: int) -> list[Instant]:
         """When the first so many that joined start."""
@@ -157,9 +148,13 @@ class _Ahead:
             self.line_up(who)
         while self.coming and self.coming[-1][0] <= self.now:
             who = self.coming.pop()[1]
-            turn = max(self.virtual_now, self.ends.get(who, 0.0))
+            turn = max(self.virtual_now, self.ends[who] if who in self.ends else self.ended(who))
             self.ends[who] = turn + 1
             self.join(who, turn)
+
+    def ended(self, who: _Who) -> float:
+        member, new = who
+        return 0.0 if new else self.line.end(member)
 
     def line_up(self, who: _Who) -> None:
         queue = self.queues.get(who)

@@ -96,6 +96,10 @@ class Line(Protocol):
         """By what the line is ordered before who came first. None: of one who came now and had nothing before."""
         ...
 
+    def end(self, member: Member) -> float:
+        """Where the turns end that a member has had or waits for: one who comes back is not ordered before it."""
+        ...
+
     def weigh(self, member: Member, weight: float) -> None:
         """A member's tickets have so many turns for another's one, from now on."""
         ...
@@ -153,6 +157,9 @@ class FirstCome:
         return self._counts.get(member, 0)
 
     def turn(self, ticket: Ticket | None) -> float:
+        return 0.0
+
+    def end(self, member: Member) -> float:
         return 0.0
 
     def weigh(self, member: Member, weight: float) -> None:
@@ -241,6 +248,9 @@ class FairLine:
 
     def turn(self, ticket: Ticket | None) -> float:
         return self._now if ticket is None else self._tags[ticket][0]
+
+    def end(self, member: Member) -> float:
+        return self._ends.get(member, 0.0)
 
     def weigh(self, member: Member, weight: float) -> None:
         own = [ticket for _, _, ticket in self._order if ticket.member == member]

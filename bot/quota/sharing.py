@@ -167,6 +167,8 @@ class FairSharing:
 
     def apply(self, event: DayEvent) -> None:
         fair, member = self._fair, event.member.key
+        # A ledger that lost part of a day must not keep anyone out of the rest: what it still has counts.
+        fair.meet(member, event.community)
         match event.kind:
             case EventKind.ASKED:
                 fair.ask(member, event.at, event.community)

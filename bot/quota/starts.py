@@ -7,12 +7,13 @@ known in memory; the ledger's transaction decides whether there is a unit, so a 
 from __future__ import annotations
 
 import asyncio
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable
 
 from bot.clock import Instant
 from bot.errors import Refused
 from bot.messages import CommunityId, Member
+from bot.quota.arrivals import Arrivals
 from bot.quota.book import Book
 from bot.quota.foresight import foresee
 from bot.quota.gate import Gate
@@ -23,8 +24,10 @@ from bot.quota.window import Window
 _ANSWER_SECONDS = 8.0
 """How long an answer takes until we have seen some."""
 _SOON = 1.0
-_CAME = 100
-"""Those who joined last, after whose like estimates reckon with more to come."""
+_TELL_SECONDS = 1.0
+"""Places and estimates are worked out anew at most so often, whatever happens meanwhile."""
+_UNTOLD, _UNTOLD_IN_A_RISE = 3.0, 5.0
+"""Seconds for which a ticket that others may yet overtake is told its place alone: usually, and while a rush rises."""
 _NEWS_SECONDS = 2.0
 """An estimate that moved by less is no news."""
 
@@ -41,7 +44,8 @@ class Starts:
         self.shut = False
         self._book = book
         self._answer_seconds = _ANSWER_SECONDS
-        self._came: deque[tuple[Instant, Member]] = deque(maxlen=_CAME)
+        self._arrivals = Arrivals()
+        self._tell_at = Instant(0.0)
         self._timer: asyncio.TimerHandle | None = None
 
     def close(self) -> None:
@@ -50,7 +54,7 @@ class Starts:
 
     def came(self, member: Member) -> None:
         """A ticket has joined the line, for the estimates to come."""
-        self._came.append((self._book.now, member))
+        self._arrivals.came(self._book.now, member)
 
     def pump(self) -> None:
         """Let through whoever may go now, tell the others where they stand, and come back when that changes."""
@@ -58,8 +62,6 @@ class Starts:
         self.close()
         self._timer = None
         if not len(self.line):
-            while self._came and self._came[0][0] < self._book.now - WINDOW:
-                self._came.popleft()  # the rush is over
             return
         if self._book.today.used >= self._book.today.rpd:
             today = self._book.today
@@ -74,8 +76,9 @@ class Starts:
             self.busy[ticket.member] += 1
             ticket.wake()
         if len(self.line):
-            self._tell_places(now)
-            self._come_back(now)
+            # A clock that was set back must not silence us.
+            again = self._tell_at if 0 < self._tell_at - now <= _TELL_SECONDS else self._tell_places(now)
+            self._come_back(now, again)
 
     def next(self, now: Instant) -> Ticket | None:
         """The ticket that would start now."""
@@ -125,21 +128,32 @@ class Starts:
         most = self.line.allowance(self.window.rpm - self.window.used(now))
         return lambda member: self.busy[member] <= 0 and self.window.own(member) < most
 
-    def _tell_places(self, now: Instant) -> None:
+    def _tell_places(self, now: Instant) -> Instant | None:
+        """To everyone in line. Returns when to do it again even if nothing happens."""
+        self._tell_at = Instant(now + _TELL_SECONDS)
         estimates = foresee(
             self.line,
-            now=now,
             opens=self.gate.opens(now),
             rpm=self.window.rpm,
             starts=self.window.starts(now),
-            came=self._came,
+            coming=self._arrivals.expected(now),
             free_at=self._free_at(now),
             answer_seconds=self._answer_seconds,
         )
+        too_early = now - (_UNTOLD_IN_A_RISE if self._arrivals.rise(now) else _UNTOLD)
+        untold = False
         for place, (ticket, estimate) in enumerate(zip(self.line, estimates, strict=True), start=1):
-            if ticket.place != place or abs((ticket.estimate_at or 0) - estimate) >= _NEWS_SECONDS:
-                ticket.place, ticket.estimate_at = place, estimate
+            told: Instant | None = estimate
+            if ticket.estimate_at is None and ticket.asked_at > too_early and self._may_be_overtaken(ticket):
+                told, untold = None, True
+            if ticket.place != place or abs((ticket.estimate_at or 0) - (told or 0)) >= _NEWS_SECONDS:
+                ticket.place, ticket.estimate_at = place, told
                 ticket.wake()
+        return self._tell_at if untold else None
+
+    def _may_be_overtaken(self, ticket: Ticket) -> bool:
+        """It waits for a later turn of its member's, and others who come now may have theirs before."""
+        return self.busy[ticket.member] > 0 or self.line.turn(ticket) > self.line.turn(None)
 
     def _free_at(self, now: Instant) -> dict[Member, Instant]:
         """When the answers under way should be done. Those that take longer than usual: soon."""
@@ -149,10 +163,15 @@ class Starts:
                 free[member] = Instant(max(now + _SOON, at + self._answer_seconds))
         return free
 
-    def _come_back(self, now: Instant) -> None:
-        """Look again when the gate opens or the oldest start leaves the window; an answer that ends does it too."""
+    def _come_back(self, now: Instant, again: Instant | None) -> None:
+        """Look again when the gate opens, the oldest start leaves the window or places are to be told; an answer that
+        ends does it too."""
         gate, oldest = self.gate.opens(now), self.window.oldest(now)
-        at = gate if gate > now else oldest + WINDOW if oldest is not None else None
-        if at is not None:
+        moments = [] if again is None else [again]
+        if gate > now:
+            moments.append(gate)
+        elif oldest is not None:
+            moments.append(Instant(oldest + WINDOW))
+        if moments:
             # A hair later than the edge: a timer that fires early would find the window still full and spin.
-            self._timer = asyncio.get_running_loop().call_later(at - now + 0.001, self.pump)
+            self._timer = asyncio.get_running_loop().call_later(min(moments) - now + 0.001, self.pump)

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, delete, func, select, update
 from bot.clock import DAY, Instant
 from bot.errors import StorageError
 from bot.messages import CommunityId, Member
-from bot.office.edits import EVERYWHERE, Address, Edit, Json, MovedOnError, Wish, to
+from bot.office.edits import EVERYWHERE, Address, Edit, Json, KeptNowhereError, MovedOnError, Wish, to
 from bot.office.office import Office
 from bot.office.own_terms import NOT_SET, OwnTerms, best, together
 from bot.office.roster import Roster
@@ -219,6 +219,29 @@ async def test_undo_puts_back_what_was_unless_somebody_has_changed_it_since(
     await office.undo(4, wish(undoes=4))
     assert set(office.laid_down) == {ANN, Address("paid_rule", WEB, "default/1")}, "an undo can be taken back, too"
     assert [change.undone_by for change in await office.history(WEB, limit=10)] == [None, 5, None, 3, 4]
+
+
+async def test_what_has_a_table_of_its_own_is_changed_and_undone_with_the_rest(
+    database: Database, clock: VirtualClock
+) -> None:
+    """A key is told of and not told: what was replaced stands nowhere, so nothing of that change is taken back."""
+    office = await office_over(database, clock)
+    pays, key = Address("pays", EVERYWHERE, "default/slack:T1/U2"), Address("key", OTHER, "")
+    first: Json = {"account": "account:1", "linked_at": 1_790_000_000.5, "sealed": "s" * 40}
+    second: Json = {"account": "account:1", "linked_at": 1_790_000_001.0, "sealed": "t" * 40}
+    await office.change(wish(community=OTHER), [Edit(pays, to(True)), Edit(key, to(first))])
+    told = {"account": "account:1", "linked_at": 1_790_000_000.5}
+    assert dict(office.laid_down) == {pays: True, key: told}
+    assert dict((await office_over(database, clock)).laid_down) == {pays: True, key: told}
+    await office.change(wish(community=OTHER), [Edit(pays, to(None)), Edit(key, to(second))])
+    with pytest.raises(KeptNowhereError):
+        await office.undo(2, wish(undoes=2))
+    assert dict((await office_over(database, clock)).laid_down) == {key: told | {"linked_at": 1_790_000_001.0}}
+    assert "sealed" not in repr(await office.history(None, limit=9))
+    await office.change(wish(community=OTHER), [Edit(key, to(None))])
+    assert not office.laid_down
+    with pytest.raises(KeptNowhereError):
+        await office.undo(3, wish(undoes=3))
 
 
 values = st.none() | st.integers(0, 3).map(lambda weight: {"weight": weight + 1})

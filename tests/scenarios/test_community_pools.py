@@ -382,6 +382,9 @@ async def test_an_idle_pool_is_closed_and_opens_again_where_it_stood(tmp_path: P
         assert len(potluck.running.pools.at_hand) == 2
         await asyncio.sleep(IDLE + 2 * LOOK_EVERY)
         assert len(potluck.running.pools.at_hand) == 1
+        course = await potluck.running.day.course(Member("web", "ann"), OURS)
+        assert (course.pool[-1][1], course.mine[-1][1]) == (1, 1), "of this pool, and not of everybody's"
+        await potluck.running.pools.close_idle()
         both = await asyncio.gather(*(potluck.ask("ann", community=OURS) for _ in range(2)))
         assert [heard.error for heard in both] == [None, None]
         assert (await potluck.running.conversations.pool(OURS)).used == 3

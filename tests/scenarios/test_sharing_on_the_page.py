@@ -24,10 +24,12 @@ async def most_turns_waited(folder: Path, clock: VirtualClock, **env: str) -> in
     """On busy minutes: how many of a flood's questions at most went before a polite member's that was asked earlier."""
     wide = SandboxSettings(rpm=1000, rpd=1000)
     async with browsing(folder, clock, sandbox=wide, pool_rpm="4", **env) as (browser, potluck):
-        flood = [
-            asyncio.create_task(browser.ask("flood", conversation=f"f{number}"), name=f"flood {number}")
-            for number in range(60)
-        ]
+        flood = []
+        for number in range(60):
+            asking = browser.ask("flood", conversation=f"f{number}")
+            flood.append(asyncio.create_task(asking, name=f"flood {number}"))
+            if number < 4:
+                await asyncio.sleep(10)  # so that whenever the minute opens again, the flood is ready for it
         await asyncio.sleep(130)
         log, most = potluck.sandbox.log, 0
         flooder = log[0].user

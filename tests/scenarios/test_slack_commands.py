@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import sqlite3
 from contextlib import closing
 from dataclasses import replace
@@ -15,7 +16,7 @@ from bot.commands import talk
 from bot.commands.answer import Answer, Document, Facts, Line, Link, Meter, Next, Table, lines
 from bot.commands.command import Call, Command, Everyone, Parameter
 from bot.commands.registry import Registry
-from bot.commands.saying import At, Code, Usd, say
+from bot.commands.saying import At, Code, Usd, Value, say
 from bot.messages import Member
 from tests.fakes.deployment import Deployment
 from tests.fakes.slack.files import Stored
@@ -318,3 +319,36 @@ async def test_where_slack_does_not_say_whether_a_question_stands_there_it_is_no
         await ann.commands("why?", name="/ask")
         await slack.until(lambda: slack.responses)
         assert "ask it again" in blocks_of(slack.responses[0])
+
+
+async def test_an_answer_with_more_rows_than_slack_takes_says_how_many_are_left_out(
+    tmp_path: Path, clock: VirtualClock
+) -> None:
+    class Long(Desks):
+        async def _quota(self, call: Call) -> Answer:
+            rows: list[list[Value]] = [[Code(f"model/{row:04}"), "x" * 40] for row in range(120)]
+            return Answer([Table([say("Model"), say("What")], rows, none=say("None."))] * 3)
+
+    async with in_slack(tmp_path, clock, registry=Long()) as there:
+        await there.slack.person("U1ANN").commands("quota")
+        await there.slack.until(lambda: there.slack.responses)
+        said = blocks_of(there.slack.responses[0])
+        left_out = [int(found) for found in re.findall(r"and (\d+) more rows", said)]
+        assert said.count("| `model/") + sum(left_out) == 360
+        assert left_out
+
+
+async def test_in_a_form_somebody_is_picked_and_everyone_is_typed(tmp_path: Path, clock: VirtualClock) -> None:
+    desks = Desks()
+    async with in_slack(tmp_path, clock, registry=desks) as there:
+        slack, boss = there.slack, there.slack.person("U0BOSS", is_admin=True)
+        slack.person("U2BEN")
+        picked = {"value": {"type": "users_select", "selected_user": "U2BEN"}}
+        for number, whom in enumerate(({"who": picked, "who or": typed("everyone")}, {"who or": typed("everyone")})):
+            await boss.commands("admin grant")
+            await slack.until(lambda: len(slack.views.modals) > number)  # noqa: B023
+            inputs = [one["block_id"] for one in slack.views.modal["blocks"] if one["type"] == "input"]
+            assert inputs == ["who", "who or", "amount"]
+            await boss.submits(slack.views.modal, {**whom, "amount": typed("2.50")})
+            await slack.until(lambda: len(desks.calls) > number)  # noqa: B023
+        assert [call.grantee("who") for call in desks.calls] == [Member("slack", "U2BEN", "T1"), Everyone()]

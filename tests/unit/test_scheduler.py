@@ -15,7 +15,9 @@ from bot.clock import Instant, day_of, day_start
 from bot.errors import Refused
 from bot.messages import CommunityId, ConversationId, Member, MessageId, ModelId
 from bot.quota import history
-from bot.quota.events import DayEvent
+from bot.quota.day import FairDay
+from bot.quota.events import DayEvent, EventKind
+from bot.quota.history import Past
 from bot.quota.ledger import Caps, Claim, DaySpent, Lease, MinuteFull, Outcome, PoolId, Question
 from bot.quota.line import FairLine, FirstCome, Line, Ticket
 from bot.quota.memory import MemoryLedger
@@ -587,6 +589,28 @@ async def test_what_the_account_said_outlasts_a_restart(world: World) -> None:
     await third.open()
     assert third.used == third.caps.rpd
     await third.close()
+
+
+@pytest.mark.virtual
+@pytest.mark.parametrize("between", [False, True], ids=["one level", "between communities"])
+async def test_a_day_with_events_missing_is_taken_up_and_its_member_may_go_on_asking(
+    loop: VirtualLoop, between: bool
+) -> None:
+    kinds = [kind for kind in EventKind if kind not in (EventKind.ASKED, EventKind.JOINED)]
+    world = World(loop, Caps(rpm=100, rpd=50), days=FairDays(between_communities=between))
+    await world.ledger.add_pool(POOL)
+    now = world.clock.now()
+    lost = [DayEvent(kind=kind, at=now, member=Member("test", kind), community=WEB, units=1) for kind in kinds]
+    await world.ledger.note(POOL, lost)
+    with pytest.raises(KeyError):  # the control: the day itself knows nobody who has not been introduced
+        FairDay(day_of(now), rpd=50, past=Past(day_of(now), [], {})).let_through("test:ann", now)
+    await world.scheduler.open()
+    for number, kind in enumerate(kinds):
+        lease = await lease_for(world, number, Member("test", kind))
+        await world.scheduler.settle(lease, Outcome(result="answered"))
+        share = world.scheduler.share(Member("test", kind), WEB)
+        assert share.used == 1 + (kind is EventKind.LET_THROUGH), kind
+    await world.scheduler.close()
 
 
 class SlowLedger(MemoryLedger):

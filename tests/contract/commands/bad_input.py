@@ -45,6 +45,8 @@ BAD: Sequence[Bad] = (
     *each("admin quota grant", "units", ("1e9", "NaN", "3.5", "many"), "units is a whole number, such as 3", who=BEN),
     Bad(words="admin quota grant", given={"who": "nobody", "units": 3}, says="Nobody known here is called nobody",
         not_in=GO_BY_NAMES),
+    Bad(words="admin quota grant", given={"who": "UNKNOWN", "units": 3}, says="Nobody known here is called UNKNOWN",
+        not_in=GO_BY_NAMES),
     Bad(words="admin paid allow", given={"who": "nobody"}, says="Nobody known here is called nobody"),
     Bad(words="admin quota grant", given={"who": BEN}, says="needs units", not_in=("slack", "shell", "discord")),
     Bad(words="admin quota grant", given={"who": BEN, "units": 3, "when": "then"}, says="when is one of today, every",

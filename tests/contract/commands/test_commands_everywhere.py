@@ -12,15 +12,16 @@ import pytest
 import pytest_asyncio
 
 from bot.commands.all import ALL
-from bot.commands.command import Caller
+from bot.commands.command import Caller, Rank
 from tests.contract.commands.bad_input import BAD, refused_in_a_sentence
 from tests.contract.commands.bindings import BINDINGS
 from tests.contract.commands.bindings.binding import Binding, Given, Person, Place, Reply
 from tests.contract.commands.bindings.core import Core, core
 from tests.contract.commands.playing import CASES, one_each, play, refused, without_case
-from tests.contract.commands.stage import Case
+from tests.contract.commands.stage import Case, Stage
 from tests.fakes.virtual import VirtualClock
 
+HELP = next(command for command in ALL if command.name == "help")
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.virtual]
 
 
@@ -53,6 +54,15 @@ async def test_every_platform_offers_every_command(binding: Binding) -> None:
     place = await binding.place()
     found = await binding.registered(place, await binding.person(place, "olga", "owner"))
     assert {command.name for command in ALL if binding.has(command)} <= set(found)
+
+
+async def test_help_lists_what_its_reader_may_use_and_nothing_else(binding: Binding) -> None:
+    ranks: tuple[Rank, ...] = ("anyone", "admin", "owner")
+    for rank in binding.ranks if binding.has(HELP) else ():
+        stage = await Stage.of(binding)
+        told = [row[0].removeprefix("/") for row in (await stage.use("help", by=rank)).rows]
+        usable = {one.name for one in ALL if ranks.index(one.rank) <= ranks.index(rank)}
+        assert set(told) & {one.name for one in ALL} == usable, rank
 
 
 async def test_every_command_has_a_case() -> None:

@@ -65,7 +65,9 @@ async def test_every_command_works_and_takes_no_unit_while_the_pool_is(
     bring, error = STATES[name]
     async with core(tmp_path, clock) as binding:
         ready = [(case, await prepared(case, binding)) for case in played()]
-        await bring(await Stage.of(binding))
+        owner = await Stage.of(binding)
+        await owner.use("admin pool limits", by="owner", lift=True)
+        await bring(owner)
         before = await charged(binding.potluck)
         for case, stage in ready:
             stage.remember()

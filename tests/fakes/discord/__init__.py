@@ -11,6 +11,9 @@ rest       the REST API over the world
 interactions  commands, buttons, modals and their webhooks
 people     what a person does and sees
 server     all of it behind one port, and what can be broken
+house      a server with people and Potluck, which can be stopped, killed and started again
+moved_in   the same as fixtures
+scripts    answers as models and lines make them
 """
 
 from tests.fakes.discord.people import Person

@@ -59,7 +59,10 @@ class Person:
     # --- commands, buttons, modals -----------------------------------------------------------------------
 
     async def slash(self, channel: Channel, name: str, /, *, here: bool = True, **options: Any) -> Interaction:
-        """Use a command: `"quota show"` for one in a group. Returns once it was answered, or was not in time."""
+        """Use a command: `"quota show"` for one in a group; a file is its name, contents and type.
+
+        Returns once it was answered, or was not in time.
+        """
         return await self._do(COMMAND, channel, self._command(name, options), here=here)
 
     async def complete(self, channel: Channel, name: str, /, focused: str, **options: Any) -> list[str]:
@@ -140,7 +143,11 @@ class Person:
         given: list[Payload] = []
         resolved: dict[str, Payload] = {}
         for key, value in options.items():
-            if isinstance(value, dict):
+            if isinstance(value, tuple):
+                attached = self._world.attach(self.dm, *value)
+                given.append({"name": key, "type": 11, "value": attached["id"]})
+                resolved.setdefault("attachments", {})[attached["id"]] = attached
+            elif isinstance(value, dict):
                 given.append({"name": key, "type": self._pick(name, key), "value": value["id"]})
                 self._resolve(value, resolved)
             else:

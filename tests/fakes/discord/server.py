@@ -50,6 +50,8 @@ class FakeDiscord:
         self.faults: list[Fault] = []
         self.requests: list[tuple[str, str, int]] = []
         """Method, path and status of everything that was asked of the API."""
+        self.fetched: list[str] = []
+        """Files that were asked for."""
         self.url = self.gateway_url = ""
         self._runner: web.AppRunner | None = None
 
@@ -148,6 +150,7 @@ class FakeDiscord:
         return web.json_response({"message": "broken on purpose", "code": 0}, status=fault.status or 500)
 
     async def _file(self, request: web.Request) -> web.Response:
+        self.fetched.append(request.path)
         data, content_type = self.world.files.get(request.path, (None, None))
         if data is None or not {"ex", "is", "hm"} <= request.query.keys():
             raise web.HTTPNotFound

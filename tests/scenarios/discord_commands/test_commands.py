@@ -55,6 +55,14 @@ async def test_ask_streams_like_any_question(home: House, commands: Commands, ta
     assert len(home.reads()) == 1
 
 
+async def test_a_file_may_come_with_ask(home: House, commands: Commands, talks: ScriptedConversations) -> None:
+    """Where the bot is not in the server itself, there is no other way to show it one."""
+    assert [one["name"] for one in command(home, "ask")["options"]] == ["question", "file"]
+    await home.ann.slash(home.channel, "ask", question="what is it?", file=("a.txt", b"a heron", "text/plain"))
+    await home.until(lambda: talks.asked)
+    assert [(one.name, one.content) for one in talks.asked[0].attachments] == [("a.txt", b"a heron")]
+
+
 async def test_what_is_private_is_seen_by_who_called_alone(home: House, commands: Commands) -> None:
     await home.ann.slash(home.channel, "quota show")
     await home.until(lambda: home.reads() and home.reads()[-1])
@@ -168,3 +176,10 @@ async def test_a_command_that_fails_inside_says_so(home: House, commands: Comman
     await home.ann.slash(home.channel, "fail")
     await home.until(lambda: home.reads() and home.reads()[-1])
     assert home.reads()[-1] == str(words.explain("internal"))
+
+
+async def test_a_command_that_was_changed_meanwhile_says_so(home: House, commands: Commands) -> None:
+    """Discord's clients go on showing what was registered before."""
+    home.discord.world.commands.append({**command(home, "fail"), "name": "gone"})
+    await home.ann.slash(home.channel, "gone")
+    await home.until(lambda: home.reads() == [chatting.COMMAND_CHANGED.text])

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from bot.conversation.attachments import MOST_BYTES, MOST_FILES
+from bot.conversation.attachments import MOST_BYTES, MOST_FILES, MOST_TOGETHER
 from tests.fakes.conversations import ScriptedConversations
 from tests.fakes.discord.house import House
 from tests.fakes.discord.scripts import streaming
@@ -61,6 +61,17 @@ async def test_too_many_files_are_counted_and_not_fetched(home: House, talks: Sc
     home.ann.mention(home.channel, "look", files=files)
     await home.until(lambda: talks.asked)
     assert [len(file.content) for file in talks.asked[0].attachments] == [0] * (MOST_FILES + 1)
+
+
+async def test_files_that_are_too_much_together_are_not_fetched(home: House, talks: ScriptedConversations) -> None:
+    files = [(f"{number}.txt", b"x" * MOST_BYTES, "text/plain") for number in range(3)]
+    home.ann.mention(home.channel, "look", files=files)
+    await home.until(lambda: talks.asked)
+    assert sum(len(file.content) for file in talks.asked[0].attachments) > MOST_TOGETHER
+    assert home.discord.fetched == []
+    home.ann.mention(home.channel, "look", files=files[:1])
+    await home.until(lambda: len(talks.asked) == 2)
+    assert len(home.discord.fetched) == 1, "the control is"
 
 
 async def test_of_files_the_chat_keeps_only_that_there_are_some(home: House, talks: ScriptedConversations) -> None:

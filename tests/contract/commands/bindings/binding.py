@@ -13,8 +13,8 @@ from bot.openrouter.sandbox import SandboxSettings
 from tests.fakes.deployment import Deployment
 
 ENV = {"fair_policy": "fair", "pool_rpd": "1000"}
-SANDBOX = SandboxSettings(rpm=1000, rpd=1000)
-"""Room for all cases of a module."""
+SANDBOX = SandboxSettings(rpm=1000, rpd=1000, seconds_per_chunk=0)
+"""Room for all cases of a module, and answers at once: how they come is not asked here."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +39,16 @@ class Everybody:
     """All of the community."""
 
 
-Given: TypeAlias = str | int | float | bool | Person | Place | Everybody
+@dataclass(frozen=True, kw_only=True)
+class Group:
+    """Some of the community: who have a role, or are in a user group, as the platform has them."""
+
+    key: str
+    """What is laid down for them stands at this key."""
+    native: Any = None
+
+
+Given: TypeAlias = str | int | float | bool | Person | Place | Everybody | Group
 """A value of a parameter; a place stands for its channel."""
 
 
@@ -93,6 +102,10 @@ class Binding(Protocol):
 
     async def person(self, place: Place, name: str, rank: Rank = "anyone") -> Person:
         """Somebody new in a place."""
+        ...
+
+    async def group(self, place: Place) -> Group:
+        """Some of those in a place."""
         ...
 
     async def use(self, place: Place, person: Person, words: str, given: Mapping[str, Given]) -> Reply:

@@ -13,7 +13,7 @@ from typing import Any
 from bot.commands.all import ALL
 from bot.commands.command import Command, Rank
 from bot.messages import CommunityId, Member
-from tests.contract.commands.bindings.binding import ENV, SANDBOX, Everybody, Given, Person, Place, Reply
+from tests.contract.commands.bindings.binding import ENV, SANDBOX, Everybody, Given, Group, Person, Place, Reply
 from tests.fakes.deployment import Deployment, deployment
 from tests.fakes.discord import components
 from tests.fakes.discord.house import House
@@ -64,6 +64,12 @@ class Discord:
             account.user["_permissions"] = MANAGE_GUILD
         return Person(member=Member("discord", str(account.id)), native=account)
 
+    async def group(self, place: Place) -> Group:
+        guild = self._world.guilds[place.native.guild]
+        role = {**guild["roles"][0], "id": str(self._world.snowflake()), "name": "helpers"}
+        guild["roles"].append(role)
+        return Group(key=f"role:{role['id']}", native=role)
+
     async def use(self, place: Place, person: Person, words: str, given: Mapping[str, Given]) -> Reply:
         account, command = self._account(person), _named(words)
         kinds = {one.name: one.kind for one in command.takes}
@@ -113,6 +119,8 @@ class Discord:
                 return self._world.channel_payload(value.native)
             case Everybody():
                 return self._world.guilds[place.native.guild]["roles"][0]
+            case Group(native=role):
+                return role
             case int() if kind == "number":
                 return float(value)
             case int() if kind in ("text", "usd"):
@@ -139,7 +147,7 @@ class Discord:
         await asyncio.sleep(1)  # what follows the first message
         assert asked.original is not None
         messages = [asked.original, *asked.followups]
-        text = _plain("\n".join(text for one in messages for text in components.texts(one)))
+        text = _plain("\n".join(text for one in messages for text in _texts(one)))
         links = [part["url"] for one in messages for part in components.every(one["components"]) if "url" in part]
         rows = [tuple(line[2:].split(" · ")) for line in text.splitlines() if line.startswith("- ")]
         return Reply(
@@ -173,6 +181,14 @@ def _fits(kind: str, value: object) -> bool:
             return not isinstance(value, str)
         case _:
             return True
+
+
+def _texts(message: Payload) -> list[str]:
+    """All that stands in it: what is longer than a message goes on in embeds."""
+    return [
+        *components.texts(message),
+        *(embed["description"] for embed in message["embeds"] if "description" in embed),
+    ]
 
 
 def _plain(text: str) -> str:

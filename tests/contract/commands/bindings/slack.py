@@ -13,7 +13,7 @@ from bot.commands.all import ALL
 from bot.commands.command import Command, Rank
 from bot.messages import CommunityId, Member
 from bot.storage.posts import SqlPosts
-from tests.contract.commands.bindings.binding import ENV, SANDBOX, Everybody, Given, Person, Place, Reply
+from tests.contract.commands.bindings.binding import ENV, SANDBOX, Everybody, Given, Group, Person, Place, Reply
 from tests.fakes.deployment import Deployment
 from tests.fakes.slack.person import Person as Account
 from tests.fakes.slack.potluck import Installed, in_slack
@@ -59,6 +59,9 @@ class Slack:
         id = owner_in(team) if rank == "owner" else f"U{next(self._people)}{name.upper()}"
         account = self._slack.person(id, team=team, is_admin=rank == "admin")
         return Person(member=Member("slack", id, team), native=account)
+
+    async def group(self, place: Place) -> Group:
+        return Group(key=f"group:S{place.native}")
 
     async def use(self, place: Place, person: Person, words: str, given: Mapping[str, Given]) -> Reply:
         account: Account = person.native
@@ -133,6 +136,8 @@ def _typed(given: Mapping[str, Given]) -> Iterable[str]:
                 text = f"<#{channel}|general>"
             case Everybody():
                 text = "everyone"
+            case Group(key=key):
+                text = f"<!subteam^{key.removeprefix('group:')}|@helpers>"
             case bool():
                 text = "yes" if value else "no"
             case _:

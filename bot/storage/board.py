@@ -95,6 +95,7 @@ class SqlBoard:
         """Another process does what this one had claimed: it was not heard of for too long."""
         self._alive_since: float | None = None
         self._last_beat = 0.0
+        self._others_at = -DEAD
 
     # --- what a pool does --------------------------------------------------------------------------------
 
@@ -172,9 +173,9 @@ class SqlBoard:
         try:
             while True:
                 try:
-                    await self._beat()
-                    await self._look(self._followed)
-                    await self._bury()
+                    if await self._beat():
+                        await self._look(self._followed)
+                        await self._bury()
                 except Exception as error:  # the database is away: tried again, and nobody is taken for dead meanwhile
                     self._alive_since = None
                     log.warning("other processes cannot be heard", extra={"action": "board", "error": repr(error)})
@@ -221,21 +222,28 @@ class SqlBoard:
             with suppress(Exception):  # the next beat says so
                 await self._look([pool for pool in self._followed if pool in self._company])
 
-    async def _beat(self) -> None:
+    async def _beat(self) -> bool:
+        """A sign of life. True: there are others, or were lately."""
         mine = select(claims.c.key).where(claims.c.process == self.process)
 
-        def unit(connection: Connection) -> set[str]:
+        def unit(connection: Connection) -> tuple[set[str], bool]:
             row = upsert(processes).values(id=self.process, seen_at=microseconds(self._database.now()))
             alive = row.on_conflict_do_update(index_elements=["id"], set_={"seen_at": row.excluded.seen_at})
             connection.execute(alive)
-            return set(connection.scalars(mine)) if self._claimed else set()
+            kept = set(connection.scalars(mine)) if self._claimed else set[str]()
+            return kept, connection.scalar(select(processes.c.id).where(processes.c.id != self.process)) is not None
 
-        if not self._claimed <= await self._database.write(unit):
+        kept, others = await self._database.write(unit)
+        if not self._claimed <= kept:
             self.lost.set()
         now = self._clock.monotonic()
         if self._alive_since is None or now - self._last_beat > DEAD / 2:
             self._alive_since = now
         self._last_beat = now
+        if not others and now - self._others_at > DEAD:
+            return False
+        self._others_at = now if others else self._others_at
+        return True
 
     async def _look(self, pools: Iterable[PoolId]) -> None:
         """Hear what others did with these pools."""

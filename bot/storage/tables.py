@@ -205,8 +205,8 @@ held_questions = Table(
     Column("held_at", BigInteger, nullable=False),
     Column("ended", Text, doc="finished, or an error code; null while it waits."),
     Column("pool", Text, doc="That has counted it as asked; null: the default one."),
-    Column("process", Text, doc="Which one answers it, where there may be several."),
     Column("asked_as", Text, doc="JSON: who the member was there, and in which channel; null: nothing is known."),
+    Column("process", Text, doc="Which one answers it, where there may be several."),
     Index(
         "ix_held_questions_waiting",
         "held_at",

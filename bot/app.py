@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -49,6 +49,7 @@ from bot.storage.board import SqlBoard
 from bot.storage.choices import SqlChoices
 from bot.storage.database import Database
 from bot.storage.fairness import SqlFairness
+from bot.storage.fingerprint import fingerprint
 from bot.storage.held import SqlHeldQuestions
 from bot.storage.keys import SqlKeys
 from bot.storage.ledger import SqlLedger
@@ -73,6 +74,7 @@ _CONNECTIONS = 1000
 _PAID_AT_ONCE = 32
 """Paid requests under way at most."""
 _PRUNE_EVERY = 3600.0
+_KEEP_UP_EVERY = 3.0
 
 
 class StartError(PotluckError):
@@ -87,6 +89,8 @@ class Service:
     clock: Clock
     secret: Secret
     database: Database
+    board: SqlBoard | None
+    """Where processes that share the database tell each other what they do."""
     conversations: ConversationService
     pools: Pools
     own_keys: OwnKeys
@@ -261,6 +265,9 @@ async def service(
             await asyncio.gather(own_keys.open(), choices.open(), *(pool.access.load() for pool in pools.at_hand))
             await front.moved()
 
+        if board is not None:
+            stack.push_async_callback(_end, asyncio.create_task(_keep_up(database, people.open, moved)))
+
         def kept_back(member: Member) -> bool:
             now = clock.now()
             return any(
@@ -331,6 +338,7 @@ async def service(
             clock=clock,
             secret=secret,
             database=database,
+            board=board,
             conversations=conversations,
             pools=pools,
             own_keys=own_keys,
@@ -409,6 +417,21 @@ async def _prune(
         await choices.prune(before=day_start(oldest))
         await archive.prune(before=Instant(clock.now() - settings.retain_audit_days * DAY))
         await asyncio.sleep(_PRUNE_EVERY)
+
+
+async def _keep_up(database: Database, *renew: Callable[[], Awaitable[None]]) -> None:
+    """Take up what other processes have changed of who is one, has a key, has chosen a model or may pay."""
+    before = await fingerprint(database)
+    while True:
+        await asyncio.sleep(_KEEP_UP_EVERY)
+        try:
+            now = await fingerprint(database)
+            if now != before:
+                for one in renew:
+                    await one()
+            before = now
+        except Exception as error:  # the database is away: looked at again
+            log.warning("others' changes cannot be seen", extra={"action": "keep_up", "error": repr(error)})
 
 
 async def _end(task: asyncio.Task[None]) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import errno
 import signal
-from collections.abc import Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterator
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import SecretStr
 
@@ -19,8 +19,13 @@ if TYPE_CHECKING:
     from adapters.discord.adapter import DiscordAdapter
     from adapters.slack.adapter import SlackAdapter
     from adapters.slack.settings import SlackSettings
+    from adapters.web.server import WebAdapter
+    from bot.storage.board import SqlBoard
 
+T = TypeVar("T")
 ADAPTERS = ("web", "discord", "slack")
+_LOOK_AGAIN = 1.0
+"""Seconds between looks whether a connection is free."""
 
 
 async def run(settings: Settings, *, say: Callable[[str], None], only: Collection[str] = ()) -> None:
@@ -58,7 +63,7 @@ async def run(settings: Settings, *, say: Callable[[str], None], only: Collectio
                 parts["database"] = type(error).__name__
             return Readiness(ready=parts["database"] == "ok", parts=parts)
 
-        slack = await _slack(running, only)
+        slack = await _unless(stop, _slack(running, only, say))
         web = WebAdapter(
             conversations=running.conversations,
             clock=running.clock,
@@ -86,7 +91,7 @@ async def run(settings: Settings, *, say: Callable[[str], None], only: Collectio
         if slack is not None:
             say(f"{'Slack':<12}{slack.where}")
         following = asyncio.create_task(running.office.follow())
-        serving = [asyncio.create_task(one.run()) for one in (web, discord, slack) if one is not None]
+        serving = [asyncio.create_task(one) for one in _served(running, web, discord, slack, say)]
         stopping = asyncio.create_task(stop.wait())
         await asyncio.wait([*serving, stopping], return_when=asyncio.FIRST_COMPLETED)
         say("Stopping.")
@@ -103,6 +108,58 @@ async def run(settings: Settings, *, say: Callable[[str], None], only: Collectio
         for task in serving:
             with suppress(asyncio.CancelledError):
                 await task
+
+
+def _served(
+    running: Service,
+    web: WebAdapter,
+    discord: DiscordAdapter | None,
+    slack: SlackAdapter | None,
+    say: Callable[[str], None],
+) -> Iterator[Coroutine[None, None, None]]:
+    """What goes on until one of it ends, or the service is told to."""
+    yield web.run()
+    if slack is not None:
+        yield slack.run()
+    if discord is not None:
+        assert running.settings.discord_token is not None
+        yield _once_alone(running, "Discord", running.settings.discord_token, say, discord.run)
+    if running.board is not None:
+        yield _taken_over(running.board, say)
+
+
+async def _unless(stop: asyncio.Event, work: Coroutine[None, None, T]) -> T | None:
+    """What comes of something that may take long; None: the service was told to stop before it came."""
+    working, stopping = asyncio.create_task(work), asyncio.create_task(stop.wait())
+    await asyncio.wait([working, stopping], return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if not working.done():
+        working.cancel()
+        with suppress(asyncio.CancelledError):
+            await working
+        return None
+    return working.result()
+
+
+async def _once_alone(
+    running: Service, platform: str, token: SecretStr, say: Callable[[str], None], begin: Callable[[], Awaitable[None]]
+) -> None:
+    """Begin when no other process has this connection to a platform: two would answer everything twice."""
+    if running.board is not None:
+        name = running.secret.pseudonym()(f"{platform} {token.get_secret_value()}")
+        claimed = await running.board.claim(name)
+        if not claimed:
+            say(f"{platform:<12}another process has this connection; waiting for it to end")
+        while not claimed:
+            await asyncio.sleep(_LOOK_AGAIN)
+            claimed = await running.board.claim(name)
+    await begin()
+
+
+async def _taken_over(board: SqlBoard, say: Callable[[str], None]) -> None:
+    """End when another process does what this one had claimed."""
+    await board.lost.wait()
+    say("Another process has taken over: this one was not heard of for too long.")
 
 
 def _discord(running: Service, only: Collection[str]) -> DiscordAdapter | None:
@@ -147,7 +204,7 @@ def slack_settings(settings: Settings) -> SlackSettings:
     )
 
 
-async def _slack(running: Service, only: Collection[str]) -> SlackAdapter | None:
+async def _slack(running: Service, only: Collection[str], say: Callable[[str], None]) -> SlackAdapter | None:
     """The Slack adapter, connected; None: it is not to run.
 
     Raises:
@@ -173,7 +230,9 @@ async def _slack(running: Service, only: Collection[str]) -> SlackAdapter | None
         clock=running.clock,
         retain_days=settings.retain_messages_days,
     )
-    await adapter.start()
+    token = settings.slack_bot_token or settings.slack_client_secret
+    assert token is not None
+    await _once_alone(running, "Slack", token, say, adapter.start)
     return adapter
 
 

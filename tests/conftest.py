@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from bot.storage.units import Where
-from tests.fakes.databases import PostgresServer, migrated, server
+from tests.fakes.databases import PostgresServer, everything_on, migrated, server
 from tests.fakes.virtual import VirtualClock, VirtualLoop
 
 _HERE = Path(__file__).parent
@@ -78,6 +78,13 @@ def postgres(request: pytest.FixtureRequest) -> Iterator[PostgresServer]:
     run = os.environ.get("PYTEST_XDIST_TESTRUNUID") or str(os.getpid())
     with server(run[:8]) as found:
         yield found
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _where_everything_is(request: pytest.FixtureRequest) -> None:
+    """With `TEST_DATABASE=postgres` whole deployments run over that."""
+    if os.environ.get("TEST_DATABASE") == "postgres":
+        everything_on(request.getfixturevalue("postgres"))
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

@@ -38,6 +38,10 @@ class Tree(app_commands.CommandTree[Any]):
         )
 
     async def on_error(self, interaction: discord.Interaction[Any], error: app_commands.AppCommandError, /) -> None:
+        if isinstance(error, app_commands.CommandNotFound | app_commands.CommandSignatureMismatch):
+            # Discord's clients show for a while what was registered before.
+            await self._potluck.interactions.whisper(interaction, chatting.COMMAND_CHANGED)
+            return
         # It may hold what a person wrote: only the type is logged, the rest at DEBUG.
         cause = error.__cause__ or error
         log.error("a command failed inside", extra={"action": "command", "error": type(cause).__name__})

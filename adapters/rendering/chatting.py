@@ -27,6 +27,7 @@ BY_ROLE = say("You mentioned my role, and that keeps your text hidden from me. M
 EMPTY = say("You called me, but there was no question. Write it after my name.")
 ONLY_WHO_ASKED = say("Only who asked can use this button. Ask me yourself: mention me, or use /ask.")
 NOTHING_TO_STOP = say("There is nothing left to stop here.")
+COMMAND_CHANGED = say("This command has just changed. Reload Discord, and use it again.")
 BEING_ASKED = say("That is being asked already.")
 NO_LONGER_KNOWN = say("I no longer know the question of this answer. Please ask it again.")
 THINKING = say("Sent. The model is thinking.")

@@ -20,6 +20,8 @@ _TITLE_MAX, _LABEL_MAX, _HINT_MAX, _QUOTE_MAX = 24, 2000, 2000, 2400
 _LONG = 3000
 _FILES_MOST = 11
 """One more than are taken, so that too many are told of."""
+_OTHER = " or"
+"""Behind the name of a parameter: where what the picker does not have is typed."""
 _MULTILINE = frozenset({"long_text"})
 
 
@@ -33,7 +35,7 @@ def of_command(
 ) -> look.Block:
     """The form of a command. `given` are values that were typed already; those without an input, such as which
     community it is about, come back with the form."""
-    inputs = [_input(one, plainly, given.get(one.name, ""), models) for one in command.parameters]
+    inputs = [made for one in command.parameters for made in _inputs(one, plainly, given.get(one.name, ""), models)]
     names = {one.name for one in command.parameters}
     kept = {name: value for name, value in given.items() if name not in names}
     about = look.context(plain_text.escape(plainly.say(command.about)))
@@ -125,7 +127,8 @@ def _question(label: str) -> look.Block:
 def filled(view: Mapping[str, Any]) -> dict[str, str]:
     """What was filled in, by the names of the inputs. People and channels by their ids."""
     values: dict[str, str] = {}
-    for name, elements in view["state"]["values"].items():
+    # What was picked goes before what was typed beside it.
+    for name, elements in sorted(view["state"]["values"].items(), key=lambda one: str(one[0]).endswith(_OTHER)):
         element = elements.get(_VALUE) or {}
         option = element.get("selected_option") or {}
         found = (
@@ -135,8 +138,19 @@ def filled(view: Mapping[str, Any]) -> dict[str, str]:
             or element.get("selected_conversation")
         )
         if found:
-            values[str(name)] = str(found)
+            values.setdefault(str(name).removesuffix(_OTHER), str(found))
     return values
+
+
+def _inputs(parameter: Parameter, plainly: Speech, given: str, models: Sequence[Suggestion]) -> list[look.Block]:
+    """The input of a parameter; for somebody or several, one to pick a person and one for what no picker has."""
+    made = _input(parameter, plainly, given, models)
+    if parameter.kind != "grantee":
+        return [made]
+    person = {key: value for key, value in made.items() if key != "hint"}
+    other = made | {"block_id": f"{parameter.name}{_OTHER}", "label": look.plain(plainly.say(say("Or others")))}
+    picker = {"type": "users_select", "action_id": _VALUE}
+    return [person | {"element": picker, "optional": True}, other | {"optional": True}]
 
 
 def _input(parameter: Parameter, plainly: Speech, given: str, models: Sequence[Suggestion]) -> look.Block:
@@ -188,6 +202,6 @@ def _hint(parameter: Parameter) -> Say | None:
         case "usd":
             return say("US dollars, such as 2.50")
         case "grantee":
-            return say("A member's id such as slack:T1/U2, group:ID of a user group, or everyone")
+            return say("everyone, group:ID of a user group, or a member's id such as slack:T1/U2")
         case _:
             return None

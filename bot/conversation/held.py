@@ -38,6 +38,10 @@ class HeldQuestions(Protocol):
         """It waits no longer, and this came of it."""
         ...
 
+    async def left_behind(self) -> Sequence[HeldQuestion]:
+        """Of several processes: those that a process which is no more has left; they are this one's from now on."""
+        ...
+
     async def waiting(self) -> Sequence[HeldQuestion]:
         """Those that wait, first asked first."""
         ...

@@ -39,6 +39,8 @@ LOOK_EVERY = 300.0
 _LOOK_LAST = 12.0
 _NO_MORE_STARTS = 3.0
 """Seconds before midnight."""
+_ELSEWHERE = 2.0
+"""Seconds between looks for the end of a question that another process answers."""
 MOST = 2
 """Held questions a member may have."""
 
@@ -164,9 +166,13 @@ class Holding:
             async for event in exchange.watched():
                 yield event
             return
-        found = await self._questions.find(ticket)
-        if found is None:
-            raise KeyError(ticket)
+        while True:
+            found = await self._questions.find(ticket)
+            if found is None:
+                raise KeyError(ticket)
+            if found[0].ended is not None or self._closing:
+                break
+            await asyncio.sleep(_ELSEWHERE)  # another process has it
         await self._lines.line(found[0].message.community)
         for event in self._recalled(*found):
             yield event
@@ -219,6 +225,9 @@ class Holding:
             self._look_now.clear()
 
     async def _look(self) -> None:
+        for held in await self._questions.left_behind():
+            await self._lines.line(held.message.community)
+            self._take(held)
         today = day_of(self._clock.now())
         for held in [held for held in self._waiting.values() if day_of(held.held_at) != today]:
             if held.ticket in self._waiting:  # not given up meanwhile

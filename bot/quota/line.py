@@ -80,6 +80,10 @@ class Line(Protocol):
         """The member started one in another process without having waited."""
         ...
 
+    def recall(self, member: Member, weight: float, turn: float) -> None:
+        """The member had this turn before this line began."""
+        ...
+
     def next(self, may: Callable[[Member], bool]) -> Ticket | None:
         """Whose turn it is: the first whose member may start one now. It stays in line."""
         ...
@@ -142,6 +146,9 @@ class FirstCome:
 
     def took(self, member: Member, weight: float) -> None:
         """Changes nothing: who came first goes first."""
+
+    def recall(self, member: Member, weight: float, turn: float) -> None:
+        """Changes nothing either."""
 
     def next(self, may: Callable[[Member], bool]) -> Ticket | None:
         return next((ticket for ticket in self._tickets if may(ticket.member)), None)
@@ -206,6 +213,10 @@ class FairLine:
         end = stands[0] + 1 / ticket.weight
         self._ends[ticket.member] = max(end, self._ends.get(ticket.member, 0.0))
         self._insert(ticket, stands)
+
+    def recall(self, member: Member, weight: float, turn: float) -> None:
+        self._now = max(self._now, turn)
+        self._ends[member] = max(turn + 1 / weight, self._ends.get(member, 0.0))
 
     def took(self, member: Member, weight: float) -> None:
         self._ends[member] = max(self._now, self._ends.get(member, 0.0)) + 1 / weight

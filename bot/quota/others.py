@@ -76,6 +76,8 @@ class Opened:
     events: Sequence[DayEvent]
     """Of the day, everybody's."""
     waiting: Sequence[Change]
+    started: Sequence[Change]
+    """Those that had waited and were started lately."""
     busy: Mapping[Member, int]
     """Requests under way in other processes."""
     cursor: Cursor
@@ -136,6 +138,8 @@ class Others:
     def begin(self) -> None:
         """Take up who waits and what is under way elsewhere, and follow from there."""
         opened, self.cursor = self._opened, self._opened.cursor
+        for change in opened.started:
+            self._line.recall(change.member, change.weight, change.tag)
         for change in opened.waiting:
             self._changed(change, Counter())
         for member, number in opened.busy.items():
@@ -268,7 +272,8 @@ class Others:
 
     def _as_change(self, ticket: Ticket, state: Literal["waiting", "started", "left"]) -> Change:
         assert ticket.number is not None
-        tag, place = self._line.stands(ticket) if state == "waiting" else (0.0, 0)
+        # One that has left the line may stand nowhere any more, and nobody asks.
+        tag, place = (0.0, 0) if state == "left" else self._line.stands(ticket)
         return Change(
             process=self._process,
             number=ticket.number,

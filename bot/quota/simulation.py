@@ -378,6 +378,9 @@ class _NotKept:
 
     async def end(self, ticket: TicketId, ended: Ended) -> None: ...
 
+    async def left_behind(self) -> Sequence[HeldQuestion]:
+        return ()
+
     async def waiting(self) -> Sequence[HeldQuestion]:
         return ()
 

@@ -24,7 +24,7 @@ from bot.storage.database import DEAD, Database
 from bot.storage.dialects import Prepared, upsert
 from bot.storage.ledger import HandledError, NotReserved, SqlLedger, instant, keep, microseconds
 from bot.storage.money import SqlMoney
-from bot.storage.tables import day_events, leases, line_changes, processes
+from bot.storage.tables import claims, day_events, leases, line_changes, processes
 from bot.telemetry.logs import logger
 
 log = logger(__name__)
@@ -34,6 +34,8 @@ _BEAT = 1.0
 """Seconds between signs of life, and between looks at what the others did."""
 _COMPANY = 60.0
 """Seconds for which others who used a pool are told at once what is done with it. Those who come later look."""
+_RECALLED = 2_000
+"""Turns of the newest tickets that started, which a process that begins takes into account."""
 _KEPT = 3600.0
 """Seconds for which it is kept what became of a ticket."""
 
@@ -88,9 +90,12 @@ class SqlBoard:
         self._followed: dict[PoolId, tuple[Callable[[], Cursor], Callable[[News], None]]] = {}
         self._company: dict[PoolId, float] = {}
         """When others were last heard of, by pool."""
-        self._news = asyncio.Event()
+        self._news, self._claimed = asyncio.Event(), set[str]()
+        self.lost = asyncio.Event()
+        """Another process does what this one had claimed: it was not heard of for too long."""
         self._alive_since: float | None = None
         self._last_beat = 0.0
+        self._others_at = -DEAD
 
     # --- what a pool does --------------------------------------------------------------------------------
 
@@ -105,14 +110,16 @@ class SqlBoard:
             events = [event for _, event in self._events(connection, pool, 0, own="") if day_of(event.at) == day]
             newest = connection.scalar(select(func.max(day_events.c.id)).where(day_events.c.pool == pool)) or 0
             change = connection.scalar(select(func.max(line_changes.c.id)).where(line_changes.c.pool == pool)) or 0
-            waiting = select(line_changes).where(line_changes.c.pool == pool, _WAITS)
+            ours = select(line_changes).where(line_changes.c.pool == pool)
+            started = ours.where(line_changes.c.state == "started").order_by(line_changes.c.id.desc()).limit(_RECALLED)
             under_way: dict[Member, int] = {}
             for key in connection.scalars(busy):
                 member = Member.parse(key)
                 under_way[member] = under_way.get(member, 0) + 1
             return Opened(
                 events=sorted(events, key=lambda event: event.at),
-                waiting=[_change(row) for row in connection.execute(waiting.order_by(line_changes.c.id))],
+                waiting=[_change(row) for row in connection.execute(ours.where(_WAITS).order_by(line_changes.c.id))],
+                started=[_change(row) for row in connection.execute(started)],
                 busy=under_way,
                 cursor=Cursor(newest, change),
             )
@@ -166,9 +173,9 @@ class SqlBoard:
         try:
             while True:
                 try:
-                    await self._beat()
-                    await self._look(self._followed)
-                    await self._bury()
+                    if await self._beat():
+                        await self._look(self._followed)
+                        await self._bury()
                 except Exception as error:  # the database is away: tried again, and nobody is taken for dead meanwhile
                     self._alive_since = None
                     log.warning("other processes cannot be heard", extra={"action": "board", "error": repr(error)})
@@ -180,8 +187,27 @@ class SqlBoard:
 
     async def part(self) -> None:
         """Be one of them no more. Nothing is under way."""
-        gone = delete(processes).where(processes.c.id == self.process)
-        await self._database.write(partial(_run, gone))
+        for gone in (
+            delete(claims).where(claims.c.process == self.process),
+            delete(processes).where(processes.c.id == self.process),
+        ):
+            await self._database.write(partial(_run, gone))
+
+    async def claim(self, key: str) -> bool:
+        """Be the one process that does something, until this one ends or `lost` says otherwise. False: another is."""
+
+        def unit(connection: Connection) -> bool:
+            row = upsert(claims).values(key=key, process=self.process)
+            of_nobody = or_(claims.c.process == self.process, claims.c.process.not_in(self._database.living()))
+            mine = row.on_conflict_do_update(
+                index_elements=["key"], set_={"process": self.process}, where=of_nobody
+            ).returning(claims.c.key)
+            return connection.execute(mine).first() is not None
+
+        claimed = await self._database.write(unit)
+        if claimed:
+            self._claimed.add(key)
+        return claimed
 
     async def _until_next_beat(self) -> None:
         """Look at pools that there is news of meanwhile."""
@@ -196,16 +222,28 @@ class SqlBoard:
             with suppress(Exception):  # the next beat says so
                 await self._look([pool for pool in self._followed if pool in self._company])
 
-    async def _beat(self) -> None:
-        def unit(connection: Connection) -> None:
-            row = upsert(processes).values(id=self.process, seen_at=microseconds(self._database.now()))
-            connection.execute(row.on_conflict_do_update(index_elements=["id"], set_={"seen_at": row.excluded.seen_at}))
+    async def _beat(self) -> bool:
+        """A sign of life. True: there are others, or were lately."""
+        mine = select(claims.c.key).where(claims.c.process == self.process)
 
-        await self._database.write(unit)
+        def unit(connection: Connection) -> tuple[set[str], bool]:
+            row = upsert(processes).values(id=self.process, seen_at=microseconds(self._database.now()))
+            alive = row.on_conflict_do_update(index_elements=["id"], set_={"seen_at": row.excluded.seen_at})
+            connection.execute(alive)
+            kept = set(connection.scalars(mine)) if self._claimed else set[str]()
+            return kept, connection.scalar(select(processes.c.id).where(processes.c.id != self.process)) is not None
+
+        kept, others = await self._database.write(unit)
+        if not self._claimed <= kept:
+            self.lost.set()
         now = self._clock.monotonic()
         if self._alive_since is None or now - self._last_beat > DEAD / 2:
             self._alive_since = now
         self._last_beat = now
+        if not others and now - self._others_at > DEAD:
+            return False
+        self._others_at = now if others else self._others_at
+        return True
 
     async def _look(self, pools: Iterable[PoolId]) -> None:
         """Hear what others did with these pools."""

@@ -31,7 +31,7 @@ T = TypeVar("T")
 _SHARED = 64
 """Units that may share a transaction. More would make the first of them wait for the last."""
 _SLOW_SECONDS = 1.0
-DEAD = 5.0
+DEAD = 8.0
 """Seconds without a sign of life after which a process is taken to be dead."""
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, insert, or_, select, update
 
 from bot.conversation.held import Ended, HeldQuestion
 from bot.messages import CommunityId, ConversationId, IncomingMessage, Member, MessageId, ModelId, TicketId
@@ -42,6 +42,7 @@ class SqlHeldQuestions:
             asked_at=microseconds(message.received_at),
             held_at=microseconds(held.held_at),
             pool=held.asked_in,
+            process=self._database.process,
         )
 
         def unit(connection: Connection) -> None:
@@ -64,13 +65,23 @@ class SqlHeldQuestions:
         await self._database.write(unit)
 
     async def waiting(self) -> Sequence[HeldQuestion]:
-        wanted = select(held_questions).where(held_questions.c.ended.is_(None)).order_by(held_questions.c.held_at)
-
         def unit(connection: Connection) -> list[HeldQuestion]:
-            rows = connection.execute(wanted).all()
+            of_nobody = or_(
+                held_questions.c.process.is_(None), held_questions.c.process.not_in(self._database.living())
+            )
+            change = (
+                update(held_questions)
+                .where(held_questions.c.ended.is_(None), of_nobody)
+                .values(process=self._database.process)
+                .returning(held_questions)
+            )
+            rows = sorted(connection.execute(change).all(), key=lambda row: row.held_at)
             return [_held(row, files_with(connection, MessageId(row.message))) for row in rows]
 
-        return await self._database.read(unit)
+        return await self._database.write(unit)
+
+    async def left_behind(self) -> Sequence[HeldQuestion]:
+        return () if self._database.process is None else await self.waiting()
 
     async def find(self, ticket: TicketId) -> tuple[HeldQuestion, Turn | None] | None:
         def unit(connection: Connection) -> tuple[HeldQuestion, Turn | None] | None:

@@ -103,6 +103,13 @@ processes = Table(
     Column("seen_at", BigInteger, nullable=False, doc="It was alive then, by the database's clock."),
 )
 
+claims = Table(
+    "claims",
+    metadata,
+    Column("key", Text, primary_key=True, doc="Of what only one process may do at a time; names no secret."),
+    Column("process", Text, nullable=False),
+)
+
 line_changes = Table(
     "line_changes",
     metadata,
@@ -199,6 +206,7 @@ held_questions = Table(
     Column("ended", Text, doc="finished, or an error code; null while it waits."),
     Column("pool", Text, doc="That has counted it as asked; null: the default one."),
     Column("asked_as", Text, doc="JSON: who the member was there, and in which channel; null: nothing is known."),
+    Column("process", Text, doc="Which one answers it, where there may be several."),
     Index(
         "ix_held_questions_waiting",
         "held_at",

@@ -16,7 +16,7 @@ from pathlib import Path
 from time import monotonic
 
 import pytest
-from sqlalchemy import create_engine, func, select
+from sqlalchemy import create_engine, exists, func, select
 
 from bot.openrouter.sandbox import SandboxAttempt, read_log
 from bot.quota.measure import max_min_ratio
@@ -136,9 +136,9 @@ def read(address: str, attempts: list[SandboxAttempt], journal: Path) -> Afterma
             outcomes = core.execute(select(leases.c.outcome, func.count()).group_by(leases.c.outcome)).all()
             sent = leases.c.outcome != "released"
             given = core.execute(select(leases.c.member, func.count()).where(sent).group_by(leases.c.member)).all()
-            states = dict[str, int]()
-            for state, count in core.execute(select(line_changes.c.state, func.count()).group_by(line_changes.c.state)):
-                states[state] = count
+            later = line_changes.alias()
+            over = (later.c.process == line_changes.c.process) & (later.c.number == line_changes.c.number)
+            waits = line_changes.c.state == "waiting", ~exists().where(over, later.c.state != "waiting")
             return Aftermath(
                 attempts=attempts,
                 outcomes=Counter({outcome or "open": count for outcome, count in outcomes}),
@@ -148,7 +148,7 @@ def read(address: str, attempts: list[SandboxAttempt], journal: Path) -> Afterma
                     (what, name) for what, _, name in (line.partition(" ") for line in journal.read_text().splitlines())
                 ],
                 alive=core.scalar(select(func.count()).select_from(processes)) or 0,
-                waiting=2 * states.get("waiting", 0) - sum(states.values()),
+                waiting=core.scalar(select(func.count()).select_from(line_changes).where(*waits)) or 0,
             )
     finally:
         engine.dispose()

@@ -69,35 +69,38 @@ class Process:
 
 
 @asynccontextmanager
+async def process(address: str, clock: VirtualClock, loop: VirtualLoop, caps: Caps) -> AsyncIterator[Process]:
+    """One that is alive."""
+    async with AsyncExitStack() as stack:
+        database = await stack.enter_async_context(opened(address, clock, loop))
+        ledger = SqlLedger(database, clock)
+        board = SqlBoard(database, ledger, SqlMoney(database, clock), clock)
+        await board.join()
+        await ledger.add_pool(POOL)
+        scheduler = Scheduler(
+            pool=POOL,
+            caps=caps,
+            line=FairLine(),
+            days=FairDays(),
+            ledger=ledger,
+            clock=clock,
+            max_wait=900,
+            board=board,
+        )
+        await scheduler.open()
+        stack.push_async_callback(scheduler.close)
+        stack.push_async_callback(ended, asyncio.create_task(board.run()))
+        yield Process(address, ledger, board, scheduler, clock)
+
+
+@asynccontextmanager
 async def processes(
     postgres: PostgresServer, clock: VirtualClock, loop: VirtualLoop, *, number: int, caps: Caps
 ) -> AsyncIterator[list[Process]]:
-    """So many, all alive."""
+    """So many over one database."""
     async with AsyncExitStack() as stack:
         address = stack.enter_context(postgres.database())
-        found = []
-        for _ in range(number):
-            database = await stack.enter_async_context(opened(address, clock, loop))
-            ledger = SqlLedger(database, clock)
-            board = SqlBoard(database, ledger, SqlMoney(database, clock), clock)
-            await board.join()
-            await ledger.add_pool(POOL)
-            scheduler = Scheduler(
-                pool=POOL,
-                caps=caps,
-                line=FairLine(),
-                days=FairDays(),
-                ledger=ledger,
-                clock=clock,
-                max_wait=900,
-                board=board,
-            )
-            await scheduler.open()
-            stack.push_async_callback(scheduler.close)
-            found.append(Process(address, ledger, board, scheduler, clock))
-            living = asyncio.create_task(board.run())
-            stack.push_async_callback(ended, living)
-        yield found
+        yield [await stack.enter_async_context(process(address, clock, loop, caps)) for _ in range(number)]
 
 
 async def ended(task: asyncio.Task[None]) -> None:
@@ -236,6 +239,22 @@ async def test_what_a_dead_process_left_is_given_up_within_seconds(
             await ledger.settle(lease, Outcome(result="answered", whole=True, answer="late"))
             standing = await living.ledger.standing(POOL, day_of(clock.now()))
             assert standing.used == 2
+
+
+async def test_who_has_had_a_turn_has_had_it_in_a_process_that_begins_later(
+    postgres: PostgresServer, clock: VirtualClock, loop: VirtualLoop
+) -> None:
+    caps = Caps(rpm=1, rpd=100)
+    async with processes(postgres, clock, loop, number=1, caps=caps) as (one,):
+        first = [asyncio.create_task(one.ask(member(number))) for number in (0, 1, 2)]
+        await asyncio.sleep(70)
+        assert [who.user for _, who in one.sent] == ["m0", "m1"]
+        async with process(one.address, clock, loop, caps) as later:
+            # The second had waited for its turn, and has had it; whoever is new comes before.
+            again = [asyncio.create_task(later.ask(member(number))) for number in (1, 3)]
+            await asyncio.gather(*first, *again)
+            sent = sorted(one.sent + later.sent, key=lambda sent: sent[0])
+            assert [who.user for _, who in sent] == ["m0", "m1", "m2", "m3", "m1"]
 
 
 async def test_nothing_is_reserved_by_who_has_not_heard_of_everything(

@@ -64,7 +64,7 @@ class PostgresServer:
     @contextmanager
     def database(self) -> Iterator[str]:
         """The address of an empty database with the tables this program knows."""
-        name = self._free.pop() if self._free else self._made(f"{_TEMPLATE}_{self._run}")
+        name = self._free.pop() if self._free else self.made()
         yield self.address(name)
         try:
             self._sql(_EMPTY, name)
@@ -76,7 +76,7 @@ class PostgresServer:
     @contextmanager
     def bare(self) -> Iterator[str]:
         """The address of a database without tables."""
-        name = self._made("template0")
+        name = self.made("template0")
         yield self.address(name)
         self._drop(name)
 
@@ -85,7 +85,9 @@ class PostgresServer:
         for name in self._free:
             self._drop(name)
 
-    def _made(self, template: str) -> str:
+    def made(self, template: str | None = None) -> str:
+        """A new database, a copy of the template; of one that has been migrated, unless another is named."""
+        template = template or f"{_TEMPLATE}_{self._run}"
         name = f"potluck_{self._run}_{os.getpid()}_{next(_numbers)}"
         self._sql(f'CREATE DATABASE "{name}" TEMPLATE "{template}" STRATEGY FILE_COPY')
         return name
@@ -99,6 +101,26 @@ class PostgresServer:
         with psycopg.connect(there.render_as_string(hide_password=False), autocommit=True) as connection:
             cursor = connection.execute(statement)
             return cursor.fetchall() if cursor.description else []
+
+
+_SERVERS: list[PostgresServer] = []
+"""The one that whole deployments keep everything on, where that is wished."""
+_FOLDERS: dict[Path, str] = {}
+
+
+def database_url(folder: Path) -> str:
+    """Where a deployment in a folder keeps everything: a file in it, or with `TEST_DATABASE=postgres` a database of
+    its own on the server."""
+    if not _SERVERS:
+        return f"sqlite+aiosqlite:///{folder / 'potluck.db'}"
+    if folder not in _FOLDERS:
+        _FOLDERS[folder] = _SERVERS[0].address(_SERVERS[0].made())
+    return _FOLDERS[folder]
+
+
+def everything_on(found: PostgresServer) -> None:
+    """From now on deployments keep everything there."""
+    _SERVERS.append(found)
 
 
 @contextmanager

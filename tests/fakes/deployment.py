@@ -6,6 +6,7 @@ What tests read of the truth comes from the two ends: the sandbox's own log and 
 from __future__ import annotations
 
 import asyncio
+from base64 import urlsafe_b64encode
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+from pydantic import SecretStr
 from sqlalchemy import func, select
 
 from bot.app import Service, service
@@ -39,7 +41,10 @@ from bot.openrouter.sandbox import Sandbox, SandboxSettings
 from bot.settings import Settings
 from bot.storage.database import Database
 from bot.storage.tables import leases, member_days, pool_days
+from tests.fakes.databases import database_url
 from tests.fakes.virtual import VirtualLoop
+
+_SECRET_KEY = SecretStr(urlsafe_b64encode(bytes(32)).decode())
 
 
 @dataclass
@@ -179,11 +184,13 @@ async def deployment(
                 "openrouter_api_key": "sk-or-test",
                 "openrouter_base_url": url,
                 "fair_policy": "fcfs",
-                "database_url": f"sqlite+aiosqlite:///{folder / 'potluck.db'}",
+                "database_url": database_url(folder),
                 **(env or {}),
             }
         )
-        database = Database(settings.database_file, clock)
+        if settings.server and settings.secret_key is None:
+            settings = settings.model_copy(update={"secret_key": _SECRET_KEY})
+        database = Database(settings.database, clock, keeps_time=False)
         loop = asyncio.get_running_loop()
         if isinstance(loop, VirtualLoop):
             loop.busy.append(lambda: database.busy)

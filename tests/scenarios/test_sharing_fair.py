@@ -346,7 +346,7 @@ async def test_an_unknown_ticket_is_no_ticket(tmp_path: Path, clock: VirtualCloc
 async def test_what_is_too_old_is_deleted_and_nothing_names_a_member_any_more(
     tmp_path: Path, clock: VirtualClock
 ) -> None:
-    env = {**FAIR, "retain_messages_days": "1", "retain_counts_days": "28"}
+    env = {**FAIR, "retain_messages_days": "1", "retain_counts_days": "28", "retain_audit_days": "29"}
 
     async def naming(potluck: Deployment) -> set[str]:
         """The tables in which a member's name or words still stand."""
@@ -364,7 +364,10 @@ async def test_what_is_too_old_is_deleted_and_nothing_names_a_member_any_more(
         await _refused(potluck, "ann")
         held = await _hold(potluck, "ann", "the heron")
         await _followed(potluck, held.ticket)
-        texts, counts = {"turns", "held_questions"}, {"leases", "member_days", "day_events"}
+        ada = Person(potluck.running.registry, clock, Member("web", "ada"), manages=True)
+        for words, who in (("weight", "ann"), ("reset", "ann"), ("weight", "ben")):
+            await ada.does(f"admin quota {words}", who=who, **({"times": "2"} if words == "weight" else {}))
+        texts, counts = {"turns", "held_questions"}, {"leases", "member_days", "day_events", "changes"}
         assert await naming(potluck) == texts | counts, "the control: they are there at first"
         await asyncio.sleep(3 * DAY)
         assert await naming(potluck) == counts

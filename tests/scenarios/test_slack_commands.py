@@ -336,3 +336,19 @@ async def test_an_answer_with_more_rows_than_slack_takes_says_how_many_are_left_
         left_out = [int(found) for found in re.findall(r"and (\d+) more rows", said)]
         assert said.count("| `model/") + sum(left_out) == 360
         assert left_out
+
+
+async def test_in_a_form_somebody_is_picked_and_everyone_is_typed(tmp_path: Path, clock: VirtualClock) -> None:
+    desks = Desks()
+    async with in_slack(tmp_path, clock, registry=desks) as there:
+        slack, boss = there.slack, there.slack.person("U0BOSS", is_admin=True)
+        slack.person("U2BEN")
+        picked = {"value": {"type": "users_select", "selected_user": "U2BEN"}}
+        for number, whom in enumerate(({"who": picked, "who or": typed("everyone")}, {"who or": typed("everyone")})):
+            await boss.commands("admin grant")
+            await slack.until(lambda: len(slack.views.modals) > number)  # noqa: B023
+            inputs = [one["block_id"] for one in slack.views.modal["blocks"] if one["type"] == "input"]
+            assert inputs == ["who", "who or", "amount"]
+            await boss.submits(slack.views.modal, {**whom, "amount": typed("2.50")})
+            await slack.until(lambda: len(desks.calls) > number)  # noqa: B023
+        assert [call.grantee("who") for call in desks.calls] == [Member("slack", "U2BEN", "T1"), Everyone()]

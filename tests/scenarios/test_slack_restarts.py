@@ -209,7 +209,7 @@ async def test_a_question_that_waits_for_room_can_be_dropped_by_who_asked_it_alo
         await slack.until(lambda: len(slack.responses) == 3)
         assert "Only who asked it" in str(slack.responses[1])
         assert "Dropped." in str(slack.responses[2])
-        await asyncio.sleep(12 * 3600)
+        await asyncio.sleep(2 * 3600)
         assert "one more" not in slack.answer("C1", said.root)
 
 

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pytest
 
-from adapters.discord.pacing import EVERY, Pacing
+from adapters.discord.pacing import ALL, EVERY, Pacing
 from tests.fakes.virtual import VirtualClock
 
 pytestmark = pytest.mark.virtual
@@ -50,3 +50,18 @@ async def test_who_goes_away_leaves_the_line_to_the_next(clock: VirtualClock) ->
     gone.cancel()
     await next_one
     assert clock.monotonic() == pytest.approx(EVERY)
+
+
+async def test_many_channels_stay_under_what_discord_lets_through_in_all(clock: VirtualClock) -> None:
+    """Two hundred channels that write as soon as each may would be 166 a second; Discord lets 50 through."""
+    pacing, moments = Pacing(clock), list[float]()
+
+    async def writer(channel: int) -> None:
+        for _ in range(3):
+            await pacing.turn(channel)
+            moments.append(clock.monotonic())
+
+    await asyncio.gather(*(writer(channel) for channel in range(200)))
+    busiest = max(sum(start <= moment < start + 1 for moment in moments) for start in moments)
+    assert ALL - 1 <= busiest <= ALL + 1
+    assert len(moments) == 600

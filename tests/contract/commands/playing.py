@@ -82,7 +82,7 @@ async def _play(case: Case, stage: Stage) -> None:
         newest = await stage.newest_change()
         assert newest is not None
         assert newest.number == (last.number if last else 0) + 1
-        _on_the_record(newest, case, stage, caller)
+        await _on_the_record(newest, case, stage, caller)
         if newest.wish.undoes is None:
             back = await stage.binding.use(stage.place, caller, "admin audit undo", {"number": newest.number})
             if case.for_good:
@@ -92,10 +92,11 @@ async def _play(case: Case, stage: Stage) -> None:
             assert stage.office.laid_down == stood
 
 
-def _on_the_record(change: Change, case: Case, stage: Stage, caller: Person) -> None:
+async def _on_the_record(change: Change, case: Case, stage: Stage, caller: Person) -> None:
     wish = change.wish
     assert (wish.by, wish.command) == (stage.potluck.running.people.of(caller.member), case.words)
-    assert wish.community in (stage.place.community, EVERYWHERE)
+    named = (await stage.elsewhere()) if "community" in case.given else stage.place
+    assert wish.community in (named.community, EVERYWHERE)
 
 
 async def _says(case: Case, stage: Stage, reply: Reply) -> None:

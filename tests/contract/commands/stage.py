@@ -18,7 +18,7 @@ from bot.messages import Member
 from bot.office.edits import EVERYWHERE, Change, Edit, Wish, to
 from bot.office.own_terms import OwnTerms
 from bot.storage.tables import metadata
-from tests.contract.commands.bindings.binding import Binding, Everybody, Given, Person, Place, Reply
+from tests.contract.commands.bindings.binding import Binding, Everybody, Given, Group, Person, Place, Reply
 from tests.fakes.deployment import Deployment
 
 Dump: TypeAlias = Mapping[str, Sequence[str]]
@@ -44,13 +44,23 @@ class Here:
 
 
 @dataclass(frozen=True)
+class Elsewhere:
+    """Another community, by its name."""
+
+
+@dataclass(frozen=True)
+class Helpers:
+    """Some of the case's community: a role, or a user group."""
+
+
+@dataclass(frozen=True)
 class Noted:
     """A text that was read out of an earlier answer; 1 where there was none."""
 
     name: str
 
 
-Written: TypeAlias = "str | int | float | bool | Someone | Here | Noted | Everybody"
+Written: TypeAlias = "str | int | float | bool | Someone | Here | Elsewhere | Helpers | Noted | Everybody"
 """A value as a case has it."""
 
 
@@ -61,6 +71,8 @@ class Stage:
         self.binding, self.place = binding, place
         self.notes: dict[str, str] = {}
         self._people: dict[str, Person] = {}
+        self._elsewhere: Place | None = None
+        self._helpers: Group | None = None
         self.remember()
 
     @classmethod
@@ -106,10 +118,26 @@ class Stage:
                 return await self.someone(name)
             case Here():
                 return self.place
+            case Elsewhere():
+                return str((await self.elsewhere()).community)
+            case Helpers():
+                return await self.helpers()
             case Noted(name=name):
                 return self.notes.get(name, "1")
             case _:
                 return value
+
+    async def elsewhere(self) -> Place:
+        """Another community."""
+        if self._elsewhere is None:
+            self._elsewhere = await self.binding.place()
+        return self._elsewhere
+
+    async def helpers(self) -> Group:
+        """Some of this one."""
+        if self._helpers is None:
+            self._helpers = await self.binding.group(self.place)
+        return self._helpers
 
     # --- doing -------------------------------------------------------------------------------------------
 

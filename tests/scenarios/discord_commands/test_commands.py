@@ -176,3 +176,10 @@ async def test_a_command_that_fails_inside_says_so(home: House, commands: Comman
     await home.ann.slash(home.channel, "fail")
     await home.until(lambda: home.reads() and home.reads()[-1])
     assert home.reads()[-1] == str(words.explain("internal"))
+
+
+async def test_a_command_that_was_changed_meanwhile_says_so(home: House, commands: Commands) -> None:
+    """Discord's clients go on showing what was registered before."""
+    home.discord.world.commands.append({**command(home, "fail"), "name": "gone"})
+    await home.ann.slash(home.channel, "gone")
+    await home.until(lambda: home.reads() == [chatting.COMMAND_CHANGED.text])

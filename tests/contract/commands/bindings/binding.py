@@ -39,7 +39,16 @@ class Everybody:
     """All of the community."""
 
 
-Given: TypeAlias = str | int | float | bool | Person | Place | Everybody
+@dataclass(frozen=True, kw_only=True)
+class Group:
+    """Some of the community: who have a role, or are in a user group, as the platform has them."""
+
+    key: str
+    """What is laid down for them stands at this key."""
+    native: Any = None
+
+
+Given: TypeAlias = str | int | float | bool | Person | Place | Everybody | Group
 """A value of a parameter; a place stands for its channel."""
 
 
@@ -93,6 +102,10 @@ class Binding(Protocol):
 
     async def person(self, place: Place, name: str, rank: Rank = "anyone") -> Person:
         """Somebody new in a place."""
+        ...
+
+    async def group(self, place: Place) -> Group:
+        """Some of those in a place."""
         ...
 
     async def use(self, place: Place, person: Person, words: str, given: Mapping[str, Given]) -> Reply:

@@ -14,7 +14,7 @@ from bot.commands.command import Caller, Command, Everyone, Rank
 from bot.commands.command import Given as Handed
 from bot.commands.registry import Registry
 from bot.messages import CommunityId, ConversationId, Member, Standing
-from tests.contract.commands.bindings.binding import ENV, SANDBOX, Everybody, Given, Person, Place, Reply
+from tests.contract.commands.bindings.binding import ENV, SANDBOX, Everybody, Given, Group, Person, Place, Reply
 from tests.fakes.commanding import Person as Speaker
 from tests.fakes.deployment import Deployment, Heard, deployment
 from tests.fakes.virtual import VirtualClock
@@ -67,6 +67,9 @@ class Core:
     def caller(self, place: Place, person: Person) -> Caller:
         caller: Caller = person.native
         return replace(caller, channel=place.channel)
+
+    async def group(self, place: Place) -> Group:
+        return Group(key="role:helpers")
 
     async def use(self, place: Place, person: Person, words: str, given: Mapping[str, Given]) -> Reply:
         caller = self.caller(place, person)
@@ -121,6 +124,8 @@ def _handed(value: Given) -> Handed:
             return channel
         case Everybody():
             return Everyone()
+        case Group(key=key):
+            return key
         case _:
             return value
 

@@ -13,7 +13,7 @@ from typing import Any
 from bot.commands.all import ALL
 from bot.commands.command import Command, Rank
 from bot.messages import CommunityId, Member
-from tests.contract.commands.bindings.binding import ENV, SANDBOX, Everybody, Given, Person, Place, Reply
+from tests.contract.commands.bindings.binding import ENV, SANDBOX, Everybody, Given, Group, Person, Place, Reply
 from tests.fakes.deployment import Deployment, deployment
 from tests.fakes.discord import components
 from tests.fakes.discord.house import House
@@ -64,6 +64,12 @@ class Discord:
             account.user["_permissions"] = MANAGE_GUILD
         return Person(member=Member("discord", str(account.id)), native=account)
 
+    async def group(self, place: Place) -> Group:
+        guild = self._world.guilds[place.native.guild]
+        role = {**guild["roles"][0], "id": str(self._world.snowflake()), "name": "helpers"}
+        guild["roles"].append(role)
+        return Group(key=f"role:{role['id']}", native=role)
+
     async def use(self, place: Place, person: Person, words: str, given: Mapping[str, Given]) -> Reply:
         account, command = self._account(person), _named(words)
         kinds = {one.name: one.kind for one in command.takes}
@@ -113,6 +119,8 @@ class Discord:
                 return self._world.channel_payload(value.native)
             case Everybody():
                 return self._world.guilds[place.native.guild]["roles"][0]
+            case Group(native=role):
+                return role
             case int() if kind == "number":
                 return float(value)
             case int() if kind in ("text", "usd"):

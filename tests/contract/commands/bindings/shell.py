@@ -15,7 +15,7 @@ from bot.commands.all import ALL
 from bot.commands.command import Command, Rank
 from bot.messages import CommunityId, Member
 from bot.shell import OWNER
-from tests.contract.commands.bindings.binding import ENV, SANDBOX, Everybody, Given, Person, Place, Reply, cells
+from tests.contract.commands.bindings.binding import ENV, SANDBOX, Everybody, Given, Group, Person, Place, Reply, cells
 from tests.fakes.deployment import Deployment, deployment
 from tests.fakes.virtual import VirtualClock
 
@@ -60,12 +60,17 @@ class Shell:
     async def person(self, place: Place, name: str, rank: Rank = "anyone") -> Person:
         return Person(member=OWNER if rank == "owner" else Member("web", f"{name}{next(self._numbers)}"))
 
+    async def group(self, place: Place) -> Group:
+        return Group(key="role:helpers")
+
     async def use(self, place: Place, person: Person, words: str, given: Mapping[str, Given]) -> Reply:
         assert person.member == OWNER, "nobody else sits there"
         command = next((one for one in ALL if one.name == words), None)
         line = words.split()[1:] + ([] if command is None else _arguments(command, given))
         asked_for = "".join(f"{value}\n" for name, value in given.items() if name in _secrets(command))
-        code, said = await self._run([*line, "--community", place.community], asked_for)
+        if "community" not in given:
+            line += ["--community", place.community]
+        code, said = await self._run(line, asked_for)
         await asyncio.sleep(SEEN)
         lines = [line for line in said.splitlines() if line.strip()]
         rows = [cells(line) for line in lines]
@@ -124,6 +129,8 @@ def _typed(value: Given) -> str:
             return channel
         case Everybody():
             return "everyone"
+        case Group(key=key):
+            return key
         case _:
             return str(value)
 

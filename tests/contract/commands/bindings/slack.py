@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import re
-from collections.abc import AsyncIterator, Collection, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from bot.commands.all import ALL
 from bot.commands.command import Command, Rank
 from bot.messages import CommunityId, Member
 from bot.storage.posts import SqlPosts
-from tests.contract.commands.bindings.binding import ENV, SANDBOX, Everybody, Given, Person, Place, Reply
+from tests.contract.commands.bindings.binding import ENV, SANDBOX, Everybody, Given, Group, Person, Place, Reply
 from tests.fakes.deployment import Deployment
 from tests.fakes.slack.person import Person as Account
 from tests.fakes.slack.potluck import Installed, in_slack
@@ -60,6 +60,9 @@ class Slack:
         account = self._slack.person(id, team=team, is_admin=rank == "admin")
         return Person(member=Member("slack", id, team), native=account)
 
+    async def group(self, place: Place) -> Group:
+        return Group(key=f"group:S{place.native}")
+
     async def use(self, place: Place, person: Person, words: str, given: Mapping[str, Given]) -> Reply:
         account: Account = person.native
         before, files = len(self._slack.responses), len(self._slack.files.uploaded)
@@ -78,7 +81,7 @@ class Slack:
         ((blocks, private),) = answers()
         if "comes in a direct message" in " ".join(words_of(blocks)):
             await self._slack.until(lambda: len(self._slack.files.uploaded) > files, seconds=60)
-        return _read(blocks, private, {name: content for _, name, content in self._slack.files.uploaded[files:]})
+        return read(blocks, private, {name: content for _, name, content in self._slack.files.uploaded[files:]})
 
     async def ask(self, place: Place, person: Person, text: str) -> str:
         account: Account = person.native
@@ -133,6 +136,8 @@ def _typed(given: Mapping[str, Given]) -> Iterable[str]:
                 text = f"<#{channel}|general>"
             case Everybody():
                 text = "everyone"
+            case Group(key=key):
+                text = f"<!subteam^{key.removeprefix('group:')}|@helpers>"
             case bool():
                 text = "yes" if value else "no"
             case _:
@@ -140,7 +145,7 @@ def _typed(given: Mapping[str, Given]) -> Iterable[str]:
         yield f'{name}="{text}"' if " " in text and "<" not in text else f"{name}={text}"
 
 
-def _read(blocks: list[Json], private: bool, files: Mapping[str, bytes]) -> Reply:
+def read(blocks: list[Json], private: bool, files: Mapping[str, bytes]) -> Reply:
     facts: dict[str, str] = {}
     rows: list[tuple[str, ...]] = []
     for block in blocks:
@@ -171,7 +176,9 @@ def _plain(text: str) -> str:
 
 
 @asynccontextmanager
-async def slack(folder: Path, clock: VirtualClock) -> AsyncIterator[Slack]:
+async def slack(
+    folder: Path, clock: VirtualClock, kind: Callable[[Installed], Slack] | None = None
+) -> AsyncIterator[Slack]:
     owners = ",".join(Member("slack", owner_in(f"T{number}"), f"T{number}").key for number in range(PLACES))
     async with in_slack(
         folder,
@@ -183,4 +190,4 @@ async def slack(folder: Path, clock: VirtualClock) -> AsyncIterator[Slack]:
         pool_rpd=ENV["pool_rpd"],
         owner_ids=owners,
     ) as there:
-        yield Slack(there)
+        yield (kind or Slack)(there)

@@ -15,7 +15,7 @@ from adapters.rendering.saying import Speech
 from adapters.terminal.chat import HERE, PLATFORM, Chat
 from bot.commands.command import Command, Rank
 from bot.messages import Member, Started, TextDelta
-from tests.contract.commands.bindings.binding import ENV, SANDBOX, Everybody, Given, Person, Place, Reply, cells
+from tests.contract.commands.bindings.binding import ENV, SANDBOX, Everybody, Given, Group, Person, Place, Reply, cells
 from tests.fakes.deployment import Deployment, deployment
 from tests.fakes.virtual import VirtualClock
 
@@ -58,6 +58,9 @@ class Terminal:
             folder=self._folder,
         )
         return Person(member=member, native=chat)
+
+    async def group(self, place: Place) -> Group:
+        return Group(key="role:helpers")
 
     async def use(self, place: Place, person: Person, words: str, given: Mapping[str, Given]) -> Reply:
         done = await _chat(person).do("/" + " ".join([words, *_typed(given)]))
@@ -116,6 +119,8 @@ def _typed(given: Mapping[str, Given]) -> Iterable[str]:
                 text = channel
             case Everybody():
                 text = "everyone"
+            case Group(key=key):
+                text = key
             case bool():
                 text = "yes" if value else "no"
             case _:

@@ -15,7 +15,7 @@ import aiohttp
 from adapters.web.server import Readiness, WebAdapter
 from bot.commands.command import Command, Rank
 from bot.messages import CommunityId, Member
-from tests.contract.commands.bindings.binding import ENV, SANDBOX, Everybody, Given, Person, Place, Reply
+from tests.contract.commands.bindings.binding import ENV, SANDBOX, Everybody, Given, Group, Person, Place, Reply
 from tests.fakes.deployment import Deployment, deployment
 from tests.fakes.virtual import VirtualClock
 
@@ -57,6 +57,9 @@ class Web:
             reply = await self.use(place, Person(member=OLGA), "admin admins add", {"member": person})
             assert not reply.refused, reply.text
         return person
+
+    async def group(self, place: Place) -> Group:
+        return Group(key="role:helpers")
 
     async def use(self, place: Place, person: Person, words: str, given: Mapping[str, Given]) -> Reply:
         values = {name: _typed(value) for name, value in given.items()}
@@ -149,6 +152,8 @@ def _typed(value: Given) -> str | int | float:
             return channel
         case Everybody():
             return "everyone"
+        case Group(key=key):
+            return key
         case bool():
             return "yes" if value else "no"
         case _:

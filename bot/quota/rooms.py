@@ -76,13 +76,15 @@ class Levels:
 
 @dataclass(slots=True)
 class _Climb:
-    """The levels since something last changed: at the last quarter of an hour passed, and now."""
+    """The levels since something last changed."""
 
     key: tuple[int, float, float]
-    edge: float
-    at_edge: Levels
+    start: float
+    edges: list[Levels]
+    """Then, and at each quarter of an hour that has passed since. Looking ahead climbs far, and the next look again."""
     second: float
     now: Levels
+    """The last that were asked for."""
 
 
 class Rooms:
@@ -127,16 +129,18 @@ class Rooms:
         """
         key = (version, left, since)
         climb = self._climbs.get(id(room))
-        if climb is None or climb.key != key or second < climb.second:
+        if climb is None or climb.key != key or second < climb.start:
             start = min(since, second)
             levels = self._levels(room, start, left)
-            climb = self._climbs[id(room)] = _Climb(key, start, levels, start, levels)
-        while climb.edge // SLOT < second // SLOT:
-            climb.edge = (climb.edge // SLOT + 1) * SLOT
-            climb.at_edge = self._levels(room, climb.edge, left).not_below(climb.at_edge)
-            climb.second, climb.now = climb.edge, climb.at_edge
-        if climb.second < second:
-            climb.second, climb.now = second, self._levels(room, second, left).not_below(climb.at_edge)
+            climb = self._climbs[id(room)] = _Climb(key, start, [levels], start, levels)
+        first = climb.start // SLOT
+        passed = int(second // SLOT - first)
+        for number in range(len(climb.edges), passed + 1):
+            edge = self._levels(room, (first + number) * SLOT, left)
+            climb.edges.append(edge.not_below(climb.edges[-1]))
+        if climb.second != second:
+            at_edge = climb.edges[passed]
+            climb.second, climb.now = second, self._levels(room, second, left).not_below(at_edge)
         return climb.now
 
     def _levels(self, room: Room, second: float, left: float) -> Levels:

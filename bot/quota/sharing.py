@@ -16,7 +16,7 @@ from bot.errors import RefusalCode
 from bot.messages import CommunityId, Member, Share
 from bot.quota.day import ADMITTED, Decision, FairDay
 from bot.quota.events import DayEvent, EventKind
-from bot.quota.history import DAYS, Ask, DayTable, Past, tabulate
+from bot.quota.history import DAYS, SLOT, Ask, DayTable, Past, tabulate
 from bot.quota.level import HOLDING, Caution
 from bot.quota.terms import Terms
 
@@ -238,10 +238,12 @@ class FairSharing:
         return self._fair.decide(member.key, moment, community)
 
     def room_at(self, member: Member, community: CommunityId, moment: Instant) -> Instant | None:
-        # Time alone only raises the level, so the first moment with room can be found by halving what is left.
-        first, last = moment, Instant(day_start(self.day + 1) - 60)
-        if self._fair.foreseen(member.key, last, community) not in ADMITTED:
-            return None
+        # Time alone only raises the level: quarter by quarter up to the first with room, and halving that one.
+        first, last, end = moment, moment, Instant(day_start(self.day + 1) - 60)
+        while self._fair.foreseen(member.key, last, community) not in ADMITTED:
+            if last >= end:
+                return None
+            first, last = last, Instant(min(end, (last // SLOT + 1) * SLOT))
         while last - first > _ESTIMATE:
             middle = Instant((first + last) / 2)
             if self._fair.foreseen(member.key, middle, community) in ADMITTED:

@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.clock import DAY, Instant, day_start
 from bot.messages import CommunityId, Member
-from bot.quota.day import FairDay
+from bot.quota.day import ADMITTED, FairDay
 from bot.quota.demand import HEAVY, LOTS, Crowd, Standing, lot
 from bot.quota.history import Ask, DayTable, History, Outlook, Past, habit, tabulate
 from bot.quota.level import HOLDING, PLAIN, Caution, Forecast, curves, spending
@@ -398,6 +398,31 @@ def test_an_estimate_for_one_member_leaves_the_promises_to_others() -> None:
     assert before[0].verdict == "promised"
     day.decide(ben.key, at(12 * 3600))
     assert day.promised == 0, "control: one who decides at that moment would have dropped it"
+
+
+@settings(max_examples=20)  # each looks at the whole rest of its day
+@given(pasts, questions, st.integers(3, 40))
+def test_the_estimate_is_the_first_moment_with_room_and_looking_for_it_changes_nothing(
+    past: Past, log: list[Question], rpd: int
+) -> None:
+    looked, other = FairDay(TODAY, rpd=rpd, past=past), FairDay(TODAY, rpd=rpd, past=past)
+    now = play(looked, log)
+    play(other, log)
+    member, community = Member("web", "ben"), CommunityId("web")
+    for day in (looked, other):
+        step(day, Question(0.0, member.key, False, False), now)
+    room_at = FairSharing(looked).room_at(member, community, at(now))
+
+    def admitted(moment: float) -> bool:
+        return other.foreseen(member.key, Instant(moment), community) in ADMITTED
+
+    if room_at is None:
+        assert not admitted(at(DAY - 60))
+    else:
+        assert admitted(room_at)
+        assert room_at == at(now) or not admitted(max(at(now), room_at - 301)), "and not much earlier"
+    for later in np.linspace(now, DAY - 60, 7):
+        assert levels(looked, later) == levels(other, later)
 
 
 def test_a_grant_comes_on_top_and_is_taken_off_the_pool_at_once() -> None:

@@ -17,6 +17,7 @@ from tests.contract.commands.bad_input import BAD, refused_in_a_sentence
 from tests.contract.commands.bindings import BINDINGS
 from tests.contract.commands.bindings.binding import Binding, Given, Person, Place, Reply
 from tests.contract.commands.bindings.core import Core, core
+from tests.contract.commands.bindings.slack_forms import slack_forms
 from tests.contract.commands.playing import CASES, one_each, play, refused, without_case
 from tests.contract.commands.stage import Case, Stage
 from tests.fakes.virtual import VirtualClock
@@ -37,6 +38,12 @@ async def binding(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempP
 async def test_a_command_does_and_says_the_same_on_every_platform(binding: Binding, case: Case) -> None:
     if binding.has(case.command) and binding.name not in case.not_in:
         await play(case, binding)
+
+
+async def test_what_is_filled_into_a_form_does_the_same_as_what_is_typed(tmp_path: Path) -> None:
+    async with slack_forms(tmp_path, VirtualClock(asyncio.get_running_loop())) as forms:
+        for case in [case for case in CASES if forms.has(case.command)]:
+            await play(case, forms)
 
 
 async def test_who_may_not_use_a_command_may_use_it_on_no_platform(binding: Binding) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import re
-from collections.abc import AsyncIterator, Collection, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -81,7 +81,7 @@ class Slack:
         ((blocks, private),) = answers()
         if "comes in a direct message" in " ".join(words_of(blocks)):
             await self._slack.until(lambda: len(self._slack.files.uploaded) > files, seconds=60)
-        return _read(blocks, private, {name: content for _, name, content in self._slack.files.uploaded[files:]})
+        return read(blocks, private, {name: content for _, name, content in self._slack.files.uploaded[files:]})
 
     async def ask(self, place: Place, person: Person, text: str) -> str:
         account: Account = person.native
@@ -145,7 +145,7 @@ def _typed(given: Mapping[str, Given]) -> Iterable[str]:
         yield f'{name}="{text}"' if " " in text and "<" not in text else f"{name}={text}"
 
 
-def _read(blocks: list[Json], private: bool, files: Mapping[str, bytes]) -> Reply:
+def read(blocks: list[Json], private: bool, files: Mapping[str, bytes]) -> Reply:
     facts: dict[str, str] = {}
     rows: list[tuple[str, ...]] = []
     for block in blocks:
@@ -176,7 +176,9 @@ def _plain(text: str) -> str:
 
 
 @asynccontextmanager
-async def slack(folder: Path, clock: VirtualClock) -> AsyncIterator[Slack]:
+async def slack(
+    folder: Path, clock: VirtualClock, kind: Callable[[Installed], Slack] | None = None
+) -> AsyncIterator[Slack]:
     owners = ",".join(Member("slack", owner_in(f"T{number}"), f"T{number}").key for number in range(PLACES))
     async with in_slack(
         folder,
@@ -188,4 +190,4 @@ async def slack(folder: Path, clock: VirtualClock) -> AsyncIterator[Slack]:
         pool_rpd=ENV["pool_rpd"],
         owner_ids=owners,
     ) as there:
-        yield Slack(there)
+        yield (kind or Slack)(there)

@@ -20,9 +20,11 @@ from bot.quota.ledger import Caps, Claim, Lease, Outcome, PoolId, Question
 from bot.quota.line import FairLine
 from bot.quota.scheduler import Scheduler
 from bot.quota.sharing import FairDays
+from bot.storage.board import SqlBoard
 from bot.storage.database import Database
 from bot.storage.ledger import SqlLedger, microseconds
 from bot.storage.migration import migrate
+from bot.storage.money import SqlMoney
 from bot.storage.tables import day_events
 from bot.storage.units import Where
 
@@ -41,6 +43,10 @@ async def deployed(where: Where, *, pools: int, known: int) -> AsyncIterator[Seq
     database = Database(where, _CLOCK)
     await database.open()
     ledger = SqlLedger(database, _CLOCK)
+    board = None
+    if database.process is not None:  # the way is that of one of several processes
+        board = SqlBoard(database, ledger, SqlMoney(database, _CLOCK), _CLOCK)
+        await board.join()
     schedulers = []
     try:
         for number in range(pools):
@@ -57,6 +63,7 @@ async def deployed(where: Where, *, pools: int, known: int) -> AsyncIterator[Seq
                     ledger=ledger,
                     clock=_CLOCK,
                     max_wait=900,
+                    board=board,
                 )
             )
         for scheduler in schedulers:

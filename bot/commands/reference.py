@@ -14,7 +14,8 @@ _WHO: Mapping[Rank, tuple[str, str]] = {
         "Who manages it by its platform (Manage Server on Discord, admin or owner in Slack, whoever may open a page\n"
         "that answers its own machine only, whoever sits at the terminal), and whom they name by\n"
         "`/admin admins add`. Each takes `community=` besides, with which those who run Potluck name another one, or\n"
-        "`everywhere`.",
+        "`everywhere`. How much somebody takes is shown to the admins of communities they have asked in, and to no\n"
+        "others.",
     ),
     "owner": ("For those who run Potluck", "Who is named in `OWNER_IDS`, and the shell."),
 }

@@ -76,12 +76,8 @@ class Line(Protocol):
         """A ticket of another process, which has said where it stands."""
         ...
 
-    def took(self, member: Member, weight: float) -> None:
-        """The member started one in another process without having waited."""
-        ...
-
     def recall(self, member: Member, weight: float, turn: float) -> None:
-        """The member had this turn before this line began."""
+        """The member has had this turn with a ticket that this line never saw."""
         ...
 
     def next(self, may: Callable[[Member], bool]) -> Ticket | None:
@@ -144,11 +140,8 @@ class FirstCome:
         self.join(ticket)
         self._tickets = dict.fromkeys(sorted(self._tickets, key=self.stands))
 
-    def took(self, member: Member, weight: float) -> None:
-        """Changes nothing: who came first goes first."""
-
     def recall(self, member: Member, weight: float, turn: float) -> None:
-        """Changes nothing either."""
+        """Changes nothing: who came first goes first."""
 
     def next(self, may: Callable[[Member], bool]) -> Ticket | None:
         return next((ticket for ticket in self._tickets if may(ticket.member)), None)
@@ -217,9 +210,6 @@ class FairLine:
     def recall(self, member: Member, weight: float, turn: float) -> None:
         self._now = max(self._now, turn)
         self._ends[member] = max(turn + 1 / weight, self._ends.get(member, 0.0))
-
-    def took(self, member: Member, weight: float) -> None:
-        self._ends[member] = max(self._now, self._ends.get(member, 0.0)) + 1 / weight
 
     def leave(self, ticket: Ticket) -> None:
         stands = self._tags.get(ticket, (0.0, 0))

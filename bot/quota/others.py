@@ -8,8 +8,8 @@ waits for that. A lease is reserved only by who has heard of everything: the tra
 lock, and where something has happened since gives that in place of the lease (`Behind`), and the rules decide anew.
 The caps themselves are kept by the ledger's transaction, whatever anyone believes.
 
-A ticket that starts at once is never written down. Those of a process that has died are given up by the others within
-seconds, and its open leases count as spent.
+A ticket that starts at once is written down with its lease. The tickets of a process that has died are given up by the
+others within seconds, and its open leases count as spent.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ class Opened:
     """Of the day, everybody's."""
     waiting: Sequence[Change]
     started: Sequence[Change]
-    """Those that had waited and were started lately."""
+    """Those that were started lately, waiting or at once."""
     busy: Mapping[Member, int]
     """Requests under way in other processes."""
     cursor: Cursor
@@ -141,7 +141,7 @@ class Others:
         for change in opened.started:
             self._line.recall(change.member, change.weight, change.tag)
         for change in opened.waiting:
-            self._changed(change, Counter())
+            self._changed(change)
         for member, number in opened.busy.items():
             self._busy[member] += number
             self._starts.busy[member] += number
@@ -161,17 +161,16 @@ class Others:
         """The same without letting anyone through."""
         self._book.turn()
         self._turn()
-        waited: Counter[Member] = Counter()
         for number, change in news.changes:
             if number > self.cursor.change:
                 self.cursor = Cursor(self.cursor.event, number)
-                self._changed(change, waited)
+                self._changed(change)
         for number, event in news.events:
             if number > self.cursor.event:
                 self.cursor = Cursor(number, self.cursor.change)
-                self._happened(event, waited)
+                self._happened(event)
 
-    def _changed(self, change: Change, waited: Counter[Member]) -> None:
+    def _changed(self, change: Change) -> None:
         key = change.process, change.number
         if change.state == "waiting":
             ticket = Ticket(
@@ -187,14 +186,14 @@ class Others:
             self._starts.came(change.member)
             return
         gone = self._tickets.pop(key, None)
-        if change.state == "started":
-            waited[change.member] += 1
+        if gone is None and change.state == "started":
+            self._line.recall(change.member, change.weight, change.tag)
         if gone is not None:
             gone.started_at = change.at if change.state == "started" else None
             self._line.leave(gone)
             self._line.leave(gone)  # for good: nothing is kept for its return
 
-    def _happened(self, event: DayEvent, waited: Counter[Member]) -> None:
+    def _happened(self, event: DayEvent) -> None:
         day = day_of(event.at)
         if day == self._day:
             self._book.today.apply(event)
@@ -206,10 +205,6 @@ class Others:
                 window.start(event.at, member)
                 self._busy[member] += 1
                 self._starts.busy[member] += 1
-                if event.kind is EventKind.SENT and waited[member] > 0:
-                    waited[member] -= 1
-                elif event.kind is EventKind.SENT:
-                    self._line.took(member, 1.0)
             case EventKind.UNSENT | EventKind.UNRETRIED:
                 window.drop_newest(member)
                 self._no_longer(member)
@@ -246,8 +241,7 @@ class Others:
     def wait(self, ticket: Ticket) -> None:
         """A ticket waits, and the others are to know. Once is enough."""
         if ticket.number is None:
-            self._last_number += 1
-            ticket.number = self._last_number
+            ticket.number = self._next()
             self._change(ticket, "waiting")
 
     def left(self, ticket: Ticket) -> None:
@@ -260,23 +254,27 @@ class Others:
         """As the ledger's, for a ticket whose turn has come."""
         self._tries[ticket] += 1
         seen = self.cursor if self._tries[ticket] <= _TRIES else None
-        started = None if ticket.number is None else self._as_change(ticket, "started")
+        started = self._as_change(ticket, "started", ticket.number or self._next())
         reserved = await self._board.reserve(claim, caps, events, seen=seen, started=started)
         if isinstance(reserved, Lease):
             self._tries.pop(ticket, None)
         return reserved
 
     def _change(self, ticket: Ticket, state: Literal["waiting", "left"]) -> None:
-        events, ticket.unwritten = ticket.unwritten, []
-        self._book.in_background(self._board.change(self._pool, self._as_change(ticket, state), events))
-
-    def _as_change(self, ticket: Ticket, state: Literal["waiting", "started", "left"]) -> Change:
         assert ticket.number is not None
+        events, ticket.unwritten = ticket.unwritten, []
+        self._book.in_background(self._board.change(self._pool, self._as_change(ticket, state, ticket.number), events))
+
+    def _next(self) -> int:
+        self._last_number += 1
+        return self._last_number
+
+    def _as_change(self, ticket: Ticket, state: Literal["waiting", "started", "left"], number: int) -> Change:
         # One that has left the line may stand nowhere any more, and nobody asks.
         tag, place = (0.0, 0) if state == "left" else self._line.stands(ticket)
         return Change(
             process=self._process,
-            number=ticket.number,
+            number=number,
             state=state,
             member=ticket.member,
             community=ticket.community,

@@ -22,7 +22,7 @@ from bot.openrouter.sandbox import SandboxAttempt, read_log
 from bot.quota.measure import max_min_ratio
 from bot.storage.tables import leases, line_changes, pool_days, processes
 from tests.acceptance.processes import running
-from tests.fakes.databases import PostgresServer
+from tests.fakes.databases import PostgresServer, server
 from tests.fakes.deployment import most_in_any
 
 NURSERY = (sys.executable, "-m", "tests.acceptance.crowd")
@@ -210,3 +210,26 @@ async def test_four_processes_are_as_fair_as_one(postgres: PostgresServer, tmp_p
         assert len(found.attempts) <= crowd.rpd
         ratios.append(fairness(found, crowd))
     assert ratios[1] >= ratios[0] - 0.01
+
+
+@pytest.mark.soak
+async def test_the_server_restarts_in_the_middle_of_it(tmp_path: Path) -> None:
+    crowd, began = Crowd(processes=2, members=20, rpm=1000, rpd=10_000, seconds=15), monotonic()
+    with server(f"restarted-{os.getpid()}", quick=False) as own, own.database() as address:
+        assert own.restart is not None
+        playing = asyncio.create_task(played(address, tmp_path, crowd))
+        sent = tmp_path / "sandbox.log"
+        async with asyncio.timeout(60):
+            while not sent.exists() or len(read_log(sent)) < 20:
+                await asyncio.sleep(0.2)
+        for how in ("fast", "immediate"):
+            await asyncio.to_thread(own.restart, how)
+            back, before = monotonic(), len(read_log(sent))
+            while len(read_log(sent)) == before:
+                await asyncio.sleep(0.1)
+            print(f"\nafter {how}: the next request {monotonic() - back:.1f} s later")  # noqa: T201
+            assert monotonic() - back < 5
+            await asyncio.sleep(1)
+        found = await playing
+    print(figures(found, crowd, began))  # noqa: T201
+    hold(found, rpm=crowd.rpm)

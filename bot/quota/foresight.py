@@ -9,7 +9,7 @@ goes before the later turns of those who wait, and one who comes back takes the 
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from heapq import heappop, heappush
 from itertools import islice
 from typing import NamedTuple, TypeAlias
@@ -53,8 +53,8 @@ def foresee(
     return [*told, *(Instant(last + number * WINDOW / rpm) for number, _ in enumerate(waiting, start=1))]
 
 
-_Who: TypeAlias = tuple[Member, bool]
-"""A member, or (True) somebody like them who is still to come."""
+_Who: TypeAlias = int
+"""A member, or somebody like them who is still to come, by number: these are looked up all the time."""
 
 
 class _Turn(NamedTuple):
@@ -71,6 +71,9 @@ class _Ahead:
         self.line, self.now, self.rpm, self.answer_seconds = line, opens, rpm, answer_seconds
         self.virtual_now = line.turn(None)
         self.number, self.answers = 0, 0
+        self.numbers: dict[tuple[Member, bool], _Who] = {}
+        self.named: list[tuple[Member, bool]] = []
+        """By number. True: somebody like the member."""
         self.window: deque[tuple[Instant, _Who]] = deque()
         """When starts leave it."""
         self.own: Counter[_Who] = Counter()
@@ -80,23 +83,26 @@ class _Ahead:
         self.busy: dict[_Who, Instant] = {}
         self.done: list[tuple[Instant, int, _Who]] = []
         """When answers end; the number only sets apart those that end together."""
-        self.coming: list[tuple[Instant, _Who]] = []
-        """The next to come last."""
+        self.others: Iterator[Coming] = iter(())
+        self.coming: Coming | None = None
+        """The next of them. Most are never looked at."""
         self.ends: dict[_Who, float] = {}
 
     def has_started(self, starts: Iterable[tuple[Instant, Member]]) -> None:
         for at, member in starts:
-            self.window.append((Instant(at + WINDOW), (member, False)))
-            self.own[member, False] += 1
+            who = self.who(member)
+            self.window.append((Instant(at + WINDOW), who))
+            self.own[who] += 1
 
     def wait_in_line(self, tickets: Iterable[Ticket], free_at: Mapping[Member, Instant]) -> None:
         for member, free in free_at.items():
-            self.answering((member, False), free)
+            self.answering(self.who(member), free)
         for ticket in tickets:
-            self.join((ticket.member, False), self.line.turn(ticket))
+            self.join(self.who(ticket.member), self.line.turn(ticket))
 
     def will_come(self, coming: Iterable[Coming]) -> None:
-        self.coming = [(one.at, (one.member, one.new)) for one in coming][::-1]
+        self.others = iter(coming)
+        self.coming = next(self.others, None)
 
     def run(self, tickets: int) -> list[Instant]:
         """When the first so many that joined start."""
@@ -132,7 +138,7 @@ class _Ahead:
         """Until the next thing happens."""
         moments = [self.window[0][0]] if self.window else []
         moments += [self.done[0][0]] if self.done else []
-        moments += [self.coming[-1][0]] if self.coming else []
+        moments += [self.coming.at] if self.coming else []
         self.now = max(self.now, min(moments))
         self.go_on()
 
@@ -146,15 +152,22 @@ class _Ahead:
             who = heappop(self.done)[2]
             del self.busy[who]
             self.line_up(who)
-        while self.coming and self.coming[-1][0] <= self.now:
-            who = self.coming.pop()[1]
+        while self.coming and self.coming.at <= self.now:
+            who = self.who(self.coming.member, self.coming.new)
+            self.coming = next(self.others, None)
             turn = max(self.virtual_now, self.ends[who] if who in self.ends else self.ended(who))
             self.ends[who] = turn + 1
             self.join(who, turn)
 
     def ended(self, who: _Who) -> float:
-        member, new = who
+        member, new = self.named[who]
         return 0.0 if new else self.line.end(member)
+
+    def who(self, member: Member, new: bool = False) -> _Who:
+        number = self.numbers.setdefault((member, new), len(self.named))
+        if number == len(self.named):
+            self.named.append((member, new))
+        return number
 
     def line_up(self, who: _Who) -> None:
         queue = self.queues.get(who)

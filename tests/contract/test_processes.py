@@ -309,18 +309,21 @@ async def test_a_connection_is_one_processes_until_it_ends_or_is_not_heard_of(
 async def test_what_a_dead_process_held_is_anothers_and_of_one_alone(
     postgres: PostgresServer, clock: VirtualClock, loop: VirtualLoop
 ) -> None:
-    async with processes(postgres, clock, loop, number=2, caps=Caps(rpm=20, rpd=100)) as (one, two):
-        async with opened(one.address, clock, loop) as first, opened(one.address, clock, loop) as second:
-            dying = SqlBoard(first, SqlLedger(first, clock), SqlMoney(first, clock), clock)
-            await dying.join()
-            await SqlHeldQuestions(first).add(held("t1", clock))
-            heirs = [SqlHeldQuestions(process.database) for process in (one, two)]
-            assert [await heir.left_behind() for heir in heirs] == [[], []]
-            assert await SqlHeldQuestions(first).left_behind() == [], "its own is no news to it"
-            await asyncio.sleep(DEAD + 1)
-            found = [question.ticket for heir in heirs for question in await heir.left_behind()]
-            assert found == ["t1"]
-            assert await SqlHeldQuestions(second).left_behind() == []
+    async with (
+        processes(postgres, clock, loop, number=2, caps=Caps(rpm=20, rpd=100)) as (one, two),
+        opened(one.address, clock, loop) as first,
+        opened(one.address, clock, loop) as second,
+    ):
+        dying = SqlBoard(first, SqlLedger(first, clock), SqlMoney(first, clock), clock)
+        await dying.join()
+        await SqlHeldQuestions(first).add(held("t1", clock))
+        heirs = [SqlHeldQuestions(process.database) for process in (one, two)]
+        assert [await heir.left_behind() for heir in heirs] == [[], []]
+        assert await SqlHeldQuestions(first).left_behind() == [], "its own is no news to it"
+        await asyncio.sleep(DEAD + 1)
+        found = [question.ticket for heir in heirs for question in await heir.left_behind()]
+        assert found == ["t1"]
+        assert await SqlHeldQuestions(second).left_behind() == []
 
 
 async def test_what_another_process_has_changed_is_noticed(

@@ -187,6 +187,7 @@ class SqlBoard:
 
     async def part(self) -> None:
         """Be one of them no more. Nothing is under way."""
+        self._claimed.clear()
         for gone in (
             delete(claims).where(claims.c.process == self.process),
             delete(processes).where(processes.c.id == self.process),
@@ -281,7 +282,7 @@ class SqlBoard:
             await self._money.recover()
             gone = delete(processes).where(processes.c.id == process, processes.c.id.not_in(self._database.living()))
             await self._database.write(partial(_run, gone))
-            log.warning("a process has died", extra={"action": "buried", "process": process, "leases": cut})
+            log.warning("a process has died", extra={"action": "buried", "buried": process, "leases": cut})
         old = microseconds(self._database.now()) - int(_KEPT * 1e6)
         over = delete(line_changes).where(line_changes.c.at < old, ~_WAITS)
         await self._database.write(partial(_run, over))

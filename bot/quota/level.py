@@ -30,13 +30,21 @@ class Caution:
     soft: float = 0.1
     """For "probably so many more today"."""
 
-    def next_units(self, answers: Forecast) -> float:
+    @property
+    def waits_for_few(self) -> bool:
+        """It is more careful where there are few units for each."""
+        return self.scarce < self.more
+
+    def next_units(self, answers: Forecast, sure: Forecast) -> float:
         """The level for a member's next units: by `scarce` up to a level of FEW, by `more` from MANY on, and between
-        the two in proportion. It rises whenever the days' answers do."""
+        the two in proportion. It rises whenever the days' answers do.
+
+        `sure` are the answers for what is surely left, which count where there are few; none is above the day's own.
+        """
         roomy = answers.level(self.more)
-        if self.scarce == self.more or roomy >= MANY:
+        if not self.waits_for_few or roomy >= MANY:
             return roomy
-        careful = answers.level(self.scarce)
+        careful = sure.level(self.scarce)
         return careful + (roomy - careful) * max(0.0, roomy - FEW) / (MANY - FEW)
 
 

@@ -144,23 +144,41 @@ class Rooms:
         return climb.now
 
     def _levels(self, room: Room, second: float, left: float) -> Levels:
-        share = self._share(room, second, left) if self._between else np.full(room.history.outlooks, left)
-        answers = forecast(room.crowd, partial(room.outlook, second), share)
+        answers, sure = self._forecasts(room, second, left)
+        more = self._caution.next_units(answers, sure)
         return Levels(
-            first=answers.level(self._caution.first),
-            more=self._caution.next_units(answers),
-            soft=answers.level(self._caution.soft),
+            # As careful, but nobody waits for a first unit while others go on to their next.
+            first=max(sure.level(self._caution.first), min(answers.level(self._caution.first), more)),
+            more=more,
+            soft=sure.level(self._caution.soft),
             forecast=answers,
         )
 
-    def _share(self, room: Room, second: float, left: float) -> Array:
-        """[day] what is left for one community."""
+    def _forecasts(self, room: Room, second: float, left: float) -> tuple[Forecast, Forecast]:
+        """The days' answers for what is left to the room, and for what is surely left to it.
+
+        The two differ between communities only, and only where what is kept too long is given out later.
+        """
+        outlook = partial(room.outlook, second)
+        if not self._between:
+            answers = forecast(room.crowd, outlook, np.full(room.history.outlooks, left))
+            return answers, answers
+        share, least = self._shares(room, second, left)
+        answers = forecast(room.crowd, outlook, share)
+        if not self._caution.waits_for_few or not (least < share).any():
+            return answers, answers
+        return answers, forecast(room.crowd, outlook, least)
+
+    def _shares(self, room: Room, second: float, left: float) -> tuple[Array, Array]:
+        """[day] what is left for one community: as the others' wants are that day, and as they are on the day on which
+        they leave the least. What a community gets beyond its part early, others may turn out to need."""
         rooms = list(self._rooms.values())
         wanted = self._wants(rooms, second // _IDLE_TICK * _IDLE_TICK)
         taken = np.array([each.taken for each in rooms], dtype=float)
         weights = np.array([each.weight for each in rooms])
-        share = heights(wanted, taken, weights, left) * room.weight - room.taken
-        return np.clip(share, 0, wanted[:, rooms.index(room)])
+        height, own = heights(wanted, taken, weights, left), wanted[:, rooms.index(room)]
+        share = np.clip(height * room.weight - room.taken, 0, own)
+        return share, np.clip(height.min() * room.weight - room.taken, 0, own)
 
     def _wants(self, rooms: Sequence[Room], second: float) -> Array:
         """[day, room] at a tick, worked out again only where something has changed."""

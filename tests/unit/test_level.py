@@ -235,9 +235,11 @@ def test_caution_that_suits_the_level_rises_with_it_and_stays_between_its_two(dr
         returning=np.zeros((len(drawn), 3, 2)),
     )
     before, after = Forecast.of(days, levels), Forecast.of(days, levels + rises)
-    assert HOLDING.next_units(before) <= HOLDING.next_units(after) + EVEN
-    assert before.level(HOLDING.scarce) - EVEN <= HOLDING.next_units(before) <= before.level(HOLDING.more) + EVEN
-    assert PLAIN.next_units(before) == before.level(PLAIN.more)
+    sure = Forecast.of(days, levels / 2)
+    assert HOLDING.next_units(before, before) <= HOLDING.next_units(after, after) + EVEN
+    assert HOLDING.next_units(before, sure) <= HOLDING.next_units(before, before) + EVEN
+    assert sure.level(HOLDING.scarce) - EVEN <= HOLDING.next_units(before, sure) <= before.level(HOLDING.more) + EVEN
+    assert PLAIN.next_units(before, sure) == before.level(PLAIN.more)
 
 
 def test_the_fewer_there_are_for_each_the_more_careful() -> None:
@@ -246,7 +248,7 @@ def test_the_fewer_there_are_for_each_the_more_careful() -> None:
         days = replace(FEW_DAYS, weights=np.full(10, 0.1))
         answers = Forecast.of(days, scale * np.linspace(0.5, 1.5, 10))
         low, high = answers.level(HOLDING.scarce), answers.level(HOLDING.more)
-        return (HOLDING.next_units(answers) - low) / (high - low)
+        return (HOLDING.next_units(answers, answers) - low) / (high - low)
 
     assert part(2.0) == pytest.approx(0)
     assert 0 < part(5.0) < part(7.0) < 1
@@ -540,9 +542,85 @@ def test_communities_share_all_that_is_left_and_no_more(log: list[Question], rpd
         room = rooms.of(f"c{number % 4}")
         room.crowd.place(Standing(member=question.member, asks=1, taken=number % 3))
         room.taken += number % 3
-    shares = sum(rooms._share(rooms.of(f"c{number}"), 30_000.0, float(rpd)) for number in range(4))
-    wants = sum(rooms.of(f"c{number}").wants(30_000.0) for number in range(4))
-    assert np.allclose(shares, np.minimum(wants, rpd), atol=1e-3)
+    own = [rooms.of(f"c{number}") for number in range(4)]
+    shares, sure = zip(*(rooms._shares(room, 30_000.0, float(rpd)) for room in own), strict=True)
+    wants = [room.wants(30_000.0) for room in own]
+    assert np.allclose(sum(shares), np.minimum(sum(wants), rpd), atol=1e-3)
+    part = rpd / sum(room.weight for room in own)
+    for room, share, least, wanted in zip(own, shares, sure, wants, strict=True):
+        assert (least <= share + EVEN).all()
+        # Whatever the others want on any day, its part of what is left is sure.
+        assert (least >= np.clip(part * room.weight - room.taken, 0, wanted) - 1e-3).all()
+
+
+def shared_by_four(log: Sequence[Question], rpd: int, caution: Caution = HOLDING) -> tuple[FairDay, float]:
+    day = FairDay(TODAY, rpd=rpd, past=FOUR, between_communities=True, caution=caution)
+    for number, member in enumerate(MEMBERS):
+        day.meet(member, f"c{number % 4}")
+    return day, play(day, log)
+
+
+def levels_of(day: FairDay, member: str, second: float) -> tuple[float, float]:
+    levels = day._levels(Standing(member=member), at(second), "")
+    return levels.first, levels.more
+
+
+@settings(max_examples=40)
+@given(questions, st.integers(5, 120), st.integers(0, 20), st.sampled_from(MEMBERS))
+def test_neither_more_left_lowers_a_community_nor_another_s_use_raises_it(
+    log: list[Question], rpd: int, more: int, other: str
+) -> None:
+    day, second = shared_by_four(log, rpd)
+
+    def standings(who: Sequence[str]) -> list[float]:
+        return [level for member in who for level in levels_of(day, member, second)]
+
+    before = standings(MEMBERS)
+    day.recount(0, rpd + more)
+    assert all(after >= level - EVEN for after, level in zip(standings(MEMBERS), before, strict=True))
+    standing = day.standing(other)
+    if standing is None or not standing.asks or not day.left(at(second)):
+        return
+    if standing.waiting:
+        day.release(other)
+    elsewhere = [member for member in MEMBERS if day._room_of[member] is not day._room_of[other]]
+    before = standings(elsewhere)
+    day.let_through(other, at(second))
+    assert all(after <= level + EVEN for after, level in zip(standings(elsewhere), before, strict=True))
+
+
+@settings(max_examples=40)
+@given(questions, st.integers(5, 120))
+def test_between_communities_nobody_waits_for_a_first_unit_while_others_go_on(log: list[Question], rpd: int) -> None:
+    day, second = shared_by_four(log, rpd)
+    for member in MEMBERS:
+        first, more = levels_of(day, member, second)
+        assert first >= min(more, 1) - EVEN
+
+
+@settings(max_examples=40)
+@given(questions)
+def test_between_communities_nobody_is_refused_where_all_demand_fits(log: list[Question]) -> None:
+    day, _ = shared_by_four(log, 100_000)
+    assert day.sent == len(log)
+
+
+def test_what_others_may_need_on_any_day_is_kept_for_them_control_on_most_days() -> None:
+    """Beyond its own part, one community gets early only what the others leave on every day looked at."""
+
+    def taken(caution: Caution) -> int:
+        day = FairDay(TODAY, rpd=60, past=FOUR, between_communities=True, caution=caution)
+        for number in range(200):
+            member, moment = f"red {number % 20}", at(10_000.0 + number * 60)
+            day.ask(member, moment, "c1")
+            if day.decide(member, moment).admitted:
+                day.let_through(member, moment)
+                day.send()
+            else:
+                day.refuse(member)
+        return day.sent
+
+    assert taken(HOLDING) < taken(replace(HOLDING, scarce=HOLDING.more))
 
 
 def test_the_place_of_a_member_is_counted_out_as_it_was_counted_in() -> None:

@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
 import pytest
+from sqlalchemy import func, select
 
 from bot.choices import Choice
 from bot.clock import Instant, day_of
@@ -31,6 +32,7 @@ from bot.storage.fingerprint import fingerprint
 from bot.storage.held import SqlHeldQuestions
 from bot.storage.ledger import SqlLedger
 from bot.storage.money import SqlMoney
+from bot.storage.tables import line_changes
 from tests.contract.test_ledger import claim
 from tests.fakes.databases import PostgresServer, opened
 from tests.fakes.deployment import most_in_any
@@ -263,6 +265,19 @@ async def test_who_has_had_a_turn_has_had_it_in_a_process_that_begins_later(
             await asyncio.gather(*first, *again)
             sent = sorted(one.sent + later.sent, key=lambda sent: sent[0])
             assert [who.user for _, who in sent] == ["m0", "m1", "m2", "m3", "m1"]
+
+
+async def test_what_became_of_tickets_is_forgotten_in_time(
+    postgres: PostgresServer, clock: VirtualClock, loop: VirtualLoop
+) -> None:
+    async with processes(postgres, clock, loop, number=1, caps=Caps(rpm=20, rpd=100)) as (one,):
+        kept = select(func.count()).select_from(line_changes)
+        await asyncio.sleep(2)
+        assert await one.ask(member(0))
+        assert await one.database.read(lambda core: core.scalar(kept)) == 1
+        clock.skew = 3700.0  # an hour, without living through it
+        await asyncio.sleep(70)
+        assert await one.database.read(lambda core: core.scalar(kept)) == 0
 
 
 async def test_nothing_is_reserved_by_who_has_not_heard_of_everything(

@@ -73,7 +73,7 @@ class Line(Protocol):
         ...
 
     def place(self, ticket: Ticket, stands: tuple[float, int], *, lost: bool = False) -> None:
-        """A ticket of another process, which has said where it stands. `lost`: it may well be of one that has died,
+        """A ticket of another process, which has said where it stands. `lost`: it may be of one that has just died,
         and its member asks again, perhaps here: that is no second turn."""
         ...
 

@@ -80,8 +80,6 @@ class Opened:
     """Those that were started lately, waiting or at once."""
     busy: Mapping[Member, int]
     """Requests under way in other processes."""
-    late: frozenset[str]
-    """Processes that should have given a sign of life by now."""
     cursor: Cursor
 
 
@@ -143,7 +141,7 @@ class Others:
         for change in opened.started:
             self._line.recall(change.member, change.weight, change.tag)
         for change in opened.waiting:
-            self._changed(change, lost=change.process in opened.late)
+            self._changed(change, lost=True)
         for member, number in opened.busy.items():
             self._busy[member] += number
             self._starts.busy[member] += number

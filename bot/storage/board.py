@@ -34,8 +34,6 @@ _BEAT = 1.0
 """Seconds between signs of life, and between looks at what the others did."""
 _COMPANY = 60.0
 """Seconds for which others who used a pool are told at once what is done with it. Those who come later look."""
-_LATE = 2.5
-"""Seconds without a sign of life after which something is amiss with a process."""
 _RECALLED = 2_000
 """Turns of the newest tickets that started, which a process that begins takes into account."""
 _PRUNE_EVERY = 60.0
@@ -115,7 +113,6 @@ class SqlBoard:
             change = connection.scalar(select(func.max(line_changes.c.id)).where(line_changes.c.pool == pool)) or 0
             ours = select(line_changes).where(line_changes.c.pool == pool)
             started = ours.where(line_changes.c.state == "started").order_by(line_changes.c.id.desc()).limit(_RECALLED)
-            late = select(processes.c.id).where(processes.c.id.not_in(self._database.living(within=_LATE)))
             under_way: dict[Member, int] = {}
             for key in connection.scalars(busy):
                 member = Member.parse(key)
@@ -125,7 +122,6 @@ class SqlBoard:
                 waiting=[_change(row) for row in connection.execute(ours.where(_WAITS).order_by(line_changes.c.id))],
                 started=[_change(row) for row in connection.execute(started)],
                 busy=under_way,
-                late=frozenset(connection.scalars(late)),
                 cursor=Cursor(newest, change),
             )
 

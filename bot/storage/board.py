@@ -34,8 +34,11 @@ _BEAT = 1.0
 """Seconds between signs of life, and between looks at what the others did."""
 _COMPANY = 60.0
 """Seconds for which others who used a pool are told at once what is done with it. Those who come later look."""
+_LATE = 2.5
+"""Seconds without a sign of life after which something is amiss with a process."""
 _RECALLED = 2_000
 """Turns of the newest tickets that started, which a process that begins takes into account."""
+_PRUNE_EVERY = 60.0
 _KEPT = 3600.0
 """Seconds for which it is kept what became of a ticket."""
 
@@ -95,7 +98,7 @@ class SqlBoard:
         """Another process does what this one had claimed: it was not heard of for too long."""
         self._alive_since: float | None = None
         self._last_beat = 0.0
-        self._others_at = -DEAD
+        self._others_at, self._prune_at = -DEAD, 0.0
 
     # --- what a pool does --------------------------------------------------------------------------------
 
@@ -112,6 +115,7 @@ class SqlBoard:
             change = connection.scalar(select(func.max(line_changes.c.id)).where(line_changes.c.pool == pool)) or 0
             ours = select(line_changes).where(line_changes.c.pool == pool)
             started = ours.where(line_changes.c.state == "started").order_by(line_changes.c.id.desc()).limit(_RECALLED)
+            late = select(processes.c.id).where(processes.c.id.not_in(self._database.living(within=_LATE)))
             under_way: dict[Member, int] = {}
             for key in connection.scalars(busy):
                 member = Member.parse(key)
@@ -121,6 +125,7 @@ class SqlBoard:
                 waiting=[_change(row) for row in connection.execute(ours.where(_WAITS).order_by(line_changes.c.id))],
                 started=[_change(row) for row in connection.execute(started)],
                 busy=under_way,
+                late=frozenset(connection.scalars(late)),
                 cursor=Cursor(newest, change),
             )
 
@@ -176,6 +181,7 @@ class SqlBoard:
                     if await self._beat():
                         await self._look(self._followed)
                         await self._bury()
+                    await self._prune()
                 except Exception as error:  # the database is away: tried again, and nobody is taken for dead meanwhile
                     self._alive_since = None
                     log.warning("other processes cannot be heard", extra={"action": "board", "error": repr(error)})
@@ -187,6 +193,7 @@ class SqlBoard:
 
     async def part(self) -> None:
         """Be one of them no more. Nothing is under way."""
+        self._claimed.clear()
         for gone in (
             delete(claims).where(claims.c.process == self.process),
             delete(processes).where(processes.c.id == self.process),
@@ -281,10 +288,15 @@ class SqlBoard:
             await self._money.recover()
             gone = delete(processes).where(processes.c.id == process, processes.c.id.not_in(self._database.living()))
             await self._database.write(partial(_run, gone))
-            log.warning("a process has died", extra={"action": "buried", "process": process, "leases": cut})
+            log.warning("a process has died", extra={"action": "buried", "buried": process, "leases": cut})
+
+    async def _prune(self) -> None:
+        """What became of tickets is forgotten in time."""
+        if self._clock.monotonic() < self._prune_at:
+            return
+        self._prune_at = self._clock.monotonic() + _PRUNE_EVERY
         old = microseconds(self._database.now()) - int(_KEPT * 1e6)
-        over = delete(line_changes).where(line_changes.c.at < old, ~_WAITS)
-        await self._database.write(partial(_run, over))
+        await self._database.write(partial(_run, delete(line_changes).where(line_changes.c.at < old, ~_WAITS)))
 
     def _clear(self, pool: PoolId, process: str, connection: Connection) -> None:
         """A dead process's tickets leave the line, and their members have their units back."""

@@ -80,9 +80,9 @@ class Database:
         """True while a unit is under way in one of the threads."""
         return self._at_work > 0
 
-    def living(self) -> Select[str]:
-        """The processes that live."""
-        cut = round((self.now() - DEAD) * 1_000_000)
+    def living(self, *, within: float = DEAD) -> Select[str]:
+        """The processes that have given a sign of life within so many seconds."""
+        cut = round((self.now() - within) * 1_000_000)
         return select(processes.c.id).where(processes.c.seen_at > cut)
 
     def now(self) -> Instant:

@@ -9,10 +9,13 @@ from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
 import pytest
+from sqlalchemy import func, select
 
+from bot.choices import Choice
 from bot.clock import Instant, day_of
+from bot.conversation.held import HeldQuestion
 from bot.errors import Refused
-from bot.messages import CommunityId, Member
+from bot.messages import CommunityId, ConversationId, IncomingMessage, Member, MessageId, ModelId, TicketId
 from bot.quota.events import DayEvent, EventKind
 from bot.quota.ledger import AlreadyHandled, Caps, Lease, Outcome, PoolId
 from bot.quota.line import FairLine
@@ -20,10 +23,16 @@ from bot.quota.measure import max_min_ratio
 from bot.quota.others import Behind, Change, Cursor
 from bot.quota.scheduler import Scheduler
 from bot.quota.sharing import FairDays
+from bot.routing.access import Reach, ToMember
+from bot.storage.access import SqlAccess
 from bot.storage.board import SqlBoard
-from bot.storage.database import DEAD
+from bot.storage.choices import SqlChoices
+from bot.storage.database import DEAD, Database
+from bot.storage.fingerprint import fingerprint
+from bot.storage.held import SqlHeldQuestions
 from bot.storage.ledger import SqlLedger
 from bot.storage.money import SqlMoney
+from bot.storage.tables import line_changes
 from tests.contract.test_ledger import claim
 from tests.fakes.databases import PostgresServer, opened
 from tests.fakes.deployment import most_in_any
@@ -42,6 +51,7 @@ class Process:
     """What one process has of the pool."""
 
     address: str
+    database: Database
     ledger: SqlLedger
     board: SqlBoard
     scheduler: Scheduler
@@ -90,7 +100,7 @@ async def process(address: str, clock: VirtualClock, loop: VirtualLoop, caps: Ca
         await scheduler.open()
         stack.push_async_callback(scheduler.close)
         stack.push_async_callback(ended, asyncio.create_task(board.run()))
-        yield Process(address, ledger, board, scheduler, clock)
+        yield Process(address, database, ledger, board, scheduler, clock)
 
 
 @asynccontextmanager
@@ -230,8 +240,8 @@ async def test_what_a_dead_process_left_is_given_up_within_seconds(
             await asyncio.sleep(2)
             assert (living.scheduler.waiting, living.scheduler.answering) == (2, 1), "the other's counts"
             assert await asking, "and is not waited for"
-            assert living.sent[0][0] - began <= DEAD + 3
-            await asyncio.sleep(3)
+            assert living.sent[0][0] - began <= 3
+            await asyncio.sleep(began + DEAD + 3 - clock.now())
             assert (living.scheduler.waiting, living.scheduler.answering) == (0, 0)
             assert living.scheduler.used_here == 2, "what may have been sent is spent"
             assert living.scheduler.share(member(2), WEB).used == 0, "and the member has it back"
@@ -257,6 +267,19 @@ async def test_who_has_had_a_turn_has_had_it_in_a_process_that_begins_later(
             assert [who.user for _, who in sent] == ["m0", "m1", "m2", "m3", "m1"]
 
 
+async def test_what_became_of_tickets_is_forgotten_in_time(
+    postgres: PostgresServer, clock: VirtualClock, loop: VirtualLoop
+) -> None:
+    async with processes(postgres, clock, loop, number=1, caps=Caps(rpm=20, rpd=100)) as (one,):
+        kept = select(func.count()).select_from(line_changes)
+        await asyncio.sleep(2)
+        assert await one.ask(member(0))
+        assert await one.database.read(lambda core: core.scalar(kept)) == 1
+        clock.skew = 3700.0  # an hour, without living through it
+        await asyncio.sleep(70)
+        assert await one.database.read(lambda core: core.scalar(kept)) == 0
+
+
 async def test_nothing_is_reserved_by_who_has_not_heard_of_everything(
     postgres: PostgresServer, clock: VirtualClock, loop: VirtualLoop
 ) -> None:
@@ -270,3 +293,76 @@ async def test_nothing_is_reserved_by_who_has_not_heard_of_everything(
         assert isinstance(await two.board.reserve(claim(member(1)), caps, [], seen=None, started=None), Lease), (
             "control"
         )
+
+
+async def test_a_connection_is_one_processes_until_it_ends_or_is_not_heard_of(
+    postgres: PostgresServer, clock: VirtualClock, loop: VirtualLoop
+) -> None:
+    alive = processes(postgres, clock, loop, number=2, caps=Caps(rpm=20, rpd=100))
+    async with alive as (one, two), opened(one.address, clock, loop) as database:
+        ending = SqlBoard(database, SqlLedger(database, clock), SqlMoney(database, clock), clock)
+        await ending.join()
+        assert await ending.claim("discord")
+        assert await ending.claim("discord"), "it has it already"
+        assert not await one.board.claim("discord")
+        await ending.part()
+        assert await one.board.claim("discord")
+        assert not await two.board.claim("discord")
+        assert await two.board.claim("slack"), "another one is another's"
+        # One that gives no sign of life for too long loses what it had, and is told when it is back.
+        await ending.join()
+        assert await ending.claim("web")
+        assert not await one.board.claim("web")
+        await asyncio.sleep(DEAD + 1)
+        assert await one.board.claim("web")
+        assert not ending.lost.is_set()
+        await ending.join()
+        assert ending.lost.is_set()
+        assert not one.board.lost.is_set()
+
+
+async def test_what_a_dead_process_held_is_anothers_and_of_one_alone(
+    postgres: PostgresServer, clock: VirtualClock, loop: VirtualLoop
+) -> None:
+    async with (
+        processes(postgres, clock, loop, number=2, caps=Caps(rpm=20, rpd=100)) as (one, two),
+        opened(one.address, clock, loop) as first,
+        opened(one.address, clock, loop) as second,
+    ):
+        dying = SqlBoard(first, SqlLedger(first, clock), SqlMoney(first, clock), clock)
+        await dying.join()
+        await SqlHeldQuestions(first).add(held("t1", clock))
+        heirs = [SqlHeldQuestions(process.database) for process in (one, two)]
+        assert [await heir.left_behind() for heir in heirs] == [[], []]
+        assert await SqlHeldQuestions(first).left_behind() == [], "its own is no news to it"
+        await asyncio.sleep(DEAD + 1)
+        found = [question.ticket for heir in heirs for question in await heir.left_behind()]
+        assert found == ["t1"]
+        assert await SqlHeldQuestions(second).left_behind() == []
+
+
+async def test_what_another_process_has_changed_is_noticed(
+    postgres: PostgresServer, clock: VirtualClock, loop: VirtualLoop
+) -> None:
+    async with processes(postgres, clock, loop, number=2, caps=Caps(rpm=20, rpd=100)) as (one, two):
+        before = await fingerprint(one.database)
+        assert await fingerprint(one.database) == before, "the control"
+        await SqlChoices(two.database, clock).put(member(1), Choice(model=ModelId("acme/one"), by=member(1)))
+        chosen = await fingerprint(one.database)
+        assert chosen != before
+        await SqlAccess(two.database, POOL).add(allows=True, to=ToMember(member(1)), reach=Reach())
+        assert await fingerprint(one.database) != chosen
+
+
+def held(ticket: str, clock: VirtualClock) -> HeldQuestion:
+    message = IncomingMessage(
+        id=MessageId(f"web:{ticket}"),
+        conversation=ConversationId("web/m1/c"),
+        community=WEB,
+        author=member(1),
+        author_name="m1",
+        place="a test",
+        text="why?",
+        received_at=clock.now(),
+    )
+    return HeldQuestion(ticket=TicketId(ticket), message=message, held_at=clock.now())

@@ -43,8 +43,8 @@ class Ticket:
     """What happened to it that the ledger does not have yet."""
     leased: bool = False
     """From here on it is the lease that holds the member and the place."""
-    elsewhere: bool = False
-    """It waits in another process, which starts it."""
+    elsewhere: str = ""
+    """Another process that it waits in, and that starts it."""
     number: int | None = None
     """By which the other processes know it; None: they do not."""
     undoing: bool = False
@@ -72,8 +72,9 @@ class Line(Protocol):
         """By what a ticket in line is ordered, least first."""
         ...
 
-    def place(self, ticket: Ticket, stands: tuple[float, int]) -> None:
-        """A ticket of another process, which has said where it stands."""
+    def place(self, ticket: Ticket, stands: tuple[float, int], *, lost: bool = False) -> None:
+        """A ticket of another process, which has said where it stands. `lost`: it may be of one that has just died,
+        and its member asks again, perhaps here: that is no second turn."""
         ...
 
     def recall(self, member: Member, weight: float, turn: float) -> None:
@@ -136,7 +137,7 @@ class FirstCome:
     def stands(self, ticket: Ticket) -> tuple[float, int]:
         return 0.0, round(ticket.asked_at * 1e6)
 
-    def place(self, ticket: Ticket, stands: tuple[float, int]) -> None:
+    def place(self, ticket: Ticket, stands: tuple[float, int], *, lost: bool = False) -> None:
         self.join(ticket)
         self._tickets = dict.fromkeys(sorted(self._tickets, key=self.stands))
 
@@ -202,8 +203,8 @@ class FairLine:
     def stands(self, ticket: Ticket) -> tuple[float, int]:
         return self._tags[ticket]
 
-    def place(self, ticket: Ticket, stands: tuple[float, int]) -> None:
-        end = stands[0] + 1 / ticket.weight
+    def place(self, ticket: Ticket, stands: tuple[float, int], *, lost: bool = False) -> None:
+        end = 0.0 if lost else stands[0] + 1 / ticket.weight
         self._ends[ticket.member] = max(end, self._ends.get(ticket.member, 0.0))
         self._insert(ticket, stands)
 

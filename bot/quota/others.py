@@ -141,7 +141,7 @@ class Others:
         for change in opened.started:
             self._line.recall(change.member, change.weight, change.tag)
         for change in opened.waiting:
-            self._changed(change)
+            self._changed(change, lost=True)
         for member, number in opened.busy.items():
             self._busy[member] += number
             self._starts.busy[member] += number
@@ -170,7 +170,7 @@ class Others:
                 self.cursor = Cursor(number, self.cursor.change)
                 self._happened(event)
 
-    def _changed(self, change: Change) -> None:
+    def _changed(self, change: Change, *, lost: bool = False) -> None:
         key = change.process, change.number
         if change.state == "waiting":
             ticket = Ticket(
@@ -179,12 +179,13 @@ class Others:
                 asked_at=change.at,
                 weight=change.weight,
                 day=day_of(change.at),
-                elsewhere=True,
+                elsewhere=change.process,
             )
             self._tickets[key] = ticket
-            self._line.place(ticket, (change.tag, change.place))
+            self._line.place(ticket, (change.tag, change.place), lost=lost)
             self._starts.came(change.member)
             return
+        self._starts.due.pop(change.process, None)
         gone = self._tickets.pop(key, None)
         if gone is None and change.state == "started":
             self._line.recall(change.member, change.weight, change.tag)

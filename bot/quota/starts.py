@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from bot.clock import Instant
 from bot.errors import Refused
@@ -28,6 +28,8 @@ _TELL_SECONDS = 1.0
 """Places and estimates are worked out anew at most so often, whatever happens meanwhile."""
 _UNTOLD, _UNTOLD_IN_A_RISE = 3.0, 5.0
 """Seconds for which a ticket that others may yet overtake is told its place alone: usually, and while a rush rises."""
+_ELSEWHERE = 2.0
+"""Seconds for which a ticket of another process that is next is waited for."""
 _NEWS_SECONDS = 2.0
 """An estimate that moved by less is no news."""
 
@@ -47,6 +49,10 @@ class Starts:
         self._arrivals = Arrivals()
         self._tell_at = Instant(0.0)
         self._timer: asyncio.TimerHandle | None = None
+        self.due: dict[str, Instant] = {}
+        """Other processes whose tickets are next, and since when without a break."""
+        self._look_at: Instant | None = None
+        """Another process's ticket is next, and may not be waited for longer."""
 
     def close(self) -> None:
         if self._timer:
@@ -68,7 +74,16 @@ class Starts:
             self.refuse_all(lambda: Refused("pool_spent", resets_at=today.resets_at, limit=today.rpd))
             return
         now = self._book.now
-        while (ticket := self.next(now)) is not None and not ticket.elsewhere:
+        self._look_at, due, passed = None, self.due, set[Member]()
+        self.due = {}
+        while (ticket := self.next(now, passed)) is not None:
+            if ticket.elsewhere:
+                since = self.due[ticket.elsewhere] = due.get(ticket.elsewhere, now)
+                if now < since + _ELSEWHERE:
+                    self._look_at = Instant(since + _ELSEWHERE)
+                    break  # its own process starts it
+                passed.add(ticket.member)  # or that process is slow, or dead: nothing is gained by waiting for it
+                continue
             ticket.started_at = now
             self.line.leave(ticket)
             self.window.start(now, ticket.member)
@@ -80,9 +95,12 @@ class Starts:
             again = self._tell_at if 0 < self._tell_at - now <= _TELL_SECONDS else self._tell_places(now)
             self._come_back(now, again)
 
-    def next(self, now: Instant) -> Ticket | None:
-        """The ticket that would start now."""
-        return self.line.next(self._whose_turn(now)) if self.free(now) else None
+    def next(self, now: Instant, passed: Collection[Member] = ()) -> Ticket | None:
+        """The ticket that would start now, `passed` members aside."""
+        if not self.free(now):
+            return None
+        may = self._whose_turn(now)
+        return self.line.next(lambda member: member not in passed and may(member))
 
     def free(self, now: Instant) -> bool:
         """A start is free, whoever it is for."""
@@ -172,6 +190,8 @@ class Starts:
             moments.append(gate)
         elif oldest is not None:
             moments.append(Instant(oldest + WINDOW))
+        if self._look_at is not None and self._look_at > now:
+            moments.append(self._look_at)
         if moments:
             # A hair later than the edge: a timer that fires early would find the window still full and spin.
             self._timer = asyncio.get_running_loop().call_later(min(moments) - now + 0.001, self.pump)

@@ -36,6 +36,7 @@ _COMPANY = 60.0
 """Seconds for which others who used a pool are told at once what is done with it. Those who come later look."""
 _RECALLED = 2_000
 """Turns of the newest tickets that started, which a process that begins takes into account."""
+_PRUNE_EVERY = 60.0
 _KEPT = 3600.0
 """Seconds for which it is kept what became of a ticket."""
 
@@ -95,7 +96,7 @@ class SqlBoard:
         """Another process does what this one had claimed: it was not heard of for too long."""
         self._alive_since: float | None = None
         self._last_beat = 0.0
-        self._others_at = -DEAD
+        self._others_at, self._prune_at = -DEAD, 0.0
 
     # --- what a pool does --------------------------------------------------------------------------------
 
@@ -176,6 +177,7 @@ class SqlBoard:
                     if await self._beat():
                         await self._look(self._followed)
                         await self._bury()
+                    await self._prune()
                 except Exception as error:  # the database is away: tried again, and nobody is taken for dead meanwhile
                     self._alive_since = None
                     log.warning("other processes cannot be heard", extra={"action": "board", "error": repr(error)})
@@ -283,9 +285,14 @@ class SqlBoard:
             gone = delete(processes).where(processes.c.id == process, processes.c.id.not_in(self._database.living()))
             await self._database.write(partial(_run, gone))
             log.warning("a process has died", extra={"action": "buried", "buried": process, "leases": cut})
+
+    async def _prune(self) -> None:
+        """What became of tickets is forgotten in time."""
+        if self._clock.monotonic() < self._prune_at:
+            return
+        self._prune_at = self._clock.monotonic() + _PRUNE_EVERY
         old = microseconds(self._database.now()) - int(_KEPT * 1e6)
-        over = delete(line_changes).where(line_changes.c.at < old, ~_WAITS)
-        await self._database.write(partial(_run, over))
+        await self._database.write(partial(_run, delete(line_changes).where(line_changes.c.at < old, ~_WAITS)))
 
     def _clear(self, pool: PoolId, process: str, connection: Connection) -> None:
         """A dead process's tickets leave the line, and their members have their units back."""

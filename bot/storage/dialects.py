@@ -54,7 +54,7 @@ class Prepared:
 
     def __init__(self, statement: ClauseElement) -> None:
         self._statement = statement
-        self._compiled: dict[str, tuple[str, dict[str, Any]]] = {}
+        self._kept: dict[str, tuple[str, dict[str, Any]]] = {}
 
     def __call__(self, connection: Connection, **values: Any) -> tuple[Any, ...] | None:
         """Execute; the first row, if the statement gives rows."""
@@ -63,20 +63,21 @@ class Prepared:
 
     def all(self, connection: Connection, **values: Any) -> list[tuple[Any, ...]]:
         """Execute; every row."""
-        sql, fixed = self._for(connection)
+        sql, fixed = self.compiled(connection)
         cursor = raw(connection).execute(sql, fixed | values)
         return [] if cursor.description is None else cursor.fetchall()
 
     def each(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
         """Execute once for each of the rows."""
         if rows:
-            sql, fixed = self._for(connection)
+            sql, fixed = self.compiled(connection)
             raw(connection).cursor().executemany(sql, [{**fixed, **row} for row in rows])
 
-    def _for(self, connection: Connection) -> tuple[str, dict[str, Any]]:
+    def compiled(self, connection: Connection) -> tuple[str, dict[str, Any]]:
+        """The SQL for a connection's kind of database, and the values that are always the same."""
         name = connection.dialect.name
-        found = self._compiled.get(name)
+        found = self._kept.get(name)
         if found is None:
             compiled = self._statement.compile(dialect=_NAMED if name == "sqlite" else connection.dialect)
-            found = self._compiled[name] = str(compiled), dict(compiled.params)
+            found = self._kept[name] = str(compiled), dict(compiled.params)
         return found

@@ -69,7 +69,6 @@ async def played(address: str, folder: Path, crowd: Crowd, *, seed: int = 1) -> 
             "OPENROUTER_BASE_URL": url,
             "DATABASE_URL": address,
             "SECRET_KEY": base64.urlsafe_b64encode(bytes(32)).decode(),
-            "FAIR_POLICY": "fcfs",
             "POOL_RPM": str(crowd.rpm),
             "POOL_RPD": str(crowd.rpd),
             "OPENBLAS_NUM_THREADS": "1",

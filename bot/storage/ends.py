@@ -6,7 +6,7 @@ import os
 import sqlite3
 import tempfile
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 from typing import TypeAlias
 
@@ -31,13 +31,8 @@ def reading(where: Where) -> Iterator[End]:
         StorageError: it is not there, or no database of Potluck's that can be read.
     """
     _known(where)
-    if isinstance(where, Path):
-        # Not read-only: to read beside a writer SQLite wants to leave a mark in the journal's index.
-        with _sqlite(where, f"{where.resolve().as_uri()}?mode=rw", begin="BEGIN") as connection:
-            yield connection
-    else:
-        with _server(where, begin="BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY") as connection:
-            yield connection
+    with _open(where, file="BEGIN", server="BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY") as connection:
+        yield connection
 
 
 @contextmanager
@@ -71,12 +66,8 @@ def filling(where: Where) -> Iterator[End]:
         StorageError: it cannot be written, or is another program's.
     """
     migrate(where)
-    if isinstance(where, Path):
-        with _sqlite(where, f"{where.resolve().as_uri()}?mode=rw", begin="BEGIN IMMEDIATE") as connection:
-            yield connection
-    else:
-        with _server(where, begin="BEGIN") as connection:
-            yield connection
+    with _open(where, file="BEGIN IMMEDIATE", server="BEGIN") as connection:
+        yield connection
 
 
 @contextmanager
@@ -110,6 +101,14 @@ def in_use(url: str) -> bool:
     )
     with _server(url, begin="BEGIN") as connection:
         return bool(connection.scalar(text(others)))
+
+
+def _open(where: Where, *, file: str, server: str) -> AbstractContextManager[End]:
+    """In a transaction that begins so."""
+    if isinstance(where, Path):
+        # Never read-only: to read beside a writer SQLite wants to leave a mark in the journal's index.
+        return _sqlite(where, f"{where.resolve().as_uri()}?mode=rw", begin=file)
+    return _server(where, begin=server)
 
 
 @contextmanager

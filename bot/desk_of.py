@@ -85,7 +85,6 @@ def registry_of(
         clock=front.clock,
         rights=rights_of(front, owners),
         find_member=find_member(front.known),
-        has_asked=front.known.knows,
         models=models_of(pool_of),
         office=front.office,
         choices=choices,
@@ -118,4 +117,4 @@ def models_of(pool_of: Callable[[CommunityId], Awaitable[DeskPool]]) -> Callable
 
 def find_member(known: Acquaintances) -> Callable[[str, Caller], Member | None]:
     """Whom a text means."""
-    return lambda text, caller: known.find(text, caller.member, caller.community)
+    return lambda text, caller: known.find(text, caller.member)

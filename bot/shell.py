@@ -94,7 +94,6 @@ async def shell(settings: Settings, clock: Clock) -> AsyncIterator[Registry]:
             clock=clock,
             rights=rights_of(front, {OWNER}),
             find_member=find_member(front.known),
-            has_asked=front.known.knows,
             models=models_of(pools.of),
             office=front.office,
             people=people,

@@ -76,8 +76,6 @@ class Parameter:
     least: float | None = None
     most: float | None = None
     """Bounds of a figure, or of the characters of a text."""
-    asked: bool = False
-    """A member who has asked before, or a key in full: a slip in a name is not to give anybody money or rights."""
     suggests: Callable[[Call, str], Awaitable[Sequence[Suggestion]]] | None = None
     """Values to offer for what has been typed so far, best first. A `model` is offered the caller's models anyway."""
 

@@ -54,8 +54,6 @@ class OfficeDesk:
     uses: Uses
     find_member: Callable[[str, Caller], Member | None]
     """Whom a name or a key such as `discord:123` means where the caller is; None: nobody known."""
-    has_asked: Callable[[Member], bool]
-    """Who is meant has ever asked. False may be a slip in a name."""
     models: Callable[[Call, str], Awaitable[Sequence[str]]]
     """Models the caller may use whose name or id holds what was typed, best first."""
     office: Office

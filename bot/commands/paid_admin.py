@@ -73,7 +73,7 @@ async def budget(call: Call) -> Answer:
     whose = {"all": "", "each": "*"}.get(of.lower())
     if whose is None:
         found = call.desk.find_member(of, call.caller)
-        if found is None or not (":" in of or call.desk.has_asked(found)):
+        if found is None:
             raise BadInput(
                 say("Nobody known here is called {text}. Say {all}, {each}, or a member.", text=of, **_WORDS)
             )
@@ -239,7 +239,7 @@ _LIST = Code("/admin paid list")
 _PERIODS = {"day": say("day"), "month": say("month"), "ever": say("all time")}
 _WORDS: dict[str, Value] = {"all": "all", "each": "each"}
 _RULE = (
-    Parameter(name="who", kind="grantee", about=say("A member, a role, a user group, or everyone"), asked=True),
+    Parameter(name="who", kind="grantee", about=say("A member, a role, a user group, or everyone")),
     Parameter(name="models", kind="text", about=say("Only these, separated by commas"), required=False, most=1000),
     Parameter(
         name="prompt_price",

@@ -117,7 +117,7 @@ _CHANNEL = Parameter(
     required=False,
     most=200,
 )
-_MEMBER = Parameter(name="member", kind="member", about=say("Who"), asked=True)
+_MEMBER = Parameter(name="member", kind="member", about=say("Who"))
 
 COMMANDS = (
     Command(

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from bot.commands import values
-from bot.commands.answer import Answer, Line, Next, refusal
+from bot.commands.answer import Answer, refusal
 from bot.commands.command import COMMUNITY, BadInput, Call, Caller, Command, Given, Path, Rank, Suggestion
 from bot.commands.desk import Desk
 from bot.commands.known_here import known_here
@@ -55,10 +55,6 @@ class Registry:
         try:
             call = self._call(command, given, await self._person(caller))
             answer = await command.handler(call)
-            if answer.ok and (slip := self._slip(given, call)) is not None:
-                steps = [part for part in answer.parts if isinstance(part, Next)]
-                said = [part for part in answer.parts if not isinstance(part, Next)]
-                answer = replace(answer, parts=[*said, Line(slip), *steps])
         except BadInput as bad:
             answer = refusal(bad.said)
         except PotluckError as error:
@@ -91,17 +87,6 @@ class Registry:
         except (BadInput, PotluckError):
             return ()
         return ()
-
-    def _slip(self, given: Mapping[str, Given], call: Call) -> Say | None:
-        """A name was written that nobody has asked under: right for who is yet to come, and else a slip."""
-        for name, value in call.values.items():
-            if (
-                isinstance(value, Member)
-                and isinstance(given.get(name), str)
-                and not any(map(self._desk.has_asked, self._desk.people.accounts(value)))
-            ):
-                return say("Nobody called {name} has asked yet: it is for who comes by exactly this name.", name=value)
-        return None
 
     def _group(self, path: Path) -> str | None:
         """The longest beginning of a path that commands have in common with it."""

@@ -142,7 +142,7 @@ OF_ANYBODY = Command(
     about=say("When the pool is spent: have a member go on for money, or be asked first"),
     handler=of_anybody,
     parameters=(
-        Parameter(name="member", kind="member", about=say("Who"), asked=True),
+        Parameter(name="member", kind="member", about=say("Who")),
         Parameter(
             name="then", kind="text", about=say("pay: without being asked; ask: be asked first"), choices=(PAY, ASK)
         ),

@@ -144,7 +144,7 @@ def _flag(parameter: Parameter, given: Given) -> bool:
 def _member(parameter: Parameter, text: str, call: Call) -> Member:
     text = text.strip()
     found = call.desk.find_member(text, call.caller)
-    if found is not None and (not parameter.asked or ":" in text or call.desk.has_asked(found)):
+    if found is not None:
         return found
     raise BadInput(
         say(

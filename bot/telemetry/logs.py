@@ -73,5 +73,5 @@ def set_up(*, level: str, form: str | None, stream: TextIO = sys.stderr) -> None
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
-    for noisy in ("aiosqlite", "asyncio", "alembic", "httpx", "aiohttp.access", "discord"):
+    for noisy in ("aiosqlite", "asyncio", "alembic", "httpx", "aiohttp.access", "discord", "matplotlib"):
         logging.getLogger(noisy).setLevel(max(logging.WARNING, root.level))

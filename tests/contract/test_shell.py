@@ -53,14 +53,14 @@ def test_a_change_its_line_and_the_way_back() -> None:
     assert "already" in run("audit", "undo", "1", code=2)
 
 
-def test_somebody_who_has_yet_to_ask_is_meant_by_their_name_but_not_for_money() -> None:
-    said = " ".join(run("quota", "grant", "ben", "3").split())
-    assert "Nobody called ben has asked yet" in said
-    assert "ben" in run("quota", "show", "--who", "web:ben")
-    assert "Nobody called" not in run("quota", "grant", "everyone", "1", "--community", "web"), "the control"
-    run("paid", "allow", "ben", code=2)
-    run("admins", "add", "ben", "--community", "web", code=2)
-    run("admins", "add", "web:ben", "--community", "web")
+def test_who_has_yet_to_ask_is_meant_by_their_id_alone() -> None:
+    for words in (
+        ("quota", "grant", "ben", "3"),
+        ("paid", "allow", "ben"),
+        ("admins", "add", "ben", "--community", "web"),
+    ):
+        assert "Nobody known here is called ben" in " ".join(run(*words, code=2).split())
+    assert "ben" in run("quota", "grant", "web:ben", "3")
 
 
 def test_rules_and_budgets() -> None:

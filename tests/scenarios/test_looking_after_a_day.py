@@ -187,7 +187,7 @@ async def test_what_is_changed_is_told_to_every_page_at_once(tmp_path: Path, clo
         await asyncio.sleep(5)
         assert not watching.done(), "the control: nothing has changed"
         began = clock.now()
-        await where.do("/admin quota grant ben 3")
+        await where.do("/admin quota grant web:ben 3")
         told = await watching
         assert clock.now() - began < 1
         figures = ("used", "rpd", "waiting", "resets_at")

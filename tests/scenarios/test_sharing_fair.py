@@ -365,7 +365,7 @@ async def test_what_is_too_old_is_deleted_and_nothing_names_a_member_any_more(
         held = await _hold(potluck, "ann", "the heron")
         await _followed(potluck, held.ticket)
         ada = Person(potluck.running.registry, clock, Member("web", "ada"), manages=True)
-        for words, who in (("weight", "ann"), ("reset", "ann"), ("weight", "ben")):
+        for words, who in (("weight", "ann"), ("reset", "ann"), ("weight", "web:ben")):
             await ada.does(f"admin quota {words}", who=who, **({"times": "2"} if words == "weight" else {}))
         texts, counts = {"turns", "held_questions"}, {"leases", "member_days", "day_events", "changes"}
         assert await naming(potluck) == texts | counts, "the control: they are there at first"

@@ -1,6 +1,6 @@
 """What always holds of the level, watched from within the real scheduler: before and after everything that happens.
 
-`tests/unit/test_level.py` has the day by itself, on logs of its own; here the events are those a scheduler makes of
+`tests/unit/level` has the day by itself, on logs of its own; here the events are those a scheduler makes of
 questions, failures, second attempts, crashes and what the account and the admins say.
 """
 

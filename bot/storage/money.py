@@ -7,7 +7,7 @@ are touched in one fixed order, so that two requests cannot wait for each other.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, Literal
@@ -98,6 +98,8 @@ class SqlMoney:
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database, self._clock = database, clock
+        self.left_behind: Callable[[], None] = lambda: None
+        """Told when a process has died and left charges whose cost is to be found out."""
 
     async def set_budget(self, budget: Budget) -> None:
         """Set a budget in place of the one there is."""
@@ -219,7 +221,10 @@ class SqlMoney:
             .values(state="unknown", look_at=microseconds(self._clock.now()))
             .returning(charges.c.id)
         )
-        return await self._database.write(lambda connection: len(connection.execute(change).all()))
+        found = await self._database.write(lambda connection: len(connection.execute(change).all()))
+        if found:
+            self.left_behind()
+        return found
 
 
 class BudgetRegister:

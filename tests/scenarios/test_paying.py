@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from decimal import Decimal
 from itertools import pairwise
@@ -14,7 +13,6 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection, select
 
-from bot.app import service
 from bot.clock import DAY, day_of, day_start
 from bot.errors import Refused
 from bot.messages import CommunityId, Failed, Finished, Member
@@ -25,10 +23,10 @@ from bot.quota.terms import Block, MemberTerms, Terms
 from bot.routing.access import Grantee, Reach, ToCommunity, ToMember
 from bot.routing.budget import Budget, Period, pico, usd
 from bot.routing.prices import Rates
-from bot.settings import Settings
 from bot.storage.database import Database
 from bot.storage.tables import charges, spending
-from tests.fakes.deployment import Deployment, Heard, deployment
+from tests.fakes.databases import HOME, copied
+from tests.fakes.deployment import Deployment, Heard, deployment, served
 from tests.fakes.office import lay_down
 from tests.fakes.virtual import VirtualClock, VirtualLoop
 
@@ -80,21 +78,10 @@ async def spent(database: Database) -> tuple[Decimal, Decimal]:
 
 
 @asynccontextmanager
-async def running(
-    folder: Path, clock: VirtualClock, loop: VirtualLoop, sandbox: Sandbox, url: str
-) -> AsyncIterator[Deployment]:
+async def running(folder: Path, clock: VirtualClock, sandbox: Sandbox, url: str) -> AsyncIterator[Deployment]:
     """A Potluck over a sandbox that outlives it."""
-    given = {
-        "openrouter_api_key": "sk-or-test",
-        "openrouter_base_url": url,
-        "fair_policy": "fcfs",
-        "database_url": f"sqlite+aiosqlite:///{folder / 'potluck.db'}",
-    }
-    settings = Settings.model_validate(given)
-    database = Database(settings.database_file, clock)
-    loop.busy.append(lambda: database.busy)
-    async with service(settings, clock, database=database) as started:
-        yield Deployment(started, sandbox, clock)
+    async with served(folder, clock, url) as started:
+        yield Deployment(started, sandbox, clock, folder)
 
 
 def refusal(heard: Heard) -> Refused:
@@ -347,13 +334,13 @@ async def test_a_restart_in_between_changes_nothing(tmp_path: Path, clock: Virtu
     sandbox = Sandbox(replace(RICH, generation_delay_seconds=300.0), clock)
     url = await sandbox.start()
     try:
-        async with running(tmp_path, clock, loop, sandbox, url) as potluck:
+        async with running(tmp_path, clock, sandbox, url) as potluck:
             await allow(potluck)
             await fund(potluck, "5")
             await cut(potluck)
         bill = sandbox.billed()
         await asyncio.sleep(120)
-        async with running(tmp_path, clock, loop, sandbox, url) as potluck:
+        async with running(tmp_path, clock, sandbox, url) as potluck:
             gone, held = await spent(potluck.running.database)
             assert (gone, held > bill) == (Decimal(0), True)
             await asyncio.sleep(900)
@@ -372,20 +359,19 @@ async def test_a_crash_in_the_middle_of_an_answer_is_settled_after_the_next_star
     left_behind = tmp_path / "left"
     left_behind.mkdir()
     try:
-        async with running(tmp_path, clock, loop, sandbox, url) as potluck:
+        async with running(tmp_path, clock, sandbox, url) as potluck:
             await allow(potluck)
             await fund(potluck, "5")
             asking = asyncio.create_task(potluck.hear(potluck.message("ann", model=SUMMIT), heard=(heard := Heard())))
             while not heard.text:
                 await asyncio.sleep(0.05)
-            with closing(sqlite3.connect(tmp_path / "potluck.db")) as db:
-                db.execute("VACUUM INTO ?", (str(left_behind / "potluck.db"),))
+            copied(tmp_path, left_behind)
             await asking
         bill = sandbox.billed()
         assert bill > 0
-        async with running(left_behind, clock, loop, sandbox, url) as potluck:
-            assert potluck.running.recovered == 1
+        async with running(left_behind, clock, sandbox, url) as potluck:
             await asyncio.sleep(600)
+            assert (await potluck.counted())["leases"] == {"crashed" if HOME.server is None else "given_up": 1}
             assert await charged(potluck) == {"settled": 1}
             assert await spent(potluck.running.database) == (bill, Decimal(0))
             assert potluck.running.scheduler.used == 0

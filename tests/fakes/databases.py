@@ -182,6 +182,9 @@ def _reached(where: Where) -> Iterator[Connection]:
 def copied(source: Path, target: Path) -> None:
     """What a deployment in a folder keeps at this moment is what another begins with: as if that one were it, after it
     was killed."""
+    target.mkdir(exist_ok=True)
+    for key in source.glob("*.key"):
+        shutil.copy(key, target)
     with _reached(HOME.where(source)) as one, _reached(HOME.where(target)) as other:
         copy(one, other)
 

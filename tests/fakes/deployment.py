@@ -148,6 +148,13 @@ class Deployment:
 
         return await self.running.database.read(unit)
 
+    @property
+    def beside(self) -> dict[str, str]:
+        """What another process is told, by environment, to use the same database."""
+        settings = self.running.settings
+        key = {} if settings.secret_key is None else {"SECRET_KEY": settings.secret_key.get_secret_value()}
+        return {"DATABASE_URL": settings.database_url, **key}
+
     async def rows(self, sql: str) -> list[tuple[Any, ...]]:
         """What the database says to a statement that only reads."""
         return await self.running.database.read(

@@ -16,7 +16,6 @@ from bot.commands.command import Command, Rank
 from bot.messages import CommunityId, Member
 from bot.shell import OWNER
 from tests.contract.commands.bindings.binding import ENV, SANDBOX, Everybody, Given, Group, Person, Place, Reply, cells
-from tests.fakes.databases import HOME
 from tests.fakes.deployment import Deployment, deployment
 from tests.fakes.virtual import VirtualClock
 
@@ -34,14 +33,12 @@ class Shell:
         self.potluck, self._folder = potluck, folder
         self._numbers = itertools.count(1)
         self._env = {
-            "DATABASE_URL": HOME.address(potluck.folder),
+            **potluck.beside,
             "OPENROUTER_API_KEY": "sk-or-test",
             "OPENROUTER_BASE_URL": potluck.running.upstream,
             "POOL_RPD": ENV["pool_rpd"],
             "COLUMNS": "400",
         }
-        if (key := potluck.running.settings.secret_key) is not None:
-            self._env["SECRET_KEY"] = key.get_secret_value()
 
     def has(self, command: Command) -> bool:
         return command.path[0] == "admin"

@@ -128,6 +128,7 @@ def _migrated_file() -> Path:
 def fresh(file: Path) -> Path:
     """A file that has been migrated, unless there is one already: a copy, which costs less than to migrate."""
     if not file.exists():
+        file.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(_migrated_file(), file)
         file.chmod(0o600)
     return file
@@ -182,7 +183,7 @@ def _reached(where: Where) -> Iterator[Connection]:
 def copied(source: Path, target: Path) -> None:
     """What a deployment in a folder keeps at this moment is what another begins with: as if that one were it, after it
     was killed."""
-    target.mkdir(exist_ok=True)
+    target.mkdir(parents=True, exist_ok=True)
     for key in source.glob("*.key"):
         shutil.copy(key, target)
     with _reached(HOME.where(source)) as one, _reached(HOME.where(target)) as other:

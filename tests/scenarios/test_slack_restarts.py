@@ -28,8 +28,8 @@ SLOW = SandboxSettings(seconds_per_chunk=0.2)
 
 @asynccontextmanager
 async def until_killed(folder: Path, clock: VirtualClock, slack: FakeSlack, **more: Any) -> AsyncIterator[Installed]:
-    """Potluck that is killed at the end of the block: what it keeps stays as it is at that moment, in `folder / "left"`,
-    and of what it does after it nothing reaches Slack."""
+    """Potluck that is killed at the end of the block: what it keeps stays as it is at that moment, in
+    `folder / "left"`, and of what it does after it nothing reaches Slack."""
     async with in_slack(folder, clock, slack=slack, **more) as there:
         yield there
         copied(folder, folder / "left")

@@ -79,7 +79,8 @@ async def test_who_may_spend_is_said_by_commands_and_holds_at_once(tmp_path: Pat
         await ada.does("admin audit undo", number=allowed)
         assert (await potluck.ask("ben", model=dear)).error == "model_not_allowed"
         await olga.does("admin paid deny", who="everyone", community="web")
-        assert "takes it back" in await ada.fails("admin paid forget", rule="1")
+        (denial,) = potluck.running.access.rules
+        assert "takes it back" in await ada.fails("admin paid forget", rule=str(denial.id))
 
 
 async def test_a_community_has_a_chain_of_its_own(tmp_path: Path, clock: VirtualClock) -> None:

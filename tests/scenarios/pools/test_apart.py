@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from base64 import urlsafe_b64encode
 from pathlib import Path
 
 import pytest
@@ -81,10 +82,10 @@ async def test_a_revoked_key_shuts_that_pool_and_says_so(tmp_path: Path, clock: 
 
 
 async def test_a_key_that_cannot_be_read_shuts_its_pool_alone(tmp_path: Path, clock: VirtualClock) -> None:
-    async with potlucks(tmp_path, clock) as potluck:
+    before, now = (urlsafe_b64encode(bytes([number] * 32)).decode() for number in range(2))
+    async with potlucks(tmp_path, clock, secret_key=before) as potluck:
         await link(potluck, OURS, "ours")
-    (tmp_path / "potluck.key").unlink()
-    async with potlucks(tmp_path, clock) as potluck:
+    async with potlucks(tmp_path, clock, secret_key=now) as potluck:
         assert (await potluck.ask("ann", community=OURS)).error == "pool_paused"
         assert (await potluck.ask("ann")).error is None
         assert accounts(potluck) == [""]
@@ -105,6 +106,7 @@ async def test_metrics_tell_the_pools_apart(tmp_path: Path, clock: VirtualClock)
 
 async def test_a_linked_community_that_says_nothing_costs_a_row(tmp_path: Path, clock: VirtualClock) -> None:
     async with potlucks(tmp_path, clock) as potluck:
+        await asyncio.sleep(1)
         tasks = len(asyncio.all_tasks())
         vault = potluck.running.secret.vault()
         rows = [
@@ -116,6 +118,7 @@ async def test_a_linked_community_that_says_nothing_costs_a_row(tmp_path: Path, 
     async with potlucks(tmp_path, clock) as potluck:
         assert len(potluck.running.pools.linked) == 3000
         assert len(potluck.running.pools.at_hand) == 1
+        await asyncio.sleep(1)
         assert len(asyncio.all_tasks()) == tasks
         await asyncio.sleep(3 * LOOK_EVERY)
         assert potluck.running.pools.state() == "0 open, 0 of them shut, for 3000 communities"

@@ -34,7 +34,7 @@ from bot.storage.held import SqlHeldQuestions
 from bot.storage.ledger import SqlLedger
 from bot.storage.money import SqlMoney
 from bot.storage.tables import line_changes
-from tests.contract.test_ledger import claim
+from tests.contract.ledger.claims import claim
 from tests.fakes.databases import PostgresServer, opened
 from tests.fakes.deployment import most_in_any
 from tests.fakes.virtual import VirtualClock, VirtualLoop

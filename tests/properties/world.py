@@ -45,6 +45,7 @@ from bot.quota.scheduler import Place, Scheduler
 from bot.quota.sharing import Days, FairDays
 from bot.quota.terms import NO_TERMS, Terms
 from bot.quota.virtual_time import VirtualLoop
+from bot.quota.word import Said, Word
 
 POOL = PoolId("default")
 TODAY = 20_500
@@ -164,8 +165,8 @@ class Wire:
         kept = list(events)
         await self._over(lambda: self._ledger.note(pool, kept), None)
 
-    async def count_elsewhere(self, pool: PoolId, day: int, units: int) -> None:
-        await self._over(lambda: self._ledger.count_elsewhere(pool, day, units), None)
+    async def told(self, pool: PoolId, day: int, said: Said) -> Word:
+        return await self._over(lambda: self._ledger.told(pool, day, said), Word())
 
     async def events(self, pool: PoolId, day: int) -> Sequence[DayEvent]:
         return await self._ledger.events(pool, day)

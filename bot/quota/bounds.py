@@ -161,7 +161,7 @@ class Bounds:
 
     def shut(self, reason: Shut, *, here: bool = False) -> None:
         """Let nobody through until further notice; whoever waits is told, once. `here`: other processes may go on."""
-        if here:
+        if here or self.others is None:
             self._shut_here = reason
         else:
             self._found = reason

@@ -266,7 +266,7 @@ async def service(
             await front.moved()
 
         if board is not None:
-            stack.push_async_callback(_end, asyncio.create_task(_keep_up(database, people.open, moved)))
+            stack.push_async_callback(_end, asyncio.create_task(_keep_up(board, database, people.open, moved)))
 
         def kept_back(member: Member) -> bool:
             now = clock.now()
@@ -419,11 +419,13 @@ async def _prune(
         await asyncio.sleep(_PRUNE_EVERY)
 
 
-async def _keep_up(database: Database, *renew: Callable[[], Awaitable[None]]) -> None:
+async def _keep_up(board: SqlBoard, database: Database, *renew: Callable[[], Awaitable[None]]) -> None:
     """Take up what other processes have changed of who is one, has a key, has chosen a model or may pay."""
     before = await fingerprint(database)
     while True:
         await asyncio.sleep(_KEEP_UP_EVERY)
+        if board.alone:
+            continue
         try:
             now = await fingerprint(database)
             if now != before:

@@ -217,7 +217,7 @@ class Others:
 
     async def look(self) -> News | None:
         """What others have done by now, to be taken up; None: nothing."""
-        return await self._board.look(self._pool, self.cursor)
+        return None if self.alone else await self._board.look(self._pool, self.cursor)
 
     async def catch_up(self) -> None:
         """Hear of everything that others have done by now."""
@@ -226,7 +226,7 @@ class Others:
 
     def _doubt(self) -> bool:
         """The day seems to be spent. True: it is looked whether others have left a unit after all."""
-        if self._certain:
+        if self._certain or self.alone:
             return False
         if self._looking is None or self._looking.done():
             self._looking = self._book.in_background(self._make_certain())

@@ -19,24 +19,21 @@ from bot.quota.ledger import Lease, Outcome
 from bot.quota.line import Ticket
 from bot.quota.scheduler import Scheduler
 from bot.quota.sharing import FairDays, FairSharing
-from tests.properties.world import (
+from tests.properties.steps import (
     COMMUNITIES,
     MEMBERS,
     TODAY,
     Asks,
     Crashes,
     Reports,
-    Setting,
     Step,
-    World,
     account,
     community_of,
     crashes,
     past_days,
-    play,
-    played,
     runs,
 )
+from tests.properties.world import Setting, World, play, played
 
 SPAN = 4000.0
 """More than an hour, after which promises run out."""

@@ -23,6 +23,7 @@ from bot.quota.ledger import (
     Standing,
 )
 from bot.quota.memory import MemoryLedger
+from bot.quota.word import Said, Word
 
 T = TypeVar("T")
 
@@ -67,8 +68,8 @@ class Wire:
         kept = list(events)
         await self._over(lambda: self._ledger.note(pool, kept), None)
 
-    async def count_elsewhere(self, pool: PoolId, day: int, units: int) -> None:
-        await self._over(lambda: self._ledger.count_elsewhere(pool, day, units), None)
+    async def told(self, pool: PoolId, day: int, said: Said) -> Word:
+        return await self._over(lambda: self._ledger.told(pool, day, said), Word())
 
     async def events(self, pool: PoolId, day: int) -> Sequence[DayEvent]:
         return await self._ledger.events(pool, day)

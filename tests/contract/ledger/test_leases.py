@@ -6,8 +6,9 @@ import asyncio
 
 import pytest
 
-from bot.clock import DAY, day_of
+from bot.clock import DAY, Instant, day_of
 from bot.quota.ledger import AlreadyHandled, Caps, DaySpent, Lease, LeaseNotOpenError, MinuteFull, Outcome, PoolId
+from bot.quota.word import Word
 from tests.contract.ledger.claims import ANN, BEN, POOL, WIDE, AnyLedger, claim, lease
 from tests.fakes.virtual import VirtualClock
 
@@ -126,9 +127,22 @@ async def test_a_lowered_cap_counts_what_has_started_already(ledger: AnyLedger) 
 
 async def test_units_used_elsewhere_are_kept_beside_our_own(ledger: AnyLedger, clock: VirtualClock) -> None:
     today = day_of(clock.now())
-    await ledger.count_elsewhere(POOL, today, 9)
+    await ledger.told(POOL, today - 1, {"elsewhere": 1})
+    await ledger.told(POOL, today, {"elsewhere": 9})
     await lease(ledger)
-    await ledger.count_elsewhere(POOL, today, 4)
-    await ledger.count_elsewhere(POOL, today - 1, 1)
+    word = await ledger.told(POOL, today, {"elsewhere": 4})
     standing = await ledger.standing(POOL, today)
     assert (standing.used, standing.elsewhere) == (1, 4)
+    assert standing.word == word
+    await ledger.told(POOL, today, {"spent_at": 20})
+    assert (await ledger.standing(POOL, today)).elsewhere == 19, "whatever was counted"
+
+
+async def test_what_the_account_has_said_is_kept_and_numbered(ledger: AnyLedger, clock: VirtualClock) -> None:
+    today, until = day_of(clock.now()), Instant(clock.now() + 90)
+    assert (await ledger.standing(POOL, today)).word == Word(day=today)
+    await ledger.told(POOL, today, {"paused_until": until, "rpm": 7, "rpm_under": 20})
+    word = await ledger.told(POOL, today, {"rpd": 1000, "begun": True})
+    assert word == Word(number=2, paused_until=until, rpm=7, rpm_under=20, rpd=1000, day=today, begun=True)
+    assert (await ledger.standing(POOL, today)).word == word
+    assert (await ledger.standing(POOL, today + 1)).word == word.of(today + 1)

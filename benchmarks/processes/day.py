@@ -14,7 +14,6 @@ from sqlalchemy import make_url
 
 from bot.clock import Instant, day_of, day_start
 from bot.quota.history import Ask
-from bot.storage.ledger import microseconds
 from bot.storage.migration import migrate
 
 POOL = "default"
@@ -29,7 +28,7 @@ def prepared(address: str, days: Mapping[int, Sequence[Ask]]) -> None:
         with cursor.copy(f"COPY day_events ({columns}) FROM STDIN") as copy:
             for day, asks in days.items():
                 for ask in asks:
-                    at = microseconds(Instant(day_start(day) + ask.second))
+                    at = round((day_start(day) + ask.second) * 1_000_000)
                     copy.write_row((POOL, day, at, "asked", ask.member, ask.community, 0))
 
 

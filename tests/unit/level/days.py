@@ -13,6 +13,7 @@ from bot.quota.day import FairDay
 from bot.quota.demand import Standing
 from bot.quota.history import Ask, DayTable, Past, tabulate
 from bot.quota.level import HOLDING, Caution
+from bot.quota.rooms import Rooms
 
 TODAY = 20_500
 BEGINS = day_start(TODAY)
@@ -112,8 +113,12 @@ def levels(day: FairDay, second: float) -> tuple[float, ...]:
     return levels.first, levels.more, levels.soft
 
 
-def shared_by_four(log: Sequence[Question], rpd: int, caution: Caution = HOLDING) -> tuple[FairDay, float]:
-    day = FairDay(TODAY, rpd=rpd, past=FOUR, between_communities=True, caution=caution)
+def shared_by_four(
+    log: Sequence[Question], rpd: int, rooms: type[Rooms] = Rooms, caution: Caution = HOLDING
+) -> tuple[FairDay, float]:
+    """A day of four communities after a log, and the second it ends at."""
+    day = FairDay(TODAY, rpd=rpd, past=FOUR, between_communities=True)
+    day._rooms = rooms(FOUR, caution=caution, between_communities=True)
     for number, member in enumerate(MEMBERS):
         day.meet(member, f"c{number % 4}")
     return day, play(day, log)

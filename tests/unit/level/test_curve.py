@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -11,7 +13,7 @@ from hypothesis import strategies as st
 from bot.quota.day import FairDay
 from bot.quota.demand import HEAVY, LOTS, Crowd, Standing, lot
 from bot.quota.history import Ask, History, Outlook, Past, habit, tabulate
-from bot.quota.level import curves, spending
+from bot.quota.level import DayAnswer, curves, spending
 from bot.quota.terms import MemberTerms, Terms
 from tests.unit.level.days import MEMBERS, PASTS, TODAY, Question, at, pasts, play, questions
 
@@ -48,22 +50,41 @@ def slow_curve(day: FairDay, outlook: Outlook, past_day: int, level: float) -> f
 def test_each_day_is_answered_with_the_level_that_spends_exactly_what_is_left(
     past: Past, log: list[Question], rpd: int, weight: float
 ) -> None:
+    assert not spends_otherwise(past, log, rpd, weight)
+
+
+def spends_otherwise(
+    past: Past,
+    log: Sequence[Question],
+    rpd: int,
+    weight: float,
+    answered: Callable[[float], float] = float,
+) -> bool:
+    """Some day is answered with a level that spends more or less than what is left."""
     day = FairDay(TODAY, rpd=rpd, past=past)
     day.lay_down(Terms(members=dict.fromkeys(MEMBERS[::3], MemberTerms(weight=weight))))
     second = play(day, log) // 20 * 20
     decision = day.decide(log[-1].member, at(second))
     outlook = past.everyone.outlook(second, len({question.member for question in log}))
     by_day = dict(zip(outlook.days, range(len(outlook.days)), strict=True))
-    for answer in decision.days:
-        row = by_day[answer.day]
-        if np.isinf(answer.level):
-            continue
-        # A member of weight 2 takes two units between whole levels: their slope is straightened there.
-        margin = 1 / LOTS if weight <= 1 else 1.0
-        below = slow_curve(day, outlook, row, max(0.0, answer.level - margin))
-        above = slow_curve(day, outlook, row, answer.level + margin)
-        assert below - 1e-6 <= decision.left
-        assert decision.left <= above + 1e-6
+    # A member of weight 2 takes two units between whole levels: their slope is straightened there.
+    margin = 1 / LOTS if weight <= 1 else 1.0
+
+    def spent(answer: DayAnswer, level: float) -> float:
+        return slow_curve(day, outlook, by_day[answer.day], max(0.0, answered(level)))
+
+    return any(
+        spent(answer, answer.level - margin) > decision.left + 1e-6
+        or decision.left > spent(answer, answer.level + margin) + 1e-6
+        for answer in decision.days
+        if not np.isinf(answer.level)
+    )
+
+
+def test_control_a_level_in_whole_units_spends_otherwise() -> None:
+    log = [Question(1500.0, member, False, False) for member in MEMBERS]
+    assert not spends_otherwise(PASTS[0], log, 20, 1.0)
+    assert spends_otherwise(PASTS[0], log, 20, 1.0, answered=math.floor)
 
 
 def test_refused_members_are_steps_so_the_last_units_find_takers() -> None:

@@ -15,6 +15,7 @@ from bot.quota.history import Past
 from bot.quota.sharing import FairSharing
 from bot.quota.terms import MemberTerms, Reserve, Terms
 from tests.unit.level.days import BEGINS, MEMBERS, PASTS, TODAY, Question, at, levels, pasts, play, questions, step
+from tests.unit.level.wrong import Hourly
 
 
 @given(pasts, questions, st.integers(1, 30), st.integers(1, 2))
@@ -78,24 +79,37 @@ def test_an_estimate_for_one_member_leaves_the_promises_to_others() -> None:
 def test_the_estimate_is_the_first_moment_with_room_and_looking_for_it_changes_nothing(
     past: Past, log: list[Question], rpd: int
 ) -> None:
+    assert misjudged(FairSharing, past, log, rpd) == ""
+
+
+def misjudged(sharing: type[FairSharing], past: Past, log: Sequence[Question], rpd: int) -> str:
+    """What is wrong with the estimate for a member who comes after this log; empty: nothing."""
     looked, other = FairDay(TODAY, rpd=rpd, past=past), FairDay(TODAY, rpd=rpd, past=past)
     now = play(looked, log)
     play(other, log)
     member, community = Member("web", "ben"), CommunityId("web")
     for day in (looked, other):
         step(day, Question(0.0, member.key, False, False), now)
-    room_at = FairSharing(looked).room_at(member, community, at(now))
+    room_at = sharing(looked).room_at(member, community, at(now))
 
     def admitted(moment: float) -> bool:
         return other.foreseen(member.key, Instant(moment), community) in ADMITTED
 
     if room_at is None:
-        assert not admitted(at(DAY - 60))
-    else:
-        assert admitted(room_at)
-        assert room_at == at(now) or not admitted(max(at(now), room_at - 301)), "and not much earlier"
-    for later in np.linspace(now, DAY - 60, 7):
-        assert levels(looked, later) == levels(other, later)
+        if admitted(at(DAY - 60)):
+            return "there will be room"
+    elif not admitted(room_at):
+        return "there is no room"
+    elif room_at != at(now) and admitted(max(at(now), room_at - 301)):
+        return "there is room much earlier"
+    if any(levels(looked, later) != levels(other, later) for later in np.linspace(now, DAY - 60, 7)):
+        return "looking for it changed something"
+    return ""
+
+
+def test_control_looking_every_hour_is_late() -> None:
+    log = [Question(1800.0, member, False, False) for member in MEMBERS]
+    assert any("earlier" in misjudged(Hourly, PASTS[0], log, rpd) for rpd in range(10, 40, 3))
 
 
 def test_a_grant_comes_on_top_and_is_taken_off_the_pool_at_once() -> None:

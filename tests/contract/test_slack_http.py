@@ -13,12 +13,8 @@ import aiohttp
 import pytest
 
 from adapters.slack.http import BODY_MAX, PATH
-<<<<<<< HEAD
-from tests.fakes.pages import page_of
-=======
-from adapters.web.server import Readiness, WebAdapter
 from tests.fakes.databases import HOME, everything_in
->>>>>>> main
+from tests.fakes.pages import page_of
 from tests.fakes.slack.oauth import CLIENT_ID, CLIENT_SECRET
 from tests.fakes.slack.potluck import Installed, in_slack
 from tests.fakes.slack.world import Json

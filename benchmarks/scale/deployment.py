@@ -22,8 +22,9 @@ from bot.quota.scheduler import Scheduler
 from bot.quota.sharing import FairDays
 from bot.storage.board import SqlBoard
 from bot.storage.database import Database
-from bot.storage.ledger import SqlLedger, microseconds
+from bot.storage.ledger import SqlLedger
 from bot.storage.migration import migrate
+from bot.storage.moments import microseconds
 from bot.storage.money import SqlMoney
 from bot.storage.tables import day_events
 from bot.storage.units import Where

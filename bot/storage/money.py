@@ -39,7 +39,7 @@ from bot.routing.budget import (
 from bot.routing.prices import plain
 from bot.storage.database import Database
 from bot.storage.dialects import Prepared, upsert
-from bot.storage.ledger import instant, microseconds
+from bot.storage.moments import instant, microseconds
 from bot.storage.tables import budgets, charges, spending
 
 GIVE_UP = DAY

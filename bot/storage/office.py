@@ -18,7 +18,7 @@ from bot.messages import CommunityId, Member
 from bot.office.edits import Address, Change, Edit, Edited, Json, Kind, MovedOnError, Wish
 from bot.storage import access, keys, money
 from bot.storage.database import Database
-from bot.storage.ledger import instant, microseconds
+from bot.storage.moments import instant, microseconds
 from bot.storage.tables import changes, laid_down
 
 

@@ -6,7 +6,7 @@ At 00:00 UTC it turns to a new day. Whoever is in line then is charged to that o
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import TypeVar
 
 from bot.clock import Clock, Instant
@@ -32,11 +32,15 @@ class Book:
         self._line, self._clock = line, clock
         self._background: set[asyncio.Task[object]] = set()
         self._last_at = Instant(0)
+        self.turned: Callable[[int], None] = lambda used: None
+        """Told that a new day has begun, and how much of the one before was gone."""
 
-    def turn(self) -> bool:
-        """Begin a new day if one has come. True: it has."""
+    def turn(self) -> None:
+        """Begin a new day if one has come."""
+        used = self.today.used
         if not self.today.turn():
-            return False
+            return
+        self.turned(used)
         for ticket in self._line:
             if ticket.elsewhere:
                 continue  # its own process says so
@@ -44,7 +48,6 @@ class Book:
             ticket.day = self.today.day
             self.happens(ticket, EventKind.ASKED)
             self.happens(ticket, EventKind.LET_THROUGH)
-        return True
 
     def event(self, kind: EventKind, member: Member, community: CommunityId, *, units: int = 0) -> DayEvent:
         """Something that happens now, a moment after what happened before: the order of events is that of their times.

@@ -21,15 +21,26 @@ from sqlalchemy import BigInteger, Connection, Delete, Select, bindparam, delete
 from bot.clock import Clock, day_of
 from bot.messages import CommunityId, Member
 from bot.quota.events import DayEvent, EventKind
-from bot.quota.ledger import AlreadyHandled, Caps, Claim, Lease, PoolId, Reserved
+from bot.quota.ledger import (
+    AlreadyHandled,
+    Caps,
+    Claim,
+    DaySpent,
+    Lease,
+    MinuteFull,
+    Outcome,
+    PoolId,
+    Reserved,
+)
 from bot.quota.others import Behind, Change, Cursor, News, Opened
+from bot.storage import words
 from bot.storage.database import DEAD, Database
 from bot.storage.day_events import CHANNEL, EVENT, TELL, event_of, keep
 from bot.storage.dialects import Prepared, upsert
-from bot.storage.ledger import SqlLedger
+from bot.storage.ledger import SqlLedger, standing
 from bot.storage.moments import instant, microseconds
 from bot.storage.money import SqlMoney
-from bot.storage.opening import HandledError, NotReserved
+from bot.storage.opening import HandledError, NotReserved, OutdatedError
 from bot.storage.tables import claims, day_events, leases, line_changes, processes
 from bot.telemetry.logs import logger
 
@@ -128,12 +139,14 @@ class SqlBoard:
             for key in connection.scalars(busy):
                 member = Member.parse(key)
                 under_way[member] = under_way.get(member, 0) + 1
+            stands = standing(connection, pool, day, self._clock.now())
             return Opened(
                 events=sorted(events, key=lambda event: event.at),
+                standing=stands,
                 waiting=[_change(row) for row in connection.execute(ours.where(_WAITS).order_by(line_changes.c.id))],
                 started=[_change(row) for row in connection.execute(started)],
                 busy=under_way,
-                cursor=Cursor(newest, change),
+                cursor=Cursor(newest, change, stands.word.number),
             )
 
         return await self._database.read(unit)
@@ -144,14 +157,28 @@ class SqlBoard:
     def leave(self, pool: PoolId) -> None:
         self._followed.pop(pool, None)
 
+    async def look(self, pool: PoolId, seen: Cursor) -> News | None:
+        news = await self._database.read(lambda connection: self._all_after(connection, pool, seen))
+        if news is not None:
+            self._company[pool] = self._clock.monotonic()
+        return news
+
     async def reserve(
-        self, claim: Claim, caps: Caps, events: Sequence[DayEvent], *, seen: Cursor | None, started: Change | None
+        self,
+        claim: Claim,
+        caps: Caps,
+        events: Sequence[DayEvent],
+        *,
+        seen: Cursor | None,
+        word: int | None = None,
+        started: Change | None,
     ) -> Reserved | Behind:
         def unit(connection: Connection) -> Lease | Behind:
             if seen is not None and (news := self._after(connection, claim.pool, seen)) is not None:
                 return Behind(news)
             also = {} if started is None else _row(claim.pool, started)
-            return self._ledger.take(connection, claim, caps, events, (_ADD_CHANGE,) if also else (), **also)
+            change = (_ADD_CHANGE,) if also else ()
+            return self._ledger.take(connection, claim, caps, events, word=word, also=change, **also)
 
         try:
             reserved = await self._database.write(unit, of=claim.pool)
@@ -159,16 +186,36 @@ class SqlBoard:
             return refusal.reason
         except HandledError:
             return AlreadyHandled()
+        except OutdatedError as news:
+            reserved = Behind(News(word=news.word))
         if isinstance(reserved, Behind):
             self._company[claim.pool] = self._clock.monotonic()
         return reserved
 
-    async def change(self, pool: PoolId, change: Change, events: Sequence[DayEvent]) -> None:
-        def unit(connection: Connection) -> None:
+    async def retry(
+        self, lease: Lease, outcome: Outcome, claim: Claim, caps: Caps, events: Sequence[DayEvent], *, word: int
+    ) -> Lease | MinuteFull | DaySpent | Behind:
+        def unit(connection: Connection) -> Lease:
+            return self._ledger.take_second(connection, lease, outcome, claim, caps, events, word=word)
+
+        try:
+            return await self._database.write(unit, of=lease.pool)
+        except NotReserved as refusal:
+            return refusal.reason
+        except OutdatedError as news:
+            return Behind(News(word=news.word))
+
+    async def change(
+        self, pool: PoolId, change: Change, events: Sequence[DayEvent], *, seen: Cursor | None = None
+    ) -> Behind | None:
+        def unit(connection: Connection) -> Behind | None:
+            if seen is not None and (news := self._after(connection, pool, seen)) is not None:
+                return Behind(news)
             _ADD_CHANGE(connection, **_row(pool, change))
             self._ledger.keep(connection, pool, events)
+            return None
 
-        await self._database.write(unit, of=pool)
+        return await self._database.write(unit, of=pool)
 
     # --- this process among the others -------------------------------------------------------------------
 
@@ -200,6 +247,7 @@ class SqlBoard:
     async def part(self) -> None:
         """Be one of them no more. Nothing is under way."""
         self._claimed.clear()
+        await self._forget(self.process)
         for gone in (
             delete(claims).where(claims.c.process == self.process),
             delete(processes).where(processes.c.id == self.process),
@@ -259,7 +307,7 @@ class SqlBoard:
         wanted = [(pool, self._followed[pool][0]()) for pool in pools]
 
         def unit(connection: Connection) -> list[tuple[PoolId, News]]:
-            found = ((pool, self._after(connection, pool, seen)) for pool, seen in wanted)
+            found = ((pool, self._all_after(connection, pool, seen)) for pool, seen in wanted)
             return [(pool, news) for pool, news in found if news is not None]
 
         for pool, news in await self._database.read(unit):
@@ -293,8 +341,18 @@ class SqlBoard:
             cut = await self._ledger.give_up()
             await self._money.recover()
             gone = delete(processes).where(processes.c.id == process, processes.c.id.not_in(self._database.living()))
+            await self._forget(process)
             await self._database.write(partial(_run, gone))
             log.warning("a process has died", extra={"action": "buried", "buried": process, "leases": cut})
+
+    async def _forget(self, process: str) -> None:
+        """What a process had shut is open: it looks no more whether that is still right."""
+        for pool in await self._database.read(partial(words.shut_by, process)):
+            await self._database.write(partial(self._open_again, pool, process), of=pool)
+
+    def _open_again(self, pool: PoolId, process: str, connection: Connection) -> None:
+        words.open_again(connection, pool, process)
+        TELL(connection, pool=pool)
 
     async def _prune(self) -> None:
         """What became of tickets is forgotten in time."""
@@ -329,6 +387,12 @@ class SqlBoard:
             events=[(row[0], event_of(row[1:])) for row in EVENTS.all(connection, **values)],
             changes=[(row[0], _change(row)) for row in CHANGES.all(connection, **values)],
         )
+
+    def _all_after(self, connection: Connection, pool: PoolId, seen: Cursor) -> News | None:
+        """The same with what the account has said, which who reserves is told in any case."""
+        news = self._after(connection, pool, seen)
+        word = words.word_after(connection, pool, day_of(self._clock.now()), seen.word)
+        return news if word is None else replace(news or News(), word=word)
 
     def _since(self, pool: PoolId, seen: Cursor, own: str | None = None) -> dict[str, Any]:
         day = day_of(self._clock.now())

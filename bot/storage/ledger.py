@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, select
 
-from bot.clock import DAY, Clock
+from bot.clock import DAY, Clock, Instant
 from bot.messages import Member
 from bot.quota.events import DayEvent, EventKind
 from bot.quota.history import Ask
@@ -26,14 +26,16 @@ from bot.quota.ledger import (
     Reserved,
     Standing,
 )
+from bot.quota.word import Said, Word
 from bot.storage import day_events as kept
 from bot.storage.closing import GIVEN_UP, release, settle
 from bot.storage.database import Database
 from bot.storage.dialects import Prepared, upsert
 from bot.storage.left_open import CRASHED, close_open
 from bot.storage.moments import MICROSECONDS, instant, microseconds
-from bot.storage.opening import HandledError, NotReserved, open_aside, take, take_again
+from bot.storage.opening import HandledError, NotReserved, open_aside, take, take_second
 from bot.storage.tables import day_events, leases, member_days, pool_days, pools
+from bot.storage.words import keep_word, word_after
 
 _WINDOW = int(WINDOW * MICROSECONDS)
 _ADD_POOL = Prepared(upsert(pools).values(id=bindparam("pool"), started=0).on_conflict_do_nothing())
@@ -67,17 +69,47 @@ class SqlLedger:
         claim: Claim,
         caps: Caps,
         events: Sequence[DayEvent],
+        *,
+        word: int | None = None,
         also: tuple[Prepared, ...] = (),
         **values: Any,
     ) -> Lease:
         """As `opening.take`, told to the others."""
         if self.shared(claim.pool):
             also = (*also, kept.TELL)
-        return take(connection, claim, caps, events, self._database.now(), self._database.process, also=also, **values)
+        now, process = self._database.now(), self._database.process
+        return take(connection, claim, caps, events, now, process, word=word, also=also, **values)
+
+    def take_second(
+        self,
+        connection: Connection,
+        lease: Lease,
+        outcome: Outcome,
+        claim: Claim,
+        caps: Caps,
+        events: Sequence[DayEvent],
+        *,
+        word: int | None = None,
+    ) -> Lease:
+        """As `opening.take_second`, told to the others.
+
+        Raises:
+            NoAttemptLeftError: it is a second attempt itself, or was opened aside.
+        """
+        if lease.attempt != 1 or lease.aside:
+            raise NoAttemptLeftError(f"lease {lease.id} has no second attempt")
+        now, process = self._database.now(), self._database.process
+        second = take_second(connection, lease, outcome, claim, caps, events, now, process, word=word)
+        self.tell(connection, lease.pool)
+        return second
 
     def keep(self, connection: Connection, pool: PoolId, events: Sequence[DayEvent]) -> None:
         """Write events down, within a unit of work."""
         kept.keep(connection, pool, events, self._database.process)
+        self.tell(connection, pool)
+
+    def tell(self, connection: Connection, pool: PoolId) -> None:
+        """The others are told that something has happened, within a unit of work."""
         if self.shared(pool):
             kept.TELL(connection, pool=pool)
 
@@ -92,18 +124,10 @@ class SqlLedger:
     async def retry(
         self, lease: Lease, outcome: Outcome, claim: Claim, caps: Caps, events: Sequence[DayEvent] = ()
     ) -> Lease | MinuteFull | DaySpent:
-        if lease.attempt != 1 or lease.aside:
-            raise NoAttemptLeftError(f"lease {lease.id} has no second attempt")
-
-        def unit(connection: Connection) -> Lease:
-            now, process = self._database.now(), self._database.process
-            second = take_again(connection, lease, outcome, claim, caps, events, now, process)
-            if self.shared(lease.pool):
-                kept.TELL(connection, pool=lease.pool)
-            return second
-
         try:
-            return await self._database.write(unit, of=lease.pool)
+            return await self._database.write(
+                lambda connection: self.take_second(connection, lease, outcome, claim, caps, events), of=lease.pool
+            )
         except NotReserved as refusal:
             return refusal.reason
 
@@ -124,10 +148,13 @@ class SqlLedger:
     async def note(self, pool: PoolId, events: Sequence[DayEvent]) -> None:
         await self._database.write(lambda connection: self.keep(connection, pool, events), of=pool)
 
-    async def count_elsewhere(self, pool: PoolId, day: int, units: int) -> None:
-        row = upsert(pool_days).values(pool=pool, day=day, used=0, elsewhere=units)
-        change = row.on_conflict_do_update(index_elements=["pool", "day"], set_={"elsewhere": units})
-        await self._database.write(lambda connection: connection.execute(change) and None, of=pool)
+    async def told(self, pool: PoolId, day: int, said: Said) -> Word:
+        def unit(connection: Connection) -> Word:
+            word = keep_word(connection, pool, day, said, self._database.process)
+            self.tell(connection, pool)
+            return word
+
+        return await self._database.write(unit, of=pool)
 
     async def events(self, pool: PoolId, day: int) -> Sequence[DayEvent]:
         wanted = (
@@ -165,31 +192,8 @@ class SqlLedger:
         await self._database.write(unit)
 
     async def standing(self, pool: PoolId, day: int) -> Standing:
-        now = microseconds(self._clock.now())
-
-        def unit(connection: Connection) -> Standing:
-            counted = select(pool_days.c.used, pool_days.c.elsewhere)
-            row = connection.execute(counted.where(pool_days.c.pool == pool, pool_days.c.day == day)).one_or_none()
-            taken = connection.execute(
-                select(member_days.c.member, member_days.c.taken).where(
-                    member_days.c.pool == pool, member_days.c.day == day
-                )
-            )
-            started = connection.scalar(select(pools.c.started).where(pools.c.id == pool)) or 0
-            recent = connection.execute(
-                select(leases.c.reserved_at, leases.c.member)
-                .where(leases.c.pool == pool, leases.c.number > started - 100_000)
-                .where(leases.c.reserved_at > now - _WINDOW, leases.c.reserved_at <= now + _WINDOW)
-                .order_by(leases.c.number)
-            )
-            return Standing(
-                used=row.used if row else 0,
-                elsewhere=row.elsewhere if row else 0,
-                taken={Member.parse(row.member): row.taken for row in taken},
-                recent=[(instant(row.reserved_at), Member.parse(row.member)) for row in recent],
-            )
-
-        return await self._database.read(unit)
+        now = self._clock.now()
+        return await self._database.read(lambda connection: standing(connection, pool, day, now))
 
     async def recover(self) -> int:
         return await close_open(self._database, CRASHED)
@@ -197,3 +201,25 @@ class SqlLedger:
     async def give_up(self) -> int:
         """As `recover`, at any time: of processes that are not heard of any more."""
         return await close_open(self._database, GIVEN_UP)
+
+
+def standing(connection: Connection, pool: PoolId, day: int, now: Instant) -> Standing:
+    """As `SqlLedger.standing`, within the caller's unit of work."""
+    used = select(pool_days.c.used).where(pool_days.c.pool == pool, pool_days.c.day == day)
+    taken = connection.execute(
+        select(member_days.c.member, member_days.c.taken).where(member_days.c.pool == pool, member_days.c.day == day)
+    )
+    started = connection.scalar(select(pools.c.started).where(pools.c.id == pool)) or 0
+    at = microseconds(now)
+    recent = connection.execute(
+        select(leases.c.reserved_at, leases.c.member)
+        .where(leases.c.pool == pool, leases.c.number > started - 100_000)
+        .where(leases.c.reserved_at > at - _WINDOW, leases.c.reserved_at <= at + _WINDOW)
+        .order_by(leases.c.number)
+    )
+    return Standing(
+        used=connection.scalar(used) or 0,
+        taken={Member.parse(row.member): row.taken for row in taken},
+        recent=[(instant(row.reserved_at), Member.parse(row.member)) for row in recent],
+        word=word_after(connection, pool, day, -1) or Word(day=day),
+    )

@@ -37,11 +37,13 @@ from bot.quota.ledger import (
     PoolId,
     TurnId,
 )
+from bot.quota.word import Word
 from bot.storage.closing import CLOSE, check_given_up, of_outcome
 from bot.storage.day_events import added, values_of
 from bot.storage.dialects import Chained, Prepared, Steps, upsert
 from bot.storage.moments import MICROSECONDS, instant, microseconds
 from bot.storage.tables import handled_messages, leases, member_days, pool_days, pools, turns
+from bot.storage.words import word_after
 
 _WINDOW = int(WINDOW * MICROSECONDS)
 
@@ -65,6 +67,7 @@ TAKE_MINUTE = Prepared(
     .values(started=pools.c.started + 1)
     .returning(pools.c.started)
 )
+_told = select(pools.c.told).where(pools.c.id == bindparam("pool"))
 _take_day = (
     upsert(pool_days)
     .values(pool=bindparam("pool"), day=bindparam("day"), used=1)
@@ -113,6 +116,13 @@ class HandledError(Exception):
     """One of a claim's messages has had its lease. Undoes the transaction."""
 
 
+class OutdatedError(Exception):
+    """The account has said something that the caller does not know yet. Undoes the transaction."""
+
+    def __init__(self, word: Word) -> None:
+        self.word = word
+
+
 def take(
     connection: Connection,
     claim: Claim,
@@ -120,21 +130,25 @@ def take(
     events: Sequence[DayEvent],
     now: Instant,
     process: str | None,
+    *,
+    word: int | None = None,
     also: tuple[Prepared, ...] = (),
     **values: Any,
 ) -> Lease:
     """A lease of the free lane with its events. The unit of work must not outlive an exception.
 
     Args:
+        word: the number of the account's last word that the caller knows; None: whatever it has said.
         also: what else is written with it, of these values.
 
     Raises:
         NotReserved: there is no unit.
+        OutdatedError: the account has said more than that.
         HandledError: one of the messages has had its lease.
     """
     values |= _of_unit(claim.pool, caps, now) | _of_claim(claim, now, process)
     given = _taking(len(events), also)(connection, values | values_of(claim.pool, events, process))
-    _check_unit(connection, given, values)
+    _check_unit(connection, given, values, word)
     return _opened(connection, claim, given, values, now)
 
 
@@ -151,7 +165,7 @@ def open_aside(connection: Connection, claim: Claim, now: Instant, process: str 
     return _opened(connection, claim, _ASIDE(connection, values), values, now)
 
 
-def take_again(
+def take_second(
     connection: Connection,
     lease: Lease,
     outcome: Outcome,
@@ -160,19 +174,22 @@ def take_again(
     events: Sequence[DayEvent],
     now: Instant,
     process: str | None,
+    *,
+    word: int | None = None,
 ) -> Lease:
     """The second attempt of a lease's turn, which closes the first. The unit of work must not outlive an exception.
 
     Raises:
         NotReserved: there is no unit, or the first was given up.
+        OutdatedError: as `take`.
         LeaseNotOpenError: it is closed already.
     """
     if day_of(now) != lease.day:
         raise NotReserved(DaySpent())
     values = _of_unit(lease.pool, caps, now) | of_outcome(lease, outcome, now)
     values |= {"member": lease.member.key, "attempt": 2, "lane": claim.lane, "model": claim.model, "process": process}
-    given = _taking_again(len(events))(connection, values | values_of(lease.pool, events, process))
-    _check_unit(connection, given, values)
+    given = _taking_second(len(events))(connection, values | values_of(lease.pool, events, process))
+    _check_unit(connection, given, values, word)
     if given.get("closed") is None:
         check_given_up(connection, lease)
         raise NotReserved(DaySpent())
@@ -193,7 +210,7 @@ def _taking(events: int, also: tuple[Prepared, ...]) -> Chained:
 
 
 @cache
-def _taking_again(events: int) -> Chained:
+def _taking_second(events: int) -> Chained:
     def steps(chain: Steps) -> None:
         number = _take_unit(chain)
         chain.gives("closed", CLOSE.statement)
@@ -205,6 +222,7 @@ def _taking_again(events: int) -> Chained:
 
 def _take_unit(chain: Steps) -> ColumnElement[Any]:
     """A start of the minute and a unit of the day; the start's number."""
+    chain.gives("told", _told)
     number = chain.gives("number", TAKE_MINUTE.statement)
     chain.gives("used", _take_day)
     return number
@@ -259,11 +277,15 @@ def _of_claim(claim: Claim, now: Instant, process: str | None) -> dict[str, Any]
     }
 
 
-def _check_unit(connection: Connection, given: Mapping[str, Any], values: Mapping[str, Any]) -> None:
+def _check_unit(connection: Connection, given: Mapping[str, Any], values: Mapping[str, Any], word: int | None) -> None:
     if given.get("number") is None:
         edge = _EDGE(connection, pool=values["pool"], rpm=values["rpm"])
         assert edge is not None, f"the pool {values['pool']} was never added"
         raise NotReserved(MinuteFull(until=instant(edge[0] + _WINDOW)))
+    if word is not None and given["told"] > word:
+        news = word_after(connection, values["pool"], values["day"], word)
+        assert news is not None
+        raise OutdatedError(news)
     if given.get("used") is None:
         raise NotReserved(DaySpent())
 

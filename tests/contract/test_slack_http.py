@@ -14,6 +14,7 @@ import pytest
 
 from adapters.slack.http import BODY_MAX, PATH
 from adapters.web.server import Readiness, WebAdapter
+from tests.fakes.databases import HOME, everything_in
 from tests.fakes.slack.oauth import CLIENT_ID, CLIENT_SECRET
 from tests.fakes.slack.potluck import Installed, in_slack
 from tests.fakes.slack.world import Json
@@ -188,9 +189,7 @@ async def test_a_workspace_installs_potluck_uses_it_and_leaves(tmp_path: Path, c
                     assert answer.status == expected
         said = await ann.asks("hello?")
         await slack.settled("C1", said.root)
-        file = there.potluck.running.settings.database_file
-        held = b"".join(one.read_bytes() for one in file.parent.glob(f"{file.name}*") if one.is_file())
-        assert b"xoxb-T1" not in held, "tokens are sealed"
+        assert "xoxb-T1" not in everything_in(HOME.where(there.potluck.folder)), "tokens are sealed"
         await ann.event({"type": "app_uninstalled"})
         slack.world.teams["T1"].revoked = True
         await asyncio.sleep(5)

@@ -25,7 +25,6 @@ from bot.storage.board import SqlBoard
 from bot.storage.database import Database
 from bot.storage.ledger import SqlLedger
 from bot.storage.migration import migrate
-from bot.storage.moments import microseconds
 from bot.storage.money import SqlMoney
 from bot.storage.units import Where
 

@@ -13,8 +13,8 @@ import aiohttp
 import pytest
 
 from adapters.slack.http import BODY_MAX, PATH
-from adapters.web.server import Readiness, WebAdapter
 from tests.fakes.databases import HOME, everything_in
+from tests.fakes.pages import page_of
 from tests.fakes.slack.oauth import CLIENT_ID, CLIENT_SECRET
 from tests.fakes.slack.potluck import Installed, in_slack
 from tests.fakes.slack.world import Json
@@ -40,29 +40,15 @@ async def over_http(
 ) -> AsyncIterator[OverHttp]:
     settings = {"app_token": "", "signing_secret": "signing-secret", **more}
 
-    async def health() -> Readiness:
-        return Readiness(ready=True, parts={})
-
-    async with in_slack(folder, clock, settings=settings) as there:
-        web = WebAdapter(
-            conversations=there.potluck.running.conversations,
-            clock=clock,
-            host="127.0.0.1",
-            port=0,
-            token=token,
-            health=health,
-            metrics=there.potluck.running.metrics.page,
-            signed=there.adapter.routes(),
-        )
-        url = await web.start()
+    async with (
+        in_slack(folder, clock, settings=settings) as there,
+        page_of(there.potluck, token=token, signed=there.adapter.routes()) as url,
+    ):
         there.slack.delivery.endpoint = f"{url}{PATH}"
-        serving = asyncio.create_task(web.run())
         try:
             yield OverHttp(there=there, url=url)
         finally:
             there.slack.delivery.endpoint = ""
-            serving.cancel()
-            await asyncio.wait([serving])
 
 
 def event(text: str = "hello") -> Json:

@@ -264,6 +264,8 @@ async def service(
             await front.office.open()
             await asyncio.gather(own_keys.open(), choices.open(), *(pool.access.load() for pool in pools.at_hand))
             await front.moved()
+            for scheduler in pools.lines():
+                scheduler.regroup()
 
         if board is not None:
             stack.push_async_callback(_end, asyncio.create_task(_keep_up(board, database, people.open, moved)))

@@ -9,13 +9,13 @@ ones' history as it does in service.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from dataclasses import dataclass
 from random import Random
 from typing import Literal, NamedTuple, TypeAlias, assert_never, get_args
 
-from bot.clock import Instant, day_of, day_start
+from bot.clock import Clock, Instant, day_of, day_start
 from bot.conversation.exchange import Exchange
 from bot.conversation.held import Ended, HeldQuestion
 from bot.conversation.holding import Holding, OneLine
@@ -36,10 +36,11 @@ from bot.ports import Turn
 from bot.quota.day import PROMISE_SECONDS
 from bot.quota.events import DayEvent, EventKind
 from bot.quota.gate import MIDNIGHT
-from bot.quota.ledger import Caps, Claim, Lease, Outcome, PoolId, Question
+from bot.quota.ledger import Caps, Claim, Lease, Ledger, Outcome, PoolId, Question
 from bot.quota.level import HOLDING, PLAIN
 from bot.quota.line import FairLine, FirstCome
 from bot.quota.memory import MemoryLedger
+from bot.quota.others import Board
 from bot.quota.replay import Policy
 from bot.quota.ruled import RuledDays
 from bot.quota.rules import FixedShare, Pacing
@@ -54,7 +55,7 @@ POLICIES: tuple[Policy, ...] = get_args(Policy)
 
 LOOK_EVERY = 300.0
 
-_POOL = PoolId("simulated")
+POOL = PoolId("simulated")
 _MODEL = ModelId("simulated")
 _PLATFORM = "trace"
 _STRANGER = Member("nobody", "stranger")
@@ -126,6 +127,18 @@ class Fate:
         return self.sent_at is not None and self.ending != "failed"
 
 
+Kept: TypeAlias = Callable[[Clock], AbstractAsyncContextManager[tuple[Ledger, Board | None]]]
+"""Where leases are kept, and `POOL` is known; with a board, where other processes are told of tickets besides."""
+
+
+@asynccontextmanager
+async def in_memory(clock: Clock) -> AsyncIterator[tuple[Ledger, Board | None]]:
+    """Nowhere else."""
+    ledger = MemoryLedger(clock)
+    await ledger.add_pool(POOL)
+    yield ledger, None
+
+
 def simulate(
     setting: Setting,
     requests: Sequence[Request],
@@ -136,28 +149,28 @@ def simulate(
     look: Callable[[Looked], None] | None = None,
     promises: Promises | None = None,
     days: Days | None = None,
+    kept: Kept = in_memory,
+    loop: Callable[[Instant], VirtualLoop] = VirtualLoop,
 ) -> list[Fate]:
     """Run requests, which are in order of time, and tell each event as it happens.
 
     `history` are the requests of earlier days, known only as having been asked. With `look` it is told every
     LOOK_EVERY seconds how things stand, which takes its time and changes nothing. Promises are counted into `promises`.
-    `days`: how each day is shared, if not as the policy has it.
+    `days`: how each day is shared, if not as the policy has it. `kept`: where leases and tickets are kept; what works
+    in threads for that needs a `loop` that waits for them.
     """
     if not requests:
         return []
-    loop = VirtualLoop(day_start(requests[0].day))
-    with asyncio.Runner(loop_factory=lambda: loop) as runner:
-        return runner.run(
-            _Run(
-                setting,
-                loop,
-                tell,
-                day_over,
-                look,
-                Promises() if promises is None else promises,
-                days or _days(setting),
-            ).run(requests, history)
-        )
+    clock = loop(day_start(requests[0].day))
+
+    async def run() -> list[Fate]:
+        async with kept(clock) as (ledger, board):
+            told = Promises() if promises is None else promises
+            here = _Run(setting, clock, tell, day_over, look, told, days or _days(setting), ledger, board)
+            return await here.run(requests, history)
+
+    with asyncio.Runner(loop_factory=lambda: clock) as runner:
+        return runner.run(run())
 
 
 class _Run:
@@ -170,18 +183,21 @@ class _Run:
         look: Callable[[Looked], None] | None,
         promises: Promises,
         days: Days,
+        ledger: Ledger,
+        board: Board | None,
     ) -> None:
         self._setting, self._clock, self._promises = setting, clock, promises
         self._tell, self._day_over, self._look = tell, day_over, look
-        self._ledger = MemoryLedger(clock)
+        self._ledger = ledger
         self._scheduler = Scheduler(
-            pool=_POOL,
+            pool=POOL,
             caps=Caps(rpm=setting.rpm, rpd=setting.rpd),
             line=FirstCome() if setting.policy == "fcfs" else FairLine(),
             days=days,
             ledger=self._ledger,
             clock=clock,
             max_wait=setting.patience,
+            board=board,
         )
         self._holding = Holding(
             lines=OneLine(self._scheduler), questions=_NotKept(), clock=clock, answer=self._answer_held
@@ -192,9 +208,8 @@ class _Run:
         """By member, for each unit promised and not yet asked for."""
 
     async def run(self, requests: Sequence[Request], history: Sequence[Request]) -> list[Fate]:
-        await self._ledger.add_pool(_POOL)
         await self._ledger.note(
-            _POOL,
+            POOL,
             [
                 DayEvent(kind=EventKind.ASKED, at=past.at, member=_member(past), community=CommunityId(past.community))
                 for past in history
@@ -433,4 +448,4 @@ def _claim(request: Request) -> Claim:
         text="",
         asked_at=request.at,
     )
-    return Claim(pool=_POOL, member=_member(request), lane="free", model=_MODEL, question=question)
+    return Claim(pool=POOL, member=_member(request), lane="free", model=_MODEL, question=question)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -62,6 +62,8 @@ class SqlMoney:
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database, self._clock = database, clock
+        self.left_behind: Callable[[], None] = lambda: None
+        """Told when a process has died and left charges whose cost is to be found out."""
 
     async def set_budget(self, budget: Budget) -> None:
         """Set a budget in place of the one there is."""
@@ -183,7 +185,10 @@ class SqlMoney:
             .values(state="unknown", look_at=microseconds(self._clock.now()))
             .returning(charges.c.id)
         )
-        return await self._database.write(lambda connection: len(connection.execute(change).all()))
+        found = await self._database.write(lambda connection: len(connection.execute(change).all()))
+        if found:
+            self.left_behind()
+        return found
 
 
 def reserve(connection: Connection, spend: Spend, at: Instant, process: str | None) -> Charge | NoBudget:

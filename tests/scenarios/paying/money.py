@@ -11,7 +11,6 @@ from pathlib import Path
 
 from sqlalchemy import Connection, select
 
-from bot.app import service
 from bot.errors import Refused
 from bot.messages import CommunityId, Failed, Finished, Member
 from bot.openrouter.sandbox import Sandbox, SandboxSettings
@@ -19,11 +18,10 @@ from bot.quota.ledger import PoolId
 from bot.routing.access import Grantee, Reach, ToCommunity
 from bot.routing.budget import Budget, Period, pico, usd
 from bot.routing.prices import Rates
-from bot.settings import Settings
 from bot.storage.database import Database
 from bot.storage.tables import charges, spending
-from tests.fakes.deployment import Deployment, Heard
-from tests.fakes.virtual import VirtualClock, VirtualLoop
+from tests.fakes.deployment import Deployment, Heard, served
+from tests.fakes.virtual import VirtualClock
 
 POOL, WEB = PoolId("default"), CommunityId("web")
 ANN = Member("web", "ann")
@@ -71,21 +69,10 @@ async def spent(database: Database) -> tuple[Decimal, Decimal]:
 
 
 @asynccontextmanager
-async def running(
-    folder: Path, clock: VirtualClock, loop: VirtualLoop, sandbox: Sandbox, url: str
-) -> AsyncIterator[Deployment]:
+async def running(folder: Path, clock: VirtualClock, sandbox: Sandbox, url: str) -> AsyncIterator[Deployment]:
     """A Potluck over a sandbox that outlives it."""
-    given = {
-        "openrouter_api_key": "sk-or-test",
-        "openrouter_base_url": url,
-        "fair_policy": "fcfs",
-        "database_url": f"sqlite+aiosqlite:///{folder / 'potluck.db'}",
-    }
-    settings = Settings.model_validate(given)
-    database = Database(settings.database_file, clock)
-    loop.busy.append(lambda: database.busy)
-    async with service(settings, clock, database=database) as started:
-        yield Deployment(started, sandbox, clock)
+    async with served(folder, clock, url) as started:
+        yield Deployment(started, sandbox, clock, folder)
 
 
 def refusal(heard: Heard) -> Refused:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
-from contextlib import closing
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -13,6 +11,7 @@ import pytest
 
 from bot.clock import DAY
 from bot.openrouter.sandbox import FaultRule, Faults, Sandbox
+from tests.fakes.databases import HOME, copied
 from tests.fakes.deployment import Heard, deployment
 from tests.fakes.virtual import VirtualClock, VirtualLoop
 from tests.scenarios.paying.money import RICH, SUMMIT, allow, charged, cut, fund, running, spent
@@ -64,13 +63,13 @@ async def test_a_restart_in_between_changes_nothing(tmp_path: Path, clock: Virtu
     sandbox = Sandbox(replace(RICH, generation_delay_seconds=300.0), clock)
     url = await sandbox.start()
     try:
-        async with running(tmp_path, clock, loop, sandbox, url) as potluck:
+        async with running(tmp_path, clock, sandbox, url) as potluck:
             await allow(potluck)
             await fund(potluck, "5")
             await cut(potluck)
         bill = sandbox.billed()
         await asyncio.sleep(120)
-        async with running(tmp_path, clock, loop, sandbox, url) as potluck:
+        async with running(tmp_path, clock, sandbox, url) as potluck:
             gone, held = await spent(potluck.running.database)
             assert (gone, held > bill) == (Decimal(0), True)
             await asyncio.sleep(900)
@@ -87,22 +86,20 @@ async def test_a_crash_in_the_middle_of_an_answer_is_settled_after_the_next_star
     sandbox = Sandbox(RICH, clock)
     url = await sandbox.start()
     left_behind = tmp_path / "left"
-    left_behind.mkdir()
     try:
-        async with running(tmp_path, clock, loop, sandbox, url) as potluck:
+        async with running(tmp_path, clock, sandbox, url) as potluck:
             await allow(potluck)
             await fund(potluck, "5")
             asking = asyncio.create_task(potluck.hear(potluck.message("ann", model=SUMMIT), heard=(heard := Heard())))
             while not heard.text:
                 await asyncio.sleep(0.05)
-            with closing(sqlite3.connect(tmp_path / "potluck.db")) as db:
-                db.execute("VACUUM INTO ?", (str(left_behind / "potluck.db"),))
+            copied(tmp_path, left_behind)
             await asking
         bill = sandbox.billed()
         assert bill > 0
-        async with running(left_behind, clock, loop, sandbox, url) as potluck:
-            assert potluck.running.recovered == 1
+        async with running(left_behind, clock, sandbox, url) as potluck:
             await asyncio.sleep(600)
+            assert (await potluck.counted())["leases"] == {"crashed" if HOME.server is None else "given_up": 1}
             assert await charged(potluck) == {"settled": 1}
             assert await spent(potluck.running.database) == (bill, Decimal(0))
             assert potluck.running.scheduler.used == 0

@@ -264,7 +264,8 @@ class Others:
     def _change(self, ticket: Ticket, state: Literal["waiting", "left"]) -> None:
         assert ticket.number is not None
         events, ticket.unwritten = ticket.unwritten, []
-        self._book.in_background(self._board.change(self._pool, self._as_change(ticket, state, ticket.number), events))
+        change = self._as_change(ticket, state, ticket.number)
+        self._book.keep(lambda: self._board.change(self._pool, change, events))
 
     def _next(self) -> int:
         self._last_number += 1

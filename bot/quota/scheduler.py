@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import assert_never
 
+from bot.backlog import Backlog
 from bot.clock import Clock, Instant, day_of
 from bot.errors import Refused, Shut
 from bot.messages import CommunityId, Member, Share
@@ -65,6 +66,7 @@ class Scheduler:
         max_wait: seconds a question that may go waits for its turn.
         person: the member that an account is one of. Terms of any of a person's accounts hold for the person.
         board: where other processes tell what they do with the pool. None: there are none.
+        backlog: where what could not be written down waits. None: one of its own.
         watched: somebody asks the account for its count (`reported`), so that a new day may wait to see it reset.
     """
 
@@ -81,13 +83,15 @@ class Scheduler:
         watched: bool = False,
         person: Callable[[Member], Member] = lambda member: member,
         board: Board | None = None,
+        backlog: Backlog | None = None,
     ) -> None:
         self.pool, self._person = pool, person
         self._most_rpm, self._max_wait, self._watched = caps.rpm, max_wait, watched
         self._line, self._ledger, self._clock = line, ledger, clock
         self._today = Today(days=days, rpd=caps.rpd, clock=clock)
         self._gate, window = Gate(), Window(caps.rpm)
-        self._book = Book(pool=pool, today=self._today, ledger=ledger, line=line, clock=clock)
+        backlog = backlog or Backlog()
+        self._book = Book(pool=pool, today=self._today, ledger=ledger, line=line, clock=clock, backlog=backlog)
         self._starts = Starts(line=line, window=window, gate=self._gate, book=self._book)
         self._others = None if board is None else Others(board=board, line=line, starts=self._starts, book=self._book)
         self._leasing = Leasing(book=self._book, starts=self._starts, others=self._others)
@@ -532,7 +536,8 @@ class Scheduler:
         gone = self._today.gone_elsewhere
         if gone != self._kept_elsewhere.get(self._today.day, 0):
             self._kept_elsewhere = {self._today.day: gone}
-            self._book.in_background(self._ledger.count_elsewhere(self.pool, self._today.day, gone))
+            day = self._today.day
+            self._book.keep(lambda: self._ledger.count_elsewhere(self.pool, day, gone))
 
     def _await_reset(self) -> None:
         if self._watched and self._yesterday:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Literal, NamedTuple, TypeAlias, assert_never, get_args
 
+from bot.backlog import Backlog
 from bot.clock import Instant, day_of, day_start
 from bot.conversation.exchange import Exchange
 from bot.conversation.held import Ended, HeldQuestion
@@ -184,7 +185,11 @@ class _Run:
             max_wait=setting.patience,
         )
         self._holding = Holding(
-            lines=OneLine(self._scheduler), questions=_NotKept(), clock=clock, answer=self._answer_held
+            backlog=Backlog(),
+            lines=OneLine(self._scheduler),
+            questions=_NotKept(),
+            clock=clock,
+            answer=self._answer_held,
         )
         self._held: dict[MessageId, Fate] = {}
         """Of today."""

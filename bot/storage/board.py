@@ -212,6 +212,12 @@ class SqlBoard:
             self._claimed.add(key)
         return claimed
 
+    async def release(self, key: str) -> None:
+        """Let another process do it."""
+        self._claimed.discard(key)
+        mine = (claims.c.key == key) & (claims.c.process == self.process)
+        await self._database.write(partial(_run, delete(claims).where(mine)))
+
     async def _until_next_beat(self) -> None:
         """Look at pools that there is news of meanwhile."""
         end = self._last_beat + _BEAT

@@ -13,7 +13,8 @@ import aiohttp
 import pytest
 
 from adapters.slack.http import BODY_MAX, PATH
-from adapters.web.server import Readiness, WebAdapter
+from adapters.web.server import WebAdapter
+from bot.ports import Readiness
 from tests.fakes.slack.oauth import CLIENT_ID, CLIENT_SECRET
 from tests.fakes.slack.potluck import Installed, in_slack
 from tests.fakes.slack.world import Json

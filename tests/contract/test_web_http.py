@@ -16,7 +16,7 @@ from aiohttp import ClientSession, CookieJar
 
 from adapters.web.relay import HEARTBEAT
 from adapters.web.security import HEADERS
-from adapters.web.server import Readiness, WebAdapter
+from adapters.web.server import WebAdapter
 from bot.clock import DAY, Clock, Instant, SystemClock
 from bot.errors import AnswerFailed, PaidOffer, Refused
 from bot.messages import (
@@ -40,7 +40,7 @@ from bot.messages import (
     TicketId,
     Usage,
 )
-from bot.ports import Adapter, FileId, KeptFile, Turn
+from bot.ports import Adapter, FileId, KeptFile, Readiness, Turn
 from tests.fakes.conversations import ScriptedConversations
 from tests.fakes.virtual import VirtualClock
 

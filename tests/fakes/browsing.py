@@ -12,8 +12,9 @@ from typing import Any
 
 import aiohttp
 
-from adapters.web.server import Readiness, WebAdapter
+from adapters.web.server import WebAdapter
 from bot.openrouter.sandbox import SandboxSettings
+from bot.ports import Readiness
 from tests.fakes.deployment import Deployment, deployment
 from tests.fakes.linking import Member as Linker
 from tests.fakes.virtual import VirtualClock

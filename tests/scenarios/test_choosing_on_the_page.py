@@ -12,9 +12,10 @@ from typing import Any
 import aiohttp
 import pytest
 
-from adapters.web.server import Readiness, WebAdapter
+from adapters.web.server import WebAdapter
 from bot.messages import Member
 from bot.openrouter.sandbox import SandboxSettings
+from bot.ports import Readiness
 from bot.routing.access import Reach, ToMember
 from tests.fakes.deployment import Deployment, deployment
 from tests.fakes.virtual import VirtualClock

@@ -19,9 +19,10 @@ from rich.console import Console
 from adapters.rendering.saying import Speech
 from adapters.terminal.chat import Chat, member
 from adapters.terminal.screen import Screen
-from adapters.web.server import Readiness, WebAdapter
+from adapters.web.server import WebAdapter
 from bot.commands.registry import Registry
 from bot.openrouter.sandbox import SandboxSettings
+from bot.ports import Readiness
 from tests.fakes.deployment import deployment
 from tests.fakes.slack.potluck import in_slack
 from tests.fakes.virtual import VirtualClock

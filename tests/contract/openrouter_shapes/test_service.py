@@ -16,12 +16,13 @@ from typing import Any, NamedTuple
 import pytest
 from sqlalchemy import select
 
-from bot.app import Service, service
+from bot.app import service
 from bot.clock import Clock, day_of, day_start
 from bot.conversation.lessons import LONGEST_UNKNOWN
 from bot.errors import FailureKind as K
 from bot.errors import FailureReason
 from bot.messages import CommunityId, ConversationId, Failed, Finished, IncomingMessage, Member, MessageId, Started
+from bot.service import Service
 from bot.settings import Settings
 from bot.storage.database import Database
 from bot.storage.tables import leases, member_days

@@ -12,9 +12,10 @@ from typing import Any
 
 import aiohttp
 
-from adapters.web.server import Readiness, WebAdapter
+from adapters.web.server import WebAdapter
 from bot.commands.command import Command, Rank
 from bot.messages import CommunityId, Member
+from bot.ports import Readiness
 from tests.contract.commands.bindings.binding import ENV, SANDBOX, Everybody, Given, Group, Person, Place, Reply
 from tests.fakes.deployment import Deployment, deployment
 from tests.fakes.virtual import VirtualClock

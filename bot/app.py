@@ -254,7 +254,7 @@ async def service(
         chores.begin("joining", joining.watch)
         chores.every(PRUNE_EVERY, "pruning", pruning.prune)
         if board is not None:
-            chores.begin("keeping up", KeepingUp(database, people.open, moved).watch)
+            chores.begin("keeping up", KeepingUp(board, database, people.open, moved).watch)
         probing = Probing(database, clock)
         stack.push_async_callback(probing.close)
         day = LedgerDayBook(scheduler=pools.line_at_hand, opened=pools.line, ledger=ledger, clock=clock)

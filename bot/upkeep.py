@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from bot.clock import DAY, Clock, Instant, day_of, day_start
 from bot.settings import Settings
+from bot.storage.board import SqlBoard
 from bot.storage.choices import SqlChoices
 from bot.storage.database import Database
 from bot.storage.fingerprint import fingerprint
@@ -60,16 +61,20 @@ class KeepingUp:
         renew: read anew what may have changed, in this order.
     """
 
-    def __init__(self, database: Database, *renew: Callable[[], Awaitable[None]]) -> None:
-        self._database, self._renew = database, renew
+    def __init__(self, board: SqlBoard, database: Database, *renew: Callable[[], Awaitable[None]]) -> None:
+        self._board, self._database, self._renew = board, database, renew
         self._before: object = None
 
     async def watch(self) -> None:
-        """Look every few seconds, until cancelled."""
+        """Look every few seconds where there are others, until cancelled."""
         while True:
-            now = await fingerprint(self._database)
-            if self._before not in (None, now):
-                for one in self._renew:
-                    await one()
-            self._before = now
+            if self._before is None or not self._board.alone:
+                await self._look()
             await asyncio.sleep(_KEEP_UP_EVERY)
+
+    async def _look(self) -> None:
+        now = await fingerprint(self._database)
+        if self._before not in (None, now):
+            for one in self._renew:
+                await one()
+        self._before = now

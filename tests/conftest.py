@@ -15,13 +15,15 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from bot.storage.units import Where
-from tests.fakes.databases import PostgresServer, everything_on, migrated, server
+from tests.fakes.databases import HOME, PostgresServer, migrated, server
 from tests.fakes.virtual import VirtualClock, VirtualLoop
 
 _HERE = Path(__file__).parent
 _UNTRACED = frozenset({"properties", "simulation", "discord", "slack", "browser"})
 """Names of folders, and of parts of files: of what computes for long, or is about an adapter, which is not counted."""
 SOAK = os.environ.get("POTLUCK_SOAK") == "1"
+EVERYTHING_ON = os.environ.get("TEST_DATABASE", "sqlite")
+"""With `TEST_DATABASE=postgres` all that needs a database runs over that, and only that."""
 
 settings.register_profile("ci", deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("soak", deadline=None, max_examples=2000, suppress_health_check=[HealthCheck.too_slow])
@@ -81,15 +83,22 @@ def postgres(request: pytest.FixtureRequest) -> Iterator[PostgresServer]:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _where_everything_is(request: pytest.FixtureRequest) -> None:
-    """With `TEST_DATABASE=postgres` whole deployments run over that."""
-    if os.environ.get("TEST_DATABASE") == "postgres":
-        everything_on(request.getfixturevalue("postgres"))
+def _where_everything_is(request: pytest.FixtureRequest) -> Iterator[None]:
+    with HOME.of(request.getfixturevalue("postgres") if EVERYTHING_ON == "postgres" else None):
+        yield
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
+@pytest.fixture(autouse=True)
+def _home(request: pytest.FixtureRequest, _where_everything_is: None) -> Iterator[None]:
+    """Where the whole deployments of this test keep everything: what they kept is gone after it."""
+    kind = request.getfixturevalue("kind") if "kind" in request.fixturenames else EVERYTHING_ON
+    with HOME.of(request.getfixturevalue("postgres") if kind == "postgres" else None):
+        yield
+
+
+@pytest.fixture(params=["sqlite", "postgres"] if EVERYTHING_ON == "sqlite" else [EVERYTHING_ON])
 def kind(request: pytest.FixtureRequest) -> str:
-    """Of the database: a test that asks for it, or for where it is, runs on both."""
+    """Of the database: a test that uses it, or asks for where one is, runs on both."""
     return str(request.param)
 
 

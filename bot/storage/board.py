@@ -1,8 +1,9 @@
 """Processes over one PostgreSQL tell each other what they do, and look after what a dead one has left.
 
 Every second each gives a sign of life, by the database's clock, and looks what the others did; where they use a pool
-at the same time they wake each other besides (NOTIFY). Who gives no sign for `DEAD` seconds is dead: its tickets are
-taken out of the line, and its open leases count as spent.
+at the same time they wake each other besides (NOTIFY). One that is alone has nothing to look at and gives its sign less
+often; whoever joins wakes it. Who gives no sign for `DEAD` seconds is dead: its tickets are taken out of the line, and
+its open leases count as spent.
 """
 
 from __future__ import annotations
@@ -11,9 +12,10 @@ import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import aclosing, suppress
 from functools import partial
+from math import inf
 from typing import Any
 
-from sqlalchemy import Connection, Delete, Select, bindparam, delete, exists, func, insert, or_, select
+from sqlalchemy import BigInteger, Connection, Delete, Select, bindparam, delete, exists, func, insert, or_, select
 
 from bot.clock import Clock, day_of
 from bot.messages import CommunityId, Member
@@ -30,7 +32,7 @@ from bot.telemetry.logs import logger
 log = logger(__name__)
 
 CHANNEL = "potluck"
-_BEAT = 1.0
+_BEAT, _BEAT_ALONE = 1.0, 3.0
 """Seconds between signs of life, and between looks at what the others did."""
 _COMPANY = 60.0
 """Seconds for which others who used a pool are told at once what is done with it. Those who come later look."""
@@ -72,6 +74,15 @@ _ADD_CHANGE = Prepared(
         "pool", "process", "number", "state", "member", "community", "weight", "tag", "place", "at")})
 )  # fmt: skip
 _TELL = Prepared(select(func.pg_notify(CHANNEL, bindparam("pool"))))
+_seen_at = bindparam("seen_at", type_=BigInteger)
+_other = processes.alias("other")
+_LIVES = Prepared(
+    upsert(processes)
+    .values(id=bindparam("process"), seen_at=_seen_at)
+    .on_conflict_do_update(index_elements=["id"], set_={"seen_at": _seen_at})
+    .returning(exists().where(_other.c.id != bindparam("process")))
+)
+_CLAIMED = Prepared(select(claims.c.key).where(claims.c.process == bindparam("process")))
 _later = line_changes.alias("later")
 _WAITS = (line_changes.c.state == "waiting") & ~exists().where(
     _later.c.process == line_changes.c.process,
@@ -96,7 +107,12 @@ class SqlBoard:
         """Another process does what this one had claimed: it was not heard of for too long."""
         self._alive_since: float | None = None
         self._last_beat = 0.0
-        self._others_at, self._prune_at = -DEAD, 0.0
+        self._others_at, self._prune_at = -inf, 0.0
+
+    @property
+    def alone(self) -> bool:
+        """There are no other processes, and have not been lately."""
+        return self._clock.monotonic() - self._others_at > DEAD
 
     # --- what a pool does --------------------------------------------------------------------------------
 
@@ -167,6 +183,7 @@ class SqlBoard:
     async def join(self) -> None:
         """Be one of them."""
         await self._beat()
+        await self._database.write(partial(_TELL, pool=""))
 
     async def run(self) -> None:
         """Live among the others until cancelled."""
@@ -174,7 +191,8 @@ class SqlBoard:
         try:
             while True:
                 try:
-                    if await self._beat():
+                    await self._beat()
+                    if not self.alone:
                         await self._look(self._followed)
                         await self._bury()
                     await self._prune()
@@ -220,8 +238,8 @@ class SqlBoard:
 
     async def _until_next_beat(self) -> None:
         """Look at pools that there is news of meanwhile."""
-        end = self._last_beat + _BEAT
-        while (left := end - self._clock.monotonic()) > 0:
+        began = self._clock.monotonic()
+        while (left := began + (_BEAT_ALONE if self.alone else _BEAT) - self._clock.monotonic()) > 0:
             try:
                 async with asyncio.timeout(left):
                     await self._news.wait()
@@ -231,16 +249,14 @@ class SqlBoard:
             with suppress(Exception):  # the next beat says so
                 await self._look([pool for pool in self._followed if pool in self._company])
 
-    async def _beat(self) -> bool:
-        """A sign of life. True: there are others, or were lately."""
-        mine = select(claims.c.key).where(claims.c.process == self.process)
+    async def _beat(self) -> None:
+        """A sign of life."""
 
         def unit(connection: Connection) -> tuple[set[str], bool]:
-            row = upsert(processes).values(id=self.process, seen_at=microseconds(self._database.now()))
-            alive = row.on_conflict_do_update(index_elements=["id"], set_={"seen_at": row.excluded.seen_at})
-            connection.execute(alive)
-            kept = set(connection.scalars(mine)) if self._claimed else set[str]()
-            return kept, connection.scalar(select(processes.c.id).where(processes.c.id != self.process)) is not None
+            alive = _LIVES(connection, process=self.process, seen_at=microseconds(self._database.now()))
+            kept = {key for (key,) in _CLAIMED.all(connection, process=self.process)} if self._claimed else set[str]()
+            assert alive is not None
+            return kept, alive[0]
 
         kept, others = await self._database.write(unit)
         if not self._claimed <= kept:
@@ -249,10 +265,8 @@ class SqlBoard:
         if self._alive_since is None or now - self._last_beat > DEAD / 2:
             self._alive_since = now
         self._last_beat = now
-        if not others and now - self._others_at > DEAD:
-            return False
-        self._others_at = now if others else self._others_at
-        return True
+        if others:
+            self._others_at = now
 
     async def _look(self, pools: Iterable[PoolId]) -> None:
         """Hear what others did with these pools."""
@@ -273,9 +287,13 @@ class SqlBoard:
         assert isinstance(self._database.where, str)
         async with aclosing(notices(self._database.where, CHANNEL)) as told:
             async for pool in told:
-                if not pool or PoolId(pool) in self._followed:
+                if not pool:
+                    self._others_at = self._clock.monotonic()  # there may be others now
+                elif PoolId(pool) in self._followed:
                     self._company.setdefault(PoolId(pool), self._clock.monotonic())
-                    self._news.set()
+                else:
+                    continue
+                self._news.set()
 
     async def _bury(self) -> None:
         """Give up what the dead have left, unless the database was away itself: then nobody could give a sign."""

@@ -15,7 +15,7 @@ import hashlib
 import time
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from typing import Any, TypeVar
 
 import psycopg
@@ -38,7 +38,12 @@ _PAUSES = (0.05, 0.1, 0.2, 0.3, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5
 PATIENCE = sum(_PAUSES)
 _TRIES = 5
 """Of a transaction that others' locks were in the way of."""
-_NOTICED = {"keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3, "tcp_user_timeout": 10_000}
+_NOTICED: dict[str, Any] = {
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+}
 """By libpq's parameters, how soon a server that is gone without a word is known to be."""
 _SETTINGS = (
     "SET TimeZone = 'UTC'",
@@ -301,11 +306,37 @@ async def notices(url: str, channel: str) -> AsyncGenerator[str]:
     plain = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
     while True:
         try:
-            async with await psycopg.AsyncConnection.connect(plain, autocommit=True, connect_timeout=5) as connection:
-                await connection.execute(f"LISTEN {channel}")
+            with closing(await _listening(plain, channel)) as connection:
                 yield ""
-                async for notice in connection.notifies():
-                    yield notice.payload
+                while True:
+                    # Not psycopg's own waiting, which looks ten times a second whether anything has come.
+                    await _readable(connection.fileno())
+                    for notice in list(connection.notifies(timeout=0)):
+                        yield notice.payload
         except psycopg.Error as error:
             log.info("no notices for now", extra={"action": "listen", "error": _first_line(error)})
         await asyncio.sleep(1.0)
+
+
+async def _listening(url: str, channel: str) -> psycopg.Connection[Any]:
+    def connect() -> psycopg.Connection[Any]:
+        connection = psycopg.connect(url, autocommit=True, connect_timeout=5, **_NOTICED)
+        connection.execute(f"LISTEN {channel}")
+        return connection
+
+    connecting = asyncio.create_task(asyncio.to_thread(connect))
+    try:
+        return await asyncio.shield(connecting)
+    except asyncio.CancelledError:
+        with suppress(psycopg.Error):
+            (await connecting).close()
+        raise
+
+
+async def _readable(file: int) -> None:
+    loop, ready = asyncio.get_running_loop(), asyncio.Event()
+    loop.add_reader(file, ready.set)
+    try:
+        await ready.wait()
+    finally:
+        loop.remove_reader(file)

@@ -24,6 +24,7 @@ from bot.quota.others import Behind, Change, Cursor
 from bot.quota.scheduler import Scheduler
 from bot.quota.sharing import FairDays
 from bot.routing.access import Reach, ToMember
+from bot.storage import tables
 from bot.storage.access import SqlAccess
 from bot.storage.board import SqlBoard
 from bot.storage.choices import SqlChoices
@@ -265,6 +266,34 @@ async def test_who_has_had_a_turn_has_had_it_in_a_process_that_begins_later(
             await asyncio.gather(*first, *again)
             sent = sorted(one.sent + later.sent, key=lambda sent: sent[0])
             assert [who.user for _, who in sent] == ["m0", "m1", "m2", "m3", "m1"]
+
+
+async def test_who_is_alone_gives_a_sign_less_often_and_is_woken_by_who_joins(
+    postgres: PostgresServer, clock: VirtualClock, loop: VirtualLoop
+) -> None:
+    caps = Caps(rpm=20, rpd=100)
+
+    async def signs(of: Process, seconds: int) -> int:
+        seen = select(tables.processes.c.seen_at).where(tables.processes.c.id == of.board.process)
+        moments = set[int]()
+        for _ in range(seconds * 4):
+            moments.add(await of.database.read(lambda core: int(core.scalar(seen) or 0)))
+            await asyncio.sleep(0.25)
+        return len(moments)
+
+    async with processes(postgres, clock, loop, number=1, caps=caps) as (one,):
+        await asyncio.sleep(DEAD + 2)
+        found = [one.board.alone]
+        assert await signs(one, 12) <= 5
+        async with process(one.address, clock, loop, caps) as later:
+            await asyncio.sleep(0.5)
+            found.append(one.board.alone)
+            assert await signs(one, 12) >= 12, "the control"
+            assert await later.ask(member(0))
+            await asyncio.sleep(1.5)
+            assert one.scheduler.used_here == 1
+        await asyncio.sleep(2 * DEAD + 4)  # taken for dead after the first, and nobody heard of for the second
+        assert [*found, one.board.alone] == [True, False, True]
 
 
 async def test_what_became_of_tickets_is_forgotten_in_time(

@@ -14,7 +14,7 @@ import signal
 import tempfile
 import warnings
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -112,24 +112,36 @@ class PostgresServer:
             return cursor.fetchall() if cursor.description else []
 
 
-_SERVERS: list[PostgresServer] = []
-"""The one that whole deployments keep everything on, where that is wished."""
-_FOLDERS: dict[Path, str] = {}
+class Home:
+    """Where whole deployments keep everything: in a file, or each in a database of its own on a server."""
+
+    def __init__(self) -> None:
+        self.server: PostgresServer | None = None
+        """None: in files."""
+        self._databases: dict[Path, str] = {}
+        self._stack = ExitStack()
+
+    def address(self, folder: Path) -> str:
+        """Of a deployment in a folder, as `DATABASE_URL` has it; always the same one, until it is `left`."""
+        if self.server is None:
+            return f"sqlite+aiosqlite:///{folder / 'potluck.db'}"
+        if folder not in self._databases:
+            self._databases[folder] = self._stack.enter_context(self.server.database())
+        return self._databases[folder]
+
+    @contextmanager
+    def of(self, server: PostgresServer | None) -> Iterator[None]:
+        """For a while they keep everything there, and leave nothing behind."""
+        before = self.server, self._databases, self._stack
+        with ExitStack() as stack:
+            self.server, self._databases, self._stack = server, {}, stack
+            try:
+                yield
+            finally:
+                self.server, self._databases, self._stack = before
 
 
-def database_url(folder: Path) -> str:
-    """Where a deployment in a folder keeps everything: a file in it, or with `TEST_DATABASE=postgres` a database of
-    its own on the server."""
-    if not _SERVERS:
-        return f"sqlite+aiosqlite:///{folder / 'potluck.db'}"
-    if folder not in _FOLDERS:
-        _FOLDERS[folder] = _SERVERS[0].address(_SERVERS[0].made())
-    return _FOLDERS[folder]
-
-
-def everything_on(found: PostgresServer) -> None:
-    """From now on deployments keep everything there."""
-    _SERVERS.append(found)
+HOME = Home()
 
 
 def _end_those_left() -> None:

@@ -42,7 +42,7 @@ from bot.service import Service
 from bot.settings import Settings
 from bot.storage.database import Database
 from bot.storage.tables import leases, member_days, pool_days
-from tests.fakes.databases import database_url
+from tests.fakes.databases import HOME
 from tests.fakes.virtual import VirtualLoop
 
 _SECRET_KEY = SecretStr(urlsafe_b64encode(bytes(32)).decode())
@@ -185,7 +185,7 @@ async def deployment(
                 "openrouter_api_key": "sk-or-test",
                 "openrouter_base_url": url,
                 "fair_policy": "fcfs",
-                "database_url": database_url(folder),
+                "database_url": HOME.address(folder),
                 **(env or {}),
             }
         )

@@ -37,6 +37,7 @@ class _Selector(selectors.DefaultSelector):
             return ready
         while not ready and (self.loop.threads or any(busy() for busy in self.loop.busy)):
             ready = super().select(0.0005)
+        ready = ready or super().select(0)  # what was done just before nobody was busy any more
         if ready:
             return ready
         if timeout is None:

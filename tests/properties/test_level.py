@@ -1,6 +1,6 @@
 """What always holds of the level, watched from within the real scheduler: before and after everything that happens.
 
-`tests/unit/test_level.py` has the day by itself, on logs of its own; here the events are those a scheduler makes of
+`tests/unit/level` has the day by itself, on logs of its own; here the events are those a scheduler makes of
 questions, failures, second attempts, crashes and what the account and the admins say.
 """
 
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import partial
 
 from hypothesis import given
@@ -21,7 +20,6 @@ from bot.quota.demand import Standing
 from bot.quota.events import DayEvent, EventKind
 from bot.quota.history import Past
 from bot.quota.level import HOLDING, Caution
-from bot.quota.rooms import Levels, Room, Rooms
 from bot.quota.ruled import RuledDays
 from bot.quota.rules import FixedShare
 from bot.quota.sharing import Days, FairDays, FairSharing
@@ -42,6 +40,7 @@ from tests.properties.world import (
     play,
     runs,
 )
+from tests.unit.level.wrong import Envious, Forgetting
 
 SPAN = 7000.0
 EVEN = 1e-9
@@ -136,28 +135,12 @@ def test_the_level_sinks_neither_by_time_nor_by_more_left_and_others_use_never_r
     play(Setting(rpd=rpd, history=PAST, days=partial(Made, promise_units=promised)), steps)
 
 
-class Forgetting(Rooms):
-    """Takes back what time has given."""
-
-    def levels(self, room: Room, second: float, left: float, *, version: int, since: float) -> Levels:
-        return self._levels(room, second, left)
-
-
 class Unsteady(FairDay):
     """A day of them."""
 
     def __init__(self, day: int, *, rpd: int, past: Past, caution: Caution, promise_units: int) -> None:
         super().__init__(day, rpd=rpd, past=past, caution=caution, promise_units=promise_units)
         self._rooms = Forgetting(past, caution=caution, between_communities=False)
-
-
-class Envious(FairDay):
-    """The more is gone, the more each may have: whoever sees others take takes as much."""
-
-    def _levels(self, standing: Standing, moment: Instant, community: str) -> Levels:
-        levels = super()._levels(standing, moment, community)
-        gone = 1 - self.left_in_all() / max(1, self.rpd)
-        return replace(levels, first=1 + 10 * gone, more=1 + 10 * gone)
 
 
 def in_turn(every: float, number: int) -> list[Step]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -197,3 +200,76 @@ def test_a_router_is_denied_by_its_own_name_and_by_any_list_however_cheap_it_wou
     ):
         found = covers(who(), auto, Variable(), [cheap, rule(reach=reach, allows=False)], NOW)
         assert isinstance(found, NotCovered) == denied, reach
+
+
+def not_covered(found: Covered | NotCovered) -> NotCovered:
+    assert isinstance(found, NotCovered), found
+    return found
+
+
+_RULES = st.lists(
+    st.builds(
+        rule,
+        st.sampled_from([TO_ANN, ToMember(Member("discord", "ben")), ToCommunity(HERE)]),
+        st.sampled_from([ALL, listed("maker/gpt"), listed("maker/other"), Reach(ceiling=CHEAP)]),
+        allows=st.booleans(),
+        ends=st.sampled_from([None, 500.0, 2000.0]),
+    ),
+    max_size=5,
+)
+
+
+@given(rules=_RULES, seed=st.randoms(use_true_random=False), cost=st.sampled_from([PRICED, Variable()]))
+def test_the_order_of_rules_decides_nothing(rules: list[Rule], seed: Any, cost: Priced | Variable) -> None:
+    shuffled = list(rules)
+    seed.shuffle(shuffled)
+    found = covers(who(), GPT, cost, rules, NOW)
+    other = covers(who(), GPT, cost, shuffled, NOW)
+    assert isinstance(found, Covered) is isinstance(other, Covered)
+    if isinstance(found, NotCovered):
+        assert found.reason == not_covered(other).reason
+
+
+def test_a_denial_of_a_list_leaves_the_others() -> None:
+    assert isinstance(covers(who(), GPT, PRICED, [rule(reach=listed("maker/o"), allows=False), rule()], NOW), Covered)
+
+
+@pytest.mark.parametrize("denied", ["maker/gpt:a:b", "maker/gpt"])
+def test_a_denial_reaches_a_model_with_the_variants_it_has(denied: str) -> None:
+    model = replace(GPT, id=ModelId("maker/gpt:a:b"))
+    found = covers(who(), model, PRICED, [rule(), rule(reach=listed(denied), allows=False)], NOW)
+    assert not_covered(found).reason == "denied"
+    plain_one = covers(who(), GPT, PRICED, [rule(), rule(reach=listed("maker/gpt:a:b"), allows=False)], NOW)
+    assert isinstance(plain_one, Covered), "a denial of a variant leaves the model itself"
+
+
+@pytest.mark.parametrize(
+    ("rules", "cost", "reason"),
+    [
+        ([rule(reach=listed("maker/other"))], PRICED, "model"),
+        ([rule()], Variable(), "needs_ceiling"),
+        ([rule(ends=1.0)], PRICED, "ended"),
+        ([rule(ToCommunity(HERE))], PRICED, "wide"),
+        ([rule(reach=Reach(ceiling=CHEAP))], PRICED, "price"),
+        ([rule(allows=False)], PRICED, "denied"),
+    ],
+)
+def test_a_refusal_names_the_rule_it_comes_from(rules: Sequence[Rule], cost: Priced | Variable, reason: str) -> None:
+    found = not_covered(covers(who("guest"), GPT, cost, rules, NOW))
+    assert (found.reason, found.rule) == (reason, rules[0])
+
+
+def test_a_router_that_could_pick_what_is_denied_names_the_denial() -> None:
+    denial = rule(reach=Reach(ceiling=CHEAP), allows=False)
+    found = not_covered(covers(who(), GPT, Variable(), [rule(reach=Reach(ceiling=RATES)), denial], NOW))
+    assert (found.reason, found.rule) == ("price", denial)
+
+
+def test_a_rule_holds_up_to_its_end_and_not_at_it() -> None:
+    for at, covered in ((4.999, True), (5.0, False)):
+        assert isinstance(covers(who(), GPT, PRICED, [rule(ends=5.0)], Instant(at)), Covered) is covered
+
+
+def test_nothing_but_the_member_who_asks_is_looked_at() -> None:
+    other = Who(member=Member("discord", "ben"), community=HERE, standing="full")
+    assert not_covered(covers(other, GPT, PRICED, [rule()], NOW)).reason == "nobody"

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
 from bot.clock import Instant
 from bot.messages import Member
-from bot.quota.arrivals import MOST, REMEMBERED, Arrivals
+from bot.quota.arrivals import MOST, REMEMBERED, Arrivals, Coming
 
 
 def member(number: int) -> Member:
     return Member("web", str(number))
 
 
-def came(*moments: float) -> Arrivals:
+def came(*moments: float, to: type[Arrivals] = Arrivals) -> Arrivals:
     """Somebody else each time."""
-    arrivals = Arrivals()
+    arrivals = to()
     for number, at in enumerate(moments):
         arrivals.came(Instant(at), member(number))
     return arrivals
@@ -37,10 +39,29 @@ def test_an_even_pace_is_expected_to_go_on() -> None:
 
 
 def test_no_more_are_expected_than_came_within_as_long_a_time_and_the_next_one() -> None:
-    rush = came(*(number / 2 for number in range(20)))
-    for now in (10, 15, 60):
-        for within in (5, 10, 30, 100):
-            assert expected(rush, now, within) <= 1 + sum(number / 2 >= now - within for number in range(20))
+    assert not too_many(Arrivals)
+
+
+def too_many(make: type[Arrivals]) -> bool:
+    """After a rush of ten seconds, at once and later."""
+    rush = came(*(number / 2 for number in range(20)), to=make)
+    return any(
+        expected(rush, now, within) > 1 + sum(number / 2 >= now - within for number in range(20))
+        for now in (10, 15, 60)
+        for within in (5, 10, 30, 100)
+    )
+
+
+class Hopeful(Arrivals):
+    """Expects the pace of the last visits to go on for good."""
+
+    def expected(self, now: Instant) -> Iterator[Coming]:
+        pace = (now - self._visits[0].at) / len(self._visits)
+        return (Coming(Instant(now + pace * number), member(0), new=True) for number in range(1000))
+
+
+def test_control_a_pace_that_goes_on_for_good_brings_more_than_came() -> None:
+    assert too_many(Hopeful)
 
 
 def test_less_is_expected_the_longer_nobody_comes() -> None:

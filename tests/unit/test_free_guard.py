@@ -215,3 +215,66 @@ def test_control_the_rule_itself_is_never_billed() -> None:
             lambda case: guard(body(model=case[0]), case[1]) is None and bill(*case),
             settings=settings(SEARCH, max_examples=100),
         )
+
+
+_SAMPLING = {
+    **dict.fromkeys(
+        ("max_tokens", "max_completion_tokens", "temperature", "top_p", "top_k", "min_p", "seed", "stop"), 1
+    ),
+    **dict.fromkeys(("frequency_penalty", "presence_penalty", "repetition_penalty"), 1),
+    "reasoning": {"effort": "low"},
+    "tool_choice": "auto",
+    "parallel_tool_calls": True,
+    "response_format": {},
+    "tools": [{"type": "function"}],
+    "user": "u",
+    "session_id": "s",
+    "metadata": {},
+    "stream": True,
+}
+
+
+def free_body(**changes: object) -> dict[str, object]:
+    return {"model": FREE_ROUTER, "messages": [{"role": "user", "content": "hi"}], **changes}
+
+
+@pytest.mark.parametrize("name", sorted(_SAMPLING))
+def test_what_costs_nothing_may_stand_in_a_body(name: str) -> None:
+    assert guard(free_body(**{name: _SAMPLING[name]}), NOTHING_KNOWN) is None
+    assert guard({"model": FREE_ROUTER}, NOTHING_KNOWN) is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "kind", "what"),
+    [
+        ({"models": "acme/small"}, "field", "models"),
+        ({"model": None}, "no_model", ""),
+        ({"models": [FREE_ROUTER] * 3}, "too_many_models", "4"),
+        ({"model": "acme/dear"}, "not_free", "acme/dear"),
+        ({"models": ["acme/dear"]}, "not_free", "acme/dear"),
+        ({"model": "acme/gone:free"}, "model_gone", "acme/gone:free"),
+        ({"model": "acme/gone:free", "models": ["acme/left:free"]}, "model_gone", "acme/gone:free"),
+        ({"preset": "x"}, "field", "preset"),
+        ({"plugins": [{"id": "web"}]}, "plugin", "[{'id': 'web'}]"),
+        ({"plugins": None}, "plugin", "None"),
+        ({"tools": [{"type": "web"}]}, "tool", ""),
+        ({"messages": [{"content": "fine"}, {"content": [{"type": "file"}]}]}, "part", "file"),
+        ({"messages": {"content": [{"type": "file"}]}}, "part", "file"),
+        ({"messages": [{"content": {"type": "file"}}]}, "part", "file"),
+        ({"messages": [{"content": ["file"]}]}, "part", ""),
+        ({"messages": [{"content": 7}]}, "part", ""),
+        ({"messages": ["file"]}, "part", ""),
+        ({"x" * 200: 1}, "field", "x" * 100),
+    ],
+    ids=str,
+)
+def test_what_is_wrong_with_a_free_body_is_named(changes: dict[str, object], kind: str, what: str) -> None:
+    found = guard(free_body(**changes), NOTHING_KNOWN)
+    assert found is not None
+    assert (found.kind, found.what, found.trips) == (kind, what, kind != "model_gone")
+
+
+def test_what_a_free_answer_cost_is_told() -> None:
+    found = costs(Usage(cost_usd=Decimal("0.25")))
+    assert found is not None
+    assert (found.kind, found.what) == ("cost", "0.25")

@@ -12,7 +12,9 @@ from bot.routing.chain import Chain
 from bot.routing.offer import NOTHING_KNOWN, Offer
 from bot.routing.own import own_route
 from bot.routing.router import Needs, choose
+from tests.unit.test_catalogue import NOW, catalogue, read
 
+SMALL = ModelId("acme/small:free")
 DEAR, FREE = ModelId("maker/dear"), ModelId("maker/small:free")
 
 
@@ -37,3 +39,23 @@ def test_what_fits_no_model_is_told_with_what_would() -> None:
     with pytest.raises(Refused, match="too_long") as refused:
         own_route(None, Needs(tokens=1_000_000), NOTHING_KNOWN)
     assert refused.value.limit == NOTHING_KNOWN.room(FREE_ROUTER)
+
+
+def test_by_an_own_account_images_go_where_they_are_read() -> None:
+    blind = read(id="acme/blind:free", architecture={"input_modalities": ["text"], "output_modalities": ["text"]})
+    offer = Offer(catalogue=catalogue(blind, read()), chain=Chain((blind.id, SMALL, FREE_ROUTER)), now=NOW)
+    with_images = own_route(None, Needs(images=True), offer)
+    assert (with_images.models, with_images.images) == ((SMALL, FREE_ROUTER), True)
+    without = own_route(None, Needs(), offer)
+    assert (without.models, without.images) == ((blind.id, SMALL, FREE_ROUTER), False)
+    with pytest.raises(Refused) as refused:
+        own_route(blind.id, Needs(images=True), offer)
+    assert refused.value.code == "attachment_refused"
+    assert own_route(FREE_ROUTER, Needs(images=True), NOTHING_KNOWN).images
+
+
+def test_by_an_own_account_window_and_answer_fit_every_model() -> None:
+    narrow = read(id="acme/narrow:free", context_length=4000, top_provider={"max_completion_tokens": 500})
+    offer = Offer(catalogue=catalogue(narrow), chain=Chain((narrow.id, FREE_ROUTER)), now=NOW)
+    route = own_route(None, Needs(), offer)
+    assert (route.window, route.answer) == (4000, 500)

@@ -77,3 +77,21 @@ def test_the_free_lane_lets_none_of_it_pass() -> None:
     found = guard(body(model="openrouter/free"), NOTHING_KNOWN)
     assert found is not None
     assert (found.kind, found.what) == ("field", "provider")
+
+
+@pytest.mark.parametrize(
+    ("changes", "what"),
+    [
+        *(
+            ({name: value}, name)
+            for name, value in [("model", "x/y"), ("max_completion_tokens", 4001), ("provider", {})]
+        ),
+        *(({name: [1]}, name) for name in ("models", "max_tokens", "tools")),
+        ({"tools": []}, "tools"),
+    ],
+)
+def test_what_was_not_paid_for_is_named(changes: dict[str, Any], what: str) -> None:
+    sent = body(**changes)
+    found = guard_paid(sent, model=MODEL, completion_tokens=4000, max_price=PRICES)
+    assert found is not None
+    assert (found.kind, found.what, found.trips) == ("unpaid", what, True)

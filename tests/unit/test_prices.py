@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,6 +20,7 @@ from bot.routing.prices import (
     Variable,
     max_price,
     most_cost,
+    plain,
     price,
     prompt_tokens,
     shown,
@@ -144,3 +147,91 @@ def test_the_extra_prices_are_kept_in_the_order_they_came() -> None:
 def test_what_goes_along_with_a_message_is_counted() -> None:
     assert prompt_tokens([]) == 256
     assert prompt_tokens(["héllo", ""], images=2) == 256 + 2 * 16 + 6 + 2 * 49_152
+
+
+ENTRY = ModelInfo(
+    id=ModelId("maker/gpt"),
+    name="GPT",
+    prompt_price=Decimal(1),
+    completion_price=Decimal(2),
+    input_modalities=("text",),
+    output_modalities=("text",),
+)
+
+
+def test_a_price_for_each_request_or_image_can_have_a_tier() -> None:
+    size = Size(prompt_tokens=10, completion_tokens=1, images=1)
+    for name, other in (("request", "image"), ("image", "request")):
+        extra = ExtraPrice(name=name, price=Decimal("0.5"))
+        found = price(replace(ENTRY, extra_prices=(extra,), surcharges=(f"overrides.{name}",)), size)
+        assert isinstance(found, Priced), found
+        assert getattr(found.listed, name) == getattr(found.most, name) == Decimal("0.5")
+        assert getattr(found.listed, other) == 0
+
+
+def test_without_images_their_price_is_not_met_and_keeps_no_one_out() -> None:
+    extra = ExtraPrice(name="image", price=Decimal("0.5"))
+    found = price(
+        replace(ENTRY, extra_prices=(extra,), surcharges=("overrides.image",)),
+        Size(prompt_tokens=1, completion_tokens=1),
+    )
+    assert isinstance(found, Priced)
+    assert (found.listed.image, found.most.image) == (Decimal(0), Decimal(0))
+
+
+@pytest.mark.parametrize(("value", "unpriced"), [("0", False), ("-1", True), (None, True)])
+def test_an_extra_price_is_none_below_zero(value: str | None, unpriced: bool) -> None:
+    extra = ExtraPrice(name="prompt", price=None if value is None else Decimal(value))
+    found = price(
+        replace(ENTRY, extra_prices=(extra,), surcharges=("prompt",)), Size(prompt_tokens=1, completion_tokens=1)
+    )
+    assert isinstance(found, Unpriced) is unpriced
+
+
+@given(st.decimals(min_value=0, max_value=10**9, places=12))
+def test_a_price_is_written_out_exactly(value: Decimal) -> None:
+    text = plain(value)
+    assert Decimal(text) == value
+    assert "e" not in text.lower()
+    assert not (("." in text) and text.endswith(("0", ".")))
+
+
+@pytest.mark.parametrize(
+    ("per_million", "text"),
+    [
+        ("0.1", "0.10"),
+        ("0.0999", "0.0999"),
+        ("0", "0.00"),
+        ("3", "3.00"),
+        ("0.00001", "0.0001"),
+        ("12000000", "12000000.00"),
+    ],
+)
+def test_a_price_is_shown_with_two_places_or_as_many_as_a_small_one_needs(per_million: str, text: str) -> None:
+    assert shown(Decimal(per_million) / 1_000_000) == text
+
+
+_PROMPT_KINDS = ("prompt", "input_cache_read", "input_cache_write", "input_cache_write_1h")
+_ANSWER_KINDS = ("completion", "internal_reasoning")
+
+
+@pytest.mark.parametrize("name", [*_PROMPT_KINDS, *_ANSWER_KINDS])
+def test_each_kind_a_token_can_be_charged_as_counts(name: str) -> None:
+    dear = Decimal(9)
+    entry = replace(ENTRY, extra_prices=(ExtraPrice(name=name, price=dear),), surcharges=(name,))
+    found = price(entry, Size(prompt_tokens=0, completion_tokens=0))  # an extra price holds from the first token on
+    assert isinstance(found, Priced), found
+    assert (found.most.prompt == dear, found.most.completion == dear) == (
+        name in _PROMPT_KINDS,
+        name in _ANSWER_KINDS,
+    )
+
+
+@pytest.mark.parametrize(
+    "name", ["web_search", "audio", "audio_output", "input_audio_cache", "image_output", "discount"]
+)
+def test_what_is_never_sent_or_asked_for_changes_no_price(name: str) -> None:
+    size = Size(prompt_tokens=1, completion_tokens=1)
+    entry = replace(ENTRY, extra_prices=(ExtraPrice(name=name, price=Decimal(9)),), surcharges=(name,))
+    assert price(entry, size) == price(ENTRY, size)
+    assert price(replace(entry, extra_prices=()), size) == price(ENTRY, size), "nor where its price was not kept"

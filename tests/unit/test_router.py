@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from decimal import Decimal
 
 import pytest
 
 from bot.clock import Instant
-from bot.errors import AnswerFailed, Refused, ReplyError
+from bot.errors import AnswerFailed, AttachmentRefused, Refused, ReplyError
 from bot.messages import ModelId
-from bot.routing.catalogue import FREE_ROUTER, Catalogue
+from bot.routing import paid
+from bot.routing.catalogue import FREE_ROUTER, Catalogue, ModelInfo
 from bot.routing.chain import Chain
 from bot.routing.offer import ANSWER, NOTHING_KNOWN, ROUTER_WINDOW, UNKNOWN_WINDOW, Offer
-from bot.routing.router import Needs, choose
+from bot.routing.own import own_route
+from bot.routing.router import Needs, Route, choose
 from tests.unit.test_catalogue import NOW, catalogue, prices, read
 
 SMALL, TINY, DEAR, BLIND = (ModelId(f"acme/{name}") for name in ("small:free", "tiny:free", "dear", "blind:free"))
@@ -141,3 +145,90 @@ def test_tools_and_structure_are_asked_only_of_those_that_can() -> None:
     blind = choose(BLIND, Needs(tools=True, structured=True), OFFER)
     assert (blind.models, blind.tools, blind.structured) == ((BLIND,), False, False)
     assert not choose(SMALL, Needs(), OFFER).tools, "not wanted"
+
+
+def test_what_nobody_can_have_is_unknown_and_what_is_not_there_has_no_route() -> None:
+    unknown = refused("acme/none", Needs(), NOTHING_KNOWN)
+    assert isinstance(unknown, Refused)
+    assert (unknown.code, unknown.why) == ("model_not_allowed", "unknown")
+    priced_router = Offer(catalogue=catalogue(read(id=FREE_ROUTER, pricing=prices(prompt="1"))), now=NOW)
+    nothing = refused(None, Needs(), priced_router)
+    assert isinstance(nothing, AnswerFailed)
+    assert nothing.code == "no_route"
+
+
+def test_what_rests_and_what_cannot_see_is_told_by_its_reason() -> None:
+    resting = Offer(catalogue=catalogue(read()), cooling={SMALL: Instant(NOW + 60)}, now=NOW)
+    busy = refused(SMALL, Needs(), resting)
+    assert isinstance(busy, AnswerFailed)
+    assert (busy.code, busy.reason, busy.resets_at) == ("upstream_busy", "model_busy", NOW + 60)
+    words_only = {"input_modalities": ["text"], "output_modalities": ["text"]}
+    blind = read(architecture=words_only)
+    dear = read(id="acme/blind", architecture=words_only, pricing=prices(prompt="0.1"))
+    offer = Offer(catalogue=catalogue(blind, dear), now=NOW)
+    asked: list[Callable[[], object]] = [
+        lambda: choose(SMALL, Needs(images=True), offer),
+        lambda: own_route(SMALL, Needs(images=True), offer),
+        lambda: paid.route(dear, offer, Needs(images=True)),
+    ]
+    for ask in asked:
+        with pytest.raises(AttachmentRefused) as caught:
+            ask()
+        assert caught.value.fault == "images"
+    seeing = Offer(catalogue=catalogue(read(), blind_too := replace(blind, id=ModelId("acme/b:free"))), now=NOW)
+    assert own_route(SMALL, Needs(), seeing).images, "those of earlier turns may go along"
+    assert not own_route(blind_too.id, Needs(), seeing).images
+
+
+def test_a_question_may_be_exactly_as_long_as_there_is_room() -> None:
+    offer = Offer(catalogue=catalogue(read()), chain=Chain((SMALL, FREE_ROUTER)), now=NOW)
+    room = offer.room(SMALL)
+    assert choose(SMALL, Needs(tokens=room), offer).models == (SMALL,)
+    assert own_route(SMALL, Needs(tokens=room), offer).models == (SMALL,)
+    for route in (choose, own_route):
+        with pytest.raises(Refused) as caught:
+            route(SMALL, Needs(tokens=room + 1), offer)
+        assert (caught.value.code, caught.value.limit) == ("too_long", room)
+    narrow = Offer(catalogue=catalogue(read(context_length=4000)), chain=Chain((SMALL, FREE_ROUTER)), now=NOW)
+    room = narrow.room(SMALL)
+    assert choose(None, Needs(tokens=room), narrow).models == (SMALL, FREE_ROUTER), (
+        "each that it fits, to the last token"
+    )
+    assert choose(None, Needs(tokens=room + 1), narrow).models == (FREE_ROUTER,)
+    assert own_route(None, Needs(tokens=room), narrow).models == (SMALL, FREE_ROUTER)
+    assert own_route(None, Needs(tokens=room + 1), narrow).models == (FREE_ROUTER,)
+
+
+def test_what_says_nothing_of_itself_is_read_as_the_plainest() -> None:
+    plain_one = ModelInfo(
+        id=SMALL, name="", prompt_price=Decimal(0), completion_price=Decimal(0), output_modalities=("text",)
+    )
+    assert plain_one.free(NOW)
+    route = Route(lane="free", models=(SMALL,), window=10, answer=5)
+    assert (route.images, route.tools, route.structured, route.notices) == (False, False, False, ())
+    needs = Needs()
+    assert (needs.images, needs.older_images, needs.tools, needs.structured, needs.tokens) == (*[False] * 4, 0)
+
+
+@pytest.mark.parametrize(
+    ("models", "named"), [((SMALL,), True), ((FREE_ROUTER,), False), ((SMALL, FREE_ROUTER), False)]
+)
+def test_a_route_by_name_is_one_to_a_single_model(models: tuple[ModelId, ...], named: bool) -> None:
+    route = Route(lane="free", models=models, window=10, answer=5)
+    assert (route.model, route.named) == (models[0], named)
+
+
+@pytest.mark.parametrize(
+    ("ids", "fault"),
+    [
+        (["openrouter/free", "a/b:free"], "^names openrouter/free before others, which would never have their turn"),
+        (["a/b:free", "a/c"], "as number 2"),
+        (["a/b"], "as number 1"),
+        (["a/b:free", "a/b:free"], "^names a model twice"),
+        (["a/b:free", "a/c:free", "a/d:free"], "more than 3 models, openrouter/free included"),
+    ],
+)
+def test_what_is_no_chain_is_told(ids: list[str], fault: str) -> None:
+    with pytest.raises(ValueError, match=f"{fault}$"):
+        Chain.of(ids)
+    assert len(Chain.of(["a/b:free", "a/c:free", "openrouter/free"]).models) == 3

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 from base64 import b64encode
-from collections.abc import AsyncIterator
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -15,19 +14,13 @@ import pytest
 from adapters.web.uploads import AT_ONCE, UPLOAD_MAX
 from bot.conversation.attachments import MOST_BYTES, MOST_FILES
 from bot.messages import Attachment
-from tests.contract.test_web_http import ASK, Site, serving
+from tests.contract.web.site import ASK, Site
 from tests.fakes.browsing import browsing
 from tests.fakes.files import png
 from tests.fakes.virtual import VirtualClock
 
 HEADERS = {"Content-Type": "application/json"}
 TOO_LARGE = (413, "too_large")
-
-
-@pytest.fixture
-async def site() -> AsyncIterator[Site]:
-    async with serving() as running:
-        yield running
 
 
 def file(name: str = "a.txt", content: bytes = b"hello", media_type: str = "text/plain") -> dict[str, str]:

@@ -8,6 +8,7 @@ chore itself needs no word about what may go wrong.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -92,16 +93,20 @@ class Chores:
             began = loop.time()
             try:
                 await work()
-                trouble = "it ended"
+                trouble, level = "it ended", logging.ERROR
             except StorageError as error:
-                trouble = str(error)
-                log.warning("a chore waits for the database", extra={"action": "chore", "chore": name, "why": trouble})
+                trouble, level = str(error), logging.WARNING
             except Exception as error:  # whatever it is, it is tried again: nobody else does it
-                trouble = type(error).__name__
-                log.error("a chore failed", extra={"action": "chore", "chore": name, "error": repr(error)})
+                trouble, level = repr(error), logging.ERROR
                 log.debug("the failure", exc_info=error)
             self._failed(name)
             chore = self._chores[name]
+            if name not in self.failing or chore.trouble != trouble:  # once, however long it stays so
+                log.log(
+                    level,
+                    "a chore failed, and is begun again",
+                    extra={"action": "chore", "chore": name, "why": trouble},
+                )
             chore.trouble, chore.begun_again_at = trouble, None
             if loop.time() - began > LONGEST_PAUSE:
                 pause = FIRST_PAUSE

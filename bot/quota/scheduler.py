@@ -90,7 +90,7 @@ class Scheduler:
         self._line, self._ledger, self._clock = line, ledger, clock
         self._today = Today(days=days, rpd=caps.rpd, clock=clock)
         self._gate, window = Gate(), Window(caps.rpm)
-        backlog = backlog or Backlog()
+        backlog = Backlog() if backlog is None else backlog
         self._book = Book(pool=pool, today=self._today, ledger=ledger, line=line, clock=clock, backlog=backlog)
         self._starts = Starts(line=line, window=window, gate=self._gate, book=self._book)
         self._others = None if board is None else Others(board=board, line=line, starts=self._starts, book=self._book)

@@ -114,6 +114,11 @@ class SqlBoard:
         """There are no other processes, and have not been lately."""
         return self._clock.monotonic() - self._others_at > DEAD
 
+    @property
+    def _can_tell_the_dead(self) -> bool:
+        """This one has lived long enough without a break. While the database was away nobody could give a sign."""
+        return self._alive_since is not None and self._clock.monotonic() - self._alive_since >= DEAD
+
     # --- what a pool does --------------------------------------------------------------------------------
 
     async def open(self, pool: PoolId, day: int) -> Opened:
@@ -197,8 +202,9 @@ class SqlBoard:
                         await self._bury()
                     await self._prune()
                 except Exception as error:  # the database is away: tried again, and nobody is taken for dead meanwhile
+                    if self._alive_since is not None:
+                        log.warning("other processes cannot be heard", extra={"action": "board", "error": repr(error)})
                     self._alive_since = None
-                    log.warning("other processes cannot be heard", extra={"action": "board", "error": repr(error)})
                 await self._until_next_beat()
         finally:
             listening.cancel()
@@ -219,7 +225,8 @@ class SqlBoard:
 
         def unit(connection: Connection) -> bool:
             row = upsert(claims).values(key=key, process=self.process)
-            of_nobody = or_(claims.c.process == self.process, claims.c.process.not_in(self._database.living()))
+            known = self._database.living() if self._can_tell_the_dead else select(processes.c.id)
+            of_nobody = or_(claims.c.process == self.process, claims.c.process.not_in(known))
             mine = row.on_conflict_do_update(
                 index_elements=["key"], set_={"process": self.process}, where=of_nobody
             ).returning(claims.c.key)
@@ -296,8 +303,8 @@ class SqlBoard:
                 self._news.set()
 
     async def _bury(self) -> None:
-        """Give up what the dead have left, unless the database was away itself: then nobody could give a sign."""
-        if self._alive_since is None or self._clock.monotonic() - self._alive_since < DEAD:
+        """Give up what the dead have left."""
+        if not self._can_tell_the_dead:
             return
         dead = select(processes.c.id).where(processes.c.id.not_in(self._database.living()))
         for process in await self._database.read(partial(_scalars, dead)):

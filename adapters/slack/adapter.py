@@ -223,16 +223,20 @@ class SlackAdapter:
         assert self._transport is not None
         chores = Chores()
         chores.every(_PRUNE_EVERY, "Slack's pruning", self._prune)
-        chores.once("Slack's unfinished answers", self._go_on)
         try:
-            if self._turns is not None and self._http is None:
-                self.state = "waits for another process to hear no more"
-                await self._turns.to_hear()
-            await self.connect()
+            if self.state != "ok":
+                chores.once("Slack's unfinished answers", self._go_on)
+                await self._let_in()
             await self._transport.run()
         finally:
             await chores.close()
             await self.close()
+
+    async def _let_in(self) -> None:
+        if self._turns is not None and self._http is None:
+            self.state = "waits for another process to hear no more"
+            await self._turns.to_hear()
+        await self.connect()
 
     async def _go_on(self) -> None:
         """When nobody else does, and there is a way to be told of what people do about it."""

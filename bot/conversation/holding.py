@@ -261,8 +261,7 @@ class Holding:
     async def _let_through(self, held: HeldQuestion) -> None:
         exchange = self._exchanges[held.ticket]
         ending = await self._answer(exchange)
-        if isinstance(ending, Failed) and ending.error.code in ("daily_share_spent", "pool_paused"):
-            # Somebody was quicker, or the pool was just shut: it waits on, where it was.
+        if isinstance(ending, Failed) and _not_yet(ending.error):
             self._take(held)
             return
         if self._closing and not exchange.sealed:
@@ -296,3 +295,8 @@ class Holding:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _not_yet(error: ReplyError) -> bool:
+    """Somebody was quicker, the pool was just shut, or the database takes nothing: it waits on, where it was."""
+    return error.code in ("daily_share_spent", "pool_paused") or error.reason == "database"

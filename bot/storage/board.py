@@ -18,6 +18,7 @@ from typing import Any
 from sqlalchemy import BigInteger, Connection, Delete, Select, bindparam, delete, exists, func, insert, or_, select
 
 from bot.clock import Clock, day_of
+from bot.errors import DatabaseAway
 from bot.messages import CommunityId, Member
 from bot.quota.events import DayEvent, EventKind
 from bot.quota.ledger import AlreadyHandled, Caps, Claim, Lease, PoolId, Reserved
@@ -212,13 +213,16 @@ class SqlBoard:
                 await listening
 
     async def part(self) -> None:
-        """Be one of them no more. Nothing is under way."""
+        """Be one of them no more. Nothing is under way. Where it cannot be said, the others take this one for dead."""
         self._claimed.clear()
         for gone in (
             delete(claims).where(claims.c.process == self.process),
             delete(processes).where(processes.c.id == self.process),
         ):
-            await self._database.write(partial(_run, gone))
+            try:
+                await self._database.write(partial(_run, gone))
+            except DatabaseAway as error:
+                log.warning("others are not told of the end", extra={"action": "part", "error": str(error)})
 
     async def claim(self, key: str) -> bool:
         """Be the one process that does something, until this one ends or `lost` says otherwise. False: another is."""

@@ -17,7 +17,7 @@ from bot.telemetry.logs import logger
 
 log = logger(__name__)
 
-Writing = Callable[[], Awaitable[None]]
+Writing = Callable[[], Awaitable[object]]
 """Writes something down, whole or not at all; to be called again where it raised `DatabaseAway`."""
 
 _PAUSES = (0.5, 1.0, 2.0, 5.0)

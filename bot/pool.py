@@ -207,6 +207,7 @@ async def open_pool(shared: Shared, id: PoolId, client: OpenRouter, *, own: bool
         clock=clock,
         max_wait=settings.max_wait_seconds,
         watched=True,
+        learns_rpd=rpd is None,
         person=shared.people.of,
         board=shared.board,
         backlog=shared.backlog,

@@ -245,7 +245,7 @@ class Pools:
             await self._go_on(pool)
         elif pool is not None:
             pool.left = True
-            pool.scheduler.shut("admin")
+            pool.scheduler.shut("admin", here=True)
             await pool.rest()
             if pool.quiet:
                 await self._end(pool)
@@ -275,7 +275,7 @@ class Pools:
             return None
         pool = await open_pool(self._shared, id, client, own=True)
         if not readable:
-            pool.scheduler.shut("bad_key")
+            pool.scheduler.shut("bad_key", here=True)
         elif pool.account.trouble == FailureKind.BAD_KEY.value:
             pool.account.suspect("bad_key")  # asked once more, and shut if that is so
         self._open[id] = pool

@@ -136,13 +136,8 @@ class DiscordAdapter:
             except discord.LoginFailure:
                 raise _refused("Discord does not accept it") from None
             except (discord.HTTPException, aiohttp.ClientError, OSError) as error:
-                seconds = _AGAIN[min(attempt, len(_AGAIN) - 1)]
+                await _until_again(attempt, error)
                 attempt += 1
-                log.warning(
-                    "Discord cannot be reached",
-                    extra={"action": "connect", "why": type(error).__name__, "again": seconds},
-                )
-                await asyncio.sleep(seconds)
 
     async def _connect(self, client: PotluckClient) -> None:
         attempt = 0
@@ -159,13 +154,15 @@ class DiscordAdapter:
                     raise _refused("Discord does not accept it any more") from None
                 raise
             except (discord.HTTPException, discord.GatewayNotFound, aiohttp.ClientError, OSError) as error:
-                seconds = _AGAIN[min(attempt, len(_AGAIN) - 1)]
+                await _until_again(attempt, error)
                 attempt += 1
-                log.warning(
-                    "Discord cannot be reached",
-                    extra={"action": "connect", "why": type(error).__name__, "again": seconds},
-                )
-                await asyncio.sleep(seconds)
+
+
+async def _until_again(attempt: int, error: Exception) -> None:
+    """Discord cannot be reached: the longer that lasts, the more seldom it is tried."""
+    seconds = _AGAIN[min(attempt, len(_AGAIN) - 1)]
+    log.warning("Discord cannot be reached", extra={"action": "connect", "why": type(error).__name__, "again": seconds})
+    await asyncio.sleep(seconds)
 
 
 _BAD_TOKEN = 4004

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import assert_never
 
 from adapters.rendering.saying import ENGLISH, Tongue
 from bot.clock import Instant
 from bot.commands.saying import Say, say, says
+from bot.commands.verdict_said import verdict_said
 from bot.messages import DayLooked, Explanation
 
 
@@ -56,24 +56,7 @@ def why(
         *((point(say("Waiting"), *_waiting(explanation, at)),) if not explanation.admitted else ()),
         afresh,
     )
-    return Why(headline=shut or tongue.say(_headline(explanation)), points=points)
-
-
-def _headline(explanation: Explanation) -> Say:
-    match explanation.verdict:
-        case "within_level":
-            return say("There is room for your next question.")
-        case "promised":
-            return say("Your next question is promised to you, whatever others do.")
-        case "granted":
-            return say("An admin has set requests aside for you, so your next question goes.")
-        case "above_level":
-            return say("Not now: what is left is kept for others who usually come later today.")
-        case "pool_promised":
-            return say("Not now: all that is left has been promised to others.")
-        case "pool_spent":
-            return say("Today's pool is empty.")
-    assert_never(explanation.verdict)
+    return Why(headline=shut or tongue.say(verdict_said(explanation.verdict)), points=points)
 
 
 def _taken(explanation: Explanation) -> Say:

@@ -165,10 +165,11 @@ class SlackAdapter:
         assert self._transport is not None
         try:
             await self._transport.open()
-        except Refused as refused:
-            raise SlackError(f"SLACK_APP_TOKEN: Slack does not accept it ({refused.error}).") from None
-        except Unsure as unsure:
-            raise SlackError(f"Slack cannot be reached at {self._settings.api_url} ({unsure}).") from None
+        except (Refused, Unsure) as fault:
+            await self.close()
+            if isinstance(fault, Refused):
+                raise SlackError(f"SLACK_APP_TOKEN: Slack does not accept it ({fault.error}).") from None
+            raise SlackError(f"Slack cannot be reached at {self._settings.api_url} ({fault}).") from None
         self.state = "ok"
 
     async def take_up(self) -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import assert_never
 
 from bot.clock import Instant
 from bot.commands.answer import Answer, DayPicture, Facts, Line, Meter, Part
 from bot.commands.command import Call, Command
 from bot.commands.saying import At, Percent, Say, Span, Value, say, says
+from bot.commands.verdict_said import verdict_said
 from bot.messages import Explanation, Queued, Share
 from bot.ports import DayCourse, PoolView
 
@@ -132,22 +132,8 @@ def _verdict(call: Call, explanation: Explanation | None, share: Share, pool: Po
     if explanation is None:
         if share.left_now:
             return say("Here it is first come, first served: whoever asks may take what is left.")
-        return say("Today's pool is empty.")
-    match explanation.verdict:
-        case "within_level":
-            return say("There is room for your next question.")
-        case "promised":
-            return say("Your next question is promised to you, whatever others do.")
-        case "granted":
-            return say("An admin has set requests aside for you, so your next question goes.")
-        case "above_level":
-            return say("Not now: what is left is kept for others who usually come later today.")
-        case "pool_promised":
-            return say("Not now: all that is left has been promised to others.")
-        case "pool_spent":
-            return say("Today's pool is empty.")
-        case _:
-            assert_never(explanation.verdict)
+        return verdict_said("pool_spent")
+    return verdict_said(explanation.verdict)
 
 
 def _state(pool: PoolView) -> Say:

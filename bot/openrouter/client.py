@@ -26,7 +26,7 @@ from pydantic import SecretStr
 
 from bot.clock import Clock
 from bot.errors import FailureKind, UpstreamFailure
-from bot.openrouter import wire
+from bot.openrouter import loose, wire
 from bot.openrouter.errors import Failures
 from bot.openrouter.stream import AnswerDecoder
 from bot.openrouter.wire import Generation, KeyInfo, ModelInfo
@@ -345,8 +345,8 @@ class OpenRouter:
             failure = self._failures.of(FailureKind.UNREACHABLE, detail=str(error))
         else:
             try:
-                return read(wire.parse(bytes(body)))
-            except wire.Unreadable:
+                return read(loose.parse(bytes(body)))
+            except loose.Unreadable:
                 failure = self._failures.of_answer(200, response.headers, bytes(body[:ERROR_MAX]))
         raise failure
 

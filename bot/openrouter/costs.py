@@ -43,6 +43,7 @@ class Costs:
     def __init__(self, *, clients: Clients, money: SqlMoney, clock: Clock) -> None:
         self._clients, self._money, self._clock = clients, money, clock
         self._wake = asyncio.Event()
+        money.left_behind = self.expect
 
     def expect(self) -> None:
         """There is a cost to be found out."""

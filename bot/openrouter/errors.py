@@ -15,7 +15,7 @@ from types import MappingProxyType
 
 from bot.clock import Clock
 from bot.errors import FailureKind, UpstreamFailure
-from bot.openrouter import wire
+from bot.openrouter import loose
 from bot.openrouter.no_route import no_route
 from bot.openrouter.retry_at import FARTHEST, retry_at
 
@@ -129,11 +129,11 @@ class _Report:
 
     @property
     def metadata(self) -> Mapping[str, object]:
-        return wire.mapping(self.error.get("metadata"))
+        return loose.mapping(self.error.get("metadata"))
 
     @property
     def availability(self) -> Mapping[str, object]:
-        return wire.mapping(self.error.get("availability"))
+        return loose.mapping(self.error.get("availability"))
 
 
 class Failures:
@@ -150,11 +150,11 @@ class Failures:
         """The failure that an answer is which was to be an event stream and is none."""
         html = "html" in headers.get("content-type", "").lower() or _HTML.match(body) is not None
         try:
-            document = wire.mapping(wire.parse(body))
-        except wire.Unreadable:
+            document = loose.mapping(loose.parse(body))
+        except loose.Unreadable:
             document = {}
         committed = status < 300
-        error = document.get("error") or wire.first(document.get("choices")).get("error")
+        error = document.get("error") or loose.first(document.get("choices")).get("error")
         if committed and document and not error:
             return self.of(FailureKind.EMPTY_ANSWER, status=status)
         report = _report(error, headers, status=None if committed and error else status, committed=committed)
@@ -170,13 +170,13 @@ class Failures:
     def _judged(self, kind: FailureKind, report: _Report, body: bytes = b"") -> UpstreamFailure:
         now = self._clock.now()
         at = retry_at(report.error, report.headers, now, window=_WINDOWS.get(kind))
-        raw = wire.text(report.metadata.get("raw"))
+        raw = loose.text(report.metadata.get("raw"))
         detail = f"{report.message} {raw}" if report.error else report.message or body.decode(errors="replace")
         return UpstreamFailure(
             kind,
             status=report.status,
             retry_at=at,
-            limit=wire.count(report.headers.get("x-ratelimit-limit")) or None,
+            limit=loose.count(report.headers.get("x-ratelimit-limit")) or None,
             route=no_route(report.error, report.message) if kind is FailureKind.NO_ENDPOINTS else None,
             detail=self._clean(detail),
         )
@@ -184,35 +184,35 @@ class Failures:
     def _clean(self, detail: str) -> str:
         # First redact, then cut: the other way round could leave the better half of a key.
         detail = detail.replace(self._secret, "[key]") if self._secret else detail
-        return wire.encodable(" ".join(_PRIVATE.sub("[private]", detail).split())[:DETAIL_MAX])
+        return loose.encodable(" ".join(_PRIVATE.sub("[private]", detail).split())[:DETAIL_MAX])
 
 
 def _report(
     error: object, headers: Mapping[str, str], *, status: int | None, committed: bool, provider: bool = False
 ) -> _Report:
-    fields = wire.mapping(error)
-    metadata = wire.mapping(fields.get("metadata"))
+    fields = loose.mapping(error)
+    metadata = loose.mapping(fields.get("metadata"))
     if status is None:
         status = _code(fields.get("code"))
     if status is None:
-        status = _CODES.get(wire.text(metadata.get("error_type")))
-    inner = {name.lower(): str(value) for name, value in wire.mapping(metadata.get("headers")).items()}
+        status = _CODES.get(loose.text(metadata.get("error_type")))
+    inner = {name.lower(): str(value) for name, value in loose.mapping(metadata.get("headers")).items()}
     return _Report(
         status=status,
         committed=committed,
         error=fields,
-        message=wire.text(fields.get("message")) or wire.text(error),
+        message=loose.text(fields.get("message")) or loose.text(error),
         headers=inner | {name.lower(): value for name, value in headers.items()},
         provider=provider or any(metadata.get(f"provider_{field}") for field in ("name", "code", "error_code")),
     )
 
 
 def _code(code: object) -> int | None:
-    return _CODES.get(code) if isinstance(code, str) and code in _CODES else wire.count(code)
+    return _CODES.get(code) if isinstance(code, str) and code in _CODES else loose.count(code)
 
 
 def _kind(report: _Report) -> FailureKind:
-    source = wire.text(report.metadata.get("limit_source"))
+    source = loose.text(report.metadata.get("limit_source"))
     if source in _SOURCES:
         return _SOURCES[source]
     if source.startswith("upstream_provider"):
@@ -244,8 +244,8 @@ def _kind_by_shape(report: _Report) -> FailureKind | None:
         return FailureKind.BAD_REQUEST
     if report.status == 429 and report.provider:
         return FailureKind.UPSTREAM_MODEL
-    return _AVAILABILITY.get(wire.text(report.availability.get("code"))) or _ERROR_TYPES.get(
-        wire.text(metadata.get("error_type"))
+    return _AVAILABILITY.get(loose.text(report.availability.get("code"))) or _ERROR_TYPES.get(
+        loose.text(metadata.get("error_type"))
     )
 
 

@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterator, Mapping
 
 from bot.errors import NoRoute
-from bot.openrouter import wire
+from bot.openrouter import loose
 
 _CODES: Mapping[str, NoRoute] = {
     "model_not_found": "model_gone",
@@ -54,23 +54,23 @@ def no_route(error: Mapping[str, object], message: str) -> NoRoute:
         error: the error object, of a failure of the kind `NO_ENDPOINTS`.
         message: what it says in words.
     """
-    availability = wire.mapping(error.get("availability"))
-    if code := _CODES.get(wire.text(availability.get("code"))):
+    availability = loose.mapping(error.get("availability"))
+    if code := _CODES.get(loose.text(availability.get("code"))):
         return code
     for named in _excluded_by(availability):
         if reason := _EXCLUDED_BY.get(named.partition(":")[0]) or _by_words(named):
             return reason
-    step = wire.text(wire.mapping(error.get("metadata")).get("failed_routing_step"))
+    step = loose.text(loose.mapping(error.get("metadata")).get("failed_routing_step"))
     return _by_words(step) or _by_message(message.lower()) or "other"
 
 
 def _excluded_by(availability: Mapping[str, object]) -> Iterator[str]:
     excluded = availability.get("excluded_by")
     for named in excluded if isinstance(excluded, list) else [excluded]:
-        yield wire.text(named)
-    constraint = wire.mapping(availability.get("constraint"))
-    yield wire.text(constraint.get("field"))
-    yield wire.text(constraint.get("detail"))
+        yield loose.text(named)
+    constraint = loose.mapping(availability.get("constraint"))
+    yield loose.text(constraint.get("field"))
+    yield loose.text(constraint.get("detail"))
 
 
 def _by_message(message: str) -> NoRoute | None:

@@ -7,7 +7,7 @@ from datetime import UTC
 from email.utils import parsedate_to_datetime
 
 from bot.clock import Instant
-from bot.openrouter import wire
+from bot.openrouter import loose
 
 FARTHEST = 48 * 3600.0
 """Seconds. A reset further away than this is a slip of units, since the longest real one is a day."""
@@ -25,13 +25,13 @@ def retry_at(
             hint to come back sooner would be a provider's. A reset that has passed is none: the request was refused.
             None: no such cap.
     """
-    metadata, availability = wire.mapping(error.get("metadata")), wire.mapping(error.get("availability"))
+    metadata, availability = loose.mapping(error.get("metadata")), loose.mapping(error.get("availability"))
     hints = [
         _after(headers.get("retry-after"), now),
         _after(metadata.get("retry_after_seconds"), now),
         _after(availability.get("retry_after"), now),
     ]
-    resets = [_reset(headers.get("x-ratelimit-reset"), now), wire.moment(metadata.get("resets_at"))]
+    resets = [_reset(headers.get("x-ratelimit-reset"), now), loose.moment(metadata.get("resets_at"))]
     if window is not None:
         ahead = [at for at in resets + hints if at is not None and at > now]
         return Instant(min(ahead[0], now + min(window, FARTHEST))) if ahead else None
@@ -41,7 +41,7 @@ def retry_at(
 
 def _after(value: object, now: Instant) -> float | None:
     """`Retry-After`: seconds, or an HTTP date."""
-    seconds = wire.number(value)
+    seconds = loose.number(value)
     if seconds is not None:
         return None if seconds < 0 else now + min(float(seconds), FARTHEST)
     if not isinstance(value, str):
@@ -55,7 +55,7 @@ def _after(value: object, now: Instant) -> float | None:
 
 def _reset(value: object, now: Instant) -> float | None:
     """`X-RateLimit-Reset`: epoch milliseconds in every answer seen, but the unit is documented nowhere."""
-    parsed = wire.number(value)
+    parsed = loose.number(value)
     if parsed is None or parsed < 0:
         return None
     reset = min(float(parsed), 1e15)

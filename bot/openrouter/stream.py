@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 
 from bot.errors import FailureKind, UpstreamFailure
 from bot.messages import ModelId, Usage
-from bot.openrouter import wire
+from bot.openrouter import loose, wire
 from bot.openrouter.errors import Failures
 from bot.ports import ModelEnd, ModelText, ModelThinking
 
@@ -107,7 +107,7 @@ class AnswerDecoder:
         self._failures = failures
         self._reader = EventReader()
         self._model = model
-        self._generation = wire.encodable(generation[:NAME_MAX])
+        self._generation = loose.encodable(generation[:NAME_MAX])
         self._usage: Usage | None = None
         self._length = 0
         self._held = ""
@@ -176,8 +176,8 @@ class AnswerDecoder:
             self.done = True
         else:
             try:
-                chunk = wire.parse(data)
-            except wire.Unreadable:
+                chunk = loose.parse(data)
+            except loose.Unreadable:
                 raise self._failures.of(FailureKind.ERROR_IN_STREAM, detail="a chunk that is no JSON") from None
             if not isinstance(chunk, dict):
                 raise self._failures.of(FailureKind.ERROR_IN_STREAM, detail="a chunk that is no object")
@@ -188,24 +188,24 @@ class AnswerDecoder:
         self._generation = self._generation or self._name(chunk.get("id"))
         if isinstance(chunk.get("usage"), dict):
             self._usage = wire.usage(chunk["usage"])
-        choice = wire.first(chunk.get("choices"))
-        delta = wire.mapping(choice.get("delta"))
-        if wire.text(delta.get("reasoning")) or delta.get("reasoning_details"):
+        choice = loose.first(chunk.get("choices"))
+        delta = loose.mapping(choice.get("delta"))
+        if loose.text(delta.get("reasoning")) or delta.get("reasoning_details"):
             self._reasoned = True
             yield ModelThinking()
-        if text := wire.text(delta.get("content")) or wire.text(delta.get("refusal")):
+        if text := loose.text(delta.get("content")) or loose.text(delta.get("refusal")):
             yield from self._text(text)
         for error in (chunk.get("error"), choice.get("error")):
             if error is not None:
                 raise self._failures.in_stream(error, provider=chunk.get("provider"))
-        self._finish = wire.text(choice.get("finish_reason")) or self._finish
+        self._finish = loose.text(choice.get("finish_reason")) or self._finish
         if self._finish == "error" or choice.get("native_finish_reason") in ("error", "network_error"):
             raise self._failures.of(FailureKind.ERROR_IN_STREAM)
         if self._finish == "content_filter":
             raise self._failures.of(FailureKind.CONTENT_FILTER)
         if self._finish and self._shown and self._held:
             half, self._held = self._held, ""
-            yield ModelText(text=wire.encodable(half), model=self._model)
+            yield ModelText(text=loose.encodable(half), model=self._model)
 
     def _text(self, text: str) -> Iterator[ModelText]:
         self._length += len(text)
@@ -220,18 +220,18 @@ class AnswerDecoder:
         self._held = text[ready:][-HELD_MAX:]
         if ready:
             self._shown = True
-            yield ModelText(text=wire.encodable(text[:ready]), model=self._model)
+            yield ModelText(text=loose.encodable(text[:ready]), model=self._model)
 
     @staticmethod
     def _name(value: object) -> str:
-        return wire.encodable(wire.text(value)[:NAME_MAX])
+        return loose.encodable(loose.text(value)[:NAME_MAX])
 
 
 def _is_whole(data: bytes | None) -> bool:
     if data is None or data.strip() == _DONE:
         return True
     try:
-        wire.parse(data)
-    except wire.Unreadable:
+        loose.parse(data)
+    except loose.Unreadable:
         return False
     return True

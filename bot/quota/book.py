@@ -6,17 +6,20 @@ At 00:00 UTC it turns to a new day. Whoever is in line then is charged to that o
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Sequence
-from typing import TypeVar
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, TypeVar
 
 from bot.backlog import Backlog, Writing
 from bot.clock import Clock, Instant
+from bot.errors import DatabaseAway
 from bot.messages import CommunityId, Member
 from bot.quota.events import DayEvent, EventKind
 from bot.quota.ledger import Lease, Ledger, PoolId
 from bot.quota.line import Line, Ticket
 from bot.quota.today import Today
+from bot.telemetry.logs import logger
 
+log = logger(__name__)
 T = TypeVar("T")
 
 _TELLS_APART = 1e-6
@@ -35,11 +38,15 @@ class Book:
         self._line, self._clock = line, clock
         self._background: set[asyncio.Task[object]] = set()
         self._last_at = Instant(0)
+        self.turned: Callable[[int], None] = lambda used: None
+        """Told that a new day has begun, and how much of the one before was gone."""
 
-    def turn(self) -> bool:
-        """Begin a new day if one has come. True: it has."""
+    def turn(self) -> None:
+        """Begin a new day if one has come."""
+        used = self.today.used
         if not self.today.turn():
-            return False
+            return
+        self.turned(used)
         for ticket in self._line:
             if ticket.elsewhere:
                 continue  # its own process says so
@@ -47,7 +54,6 @@ class Book:
             ticket.day = self.today.day
             self.happens(ticket, EventKind.ASKED)
             self.happens(ticket, EventKind.LET_THROUGH)
-        return True
 
     def event(self, kind: EventKind, member: Member, community: CommunityId, *, units: int = 0) -> DayEvent:
         """Something that happens now, a moment after what happened before: the order of events is that of their times.
@@ -99,8 +105,13 @@ class Book:
         """Run something to its end, whoever is cancelled meanwhile."""
         task = asyncio.create_task(work)
         self._background.add(task)
-        task.add_done_callback(self._background.discard)
+        task.add_done_callback(self._done)
         return task
+
+    def _done(self, task: asyncio.Task[Any]) -> None:
+        self._background.discard(task)
+        if not task.cancelled() and isinstance(error := task.exception(), DatabaseAway):
+            log.info("something was not done", extra={"action": "book", "pool": self.pool, "why": str(error)})
 
     async def caught_up(self) -> None:
         """Wait until all that has happened by now is kept, or waits for a database that takes nothing."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from typing import assert_never
 
 from bot.backlog import Writing
 from bot.clock import Instant
@@ -27,8 +28,6 @@ class Leasing:
         self._sent_at: dict[LeaseId, Instant] = {}
         self._undone: dict[LeaseId, asyncio.Task[bool]] = {}
         """Second attempts whose caller went away before it heard of them; each tells whether the first was settled."""
-        self.last_at: Instant | None = None
-        """When a request last left or ended."""
 
     @property
     def caps(self) -> Caps:
@@ -89,7 +88,7 @@ class Leasing:
         window, now = self._starts.window, self._book.now
         window.drop(self._sent_at[lease.id], lease.member)
         window.start(now, lease.member)
-        self._sent_at[lease.id] = self.last_at = now
+        self._sent_at[lease.id] = self._starts.last_at = now
 
     # --- closing -----------------------------------------------------------------------------------------
 
@@ -107,7 +106,7 @@ class Leasing:
 
     async def _settle(self, lease: Lease, outcome: Outcome) -> None:
         began = self._sent_at.pop(lease.id)
-        self.last_at = self._book.now
+        self._starts.last_at = self._book.now
         answered = outcome.result == "answered"
         if answered:
             self._starts.answered_in(self._book.now - began)
@@ -145,18 +144,23 @@ class Leasing:
 
     async def retry(self, lease: Lease, outcome: Outcome, claim: Claim) -> Lease | None:
         """A second attempt, now or not at all. See `Scheduler.retry`."""
-        book, now = self._book, self._book.now
-        book.turn()
-        spare = lease.day == book.today.day and book.today.sharing.spare(now) >= 1
-        # Whoever could start now goes first; a second attempt overtakes nobody, and waits for nobody.
-        if lease.attempt != 1 or not spare or not self._starts.free(now) or self._starts.next(now) is not None:
+        if not self._may_retry(lease):
             return None
-        retrying = book.in_background(self._retry(lease, outcome, claim, now))
+        book = self._book
+        retrying = book.in_background(self._retry(lease, outcome, claim))
         try:
             return await asyncio.shield(retrying)
         except asyncio.CancelledError:
             self._undone[lease.id] = book.in_background(self._undo_retry(retrying))
             raise
+
+    def _may_retry(self, lease: Lease) -> bool:
+        """Whoever could start now goes first; a second attempt overtakes nobody, and waits for nobody."""
+        book, starts = self._book, self._starts
+        book.turn()
+        now = book.now
+        spare = lease.day == book.today.day and book.today.sharing.spare(now) >= 1
+        return lease.attempt == 1 and spare and starts.free(now) and starts.next(now) is None
 
     async def _undo_retry(self, retrying: asyncio.Task[Lease | None]) -> bool:
         """Nothing more was sent. True: the first attempt has been settled."""
@@ -168,32 +172,47 @@ class Leasing:
             await self.release(second)
         return second is not None
 
-    async def _retry(self, lease: Lease, outcome: Outcome, claim: Claim, now: Instant) -> Lease | None:
-        book, starts = self._book, self._starts
+    async def _retry(self, lease: Lease, outcome: Outcome, claim: Claim) -> Lease | None:
+        second, events = await self._second(lease, outcome, claim)
+        if isinstance(second, Behind):
+            assert self._others is not None
+            self._others.take_up(second.news)
+            if not self._may_retry(lease):
+                return None
+            second, events = await self._second(lease, outcome, claim)
+        match second:
+            case MinuteFull(until=until):
+                self._starts.gate.not_before(until)
+                return None
+            case DaySpent() | Behind():
+                return None
+            case Lease():
+                del self._sent_at[lease.id]
+                self._begun(second)
+                if second.day == self._book.today.day:
+                    for event in events:
+                        self._book.today.apply(event)
+                return second
+            case _:
+                assert_never(second)
+
+    async def _second(
+        self, lease: Lease, outcome: Outcome, claim: Claim
+    ) -> tuple[Lease | MinuteFull | DaySpent | Behind, list[DayEvent]]:
+        """The second attempt, and what happens with it."""
+        book, starts, now = self._book, self._starts, self._book.now
         kinds = (EventKind.FAILED, EventKind.RETRIED)
         events = [book.event(kind, lease.member, lease.community) for kind in kinds]
         starts.window.start(now, lease.member)
         starts.reserving += 1
         book.today.retrying(1)  # nobody may be promised or let through on this unit meanwhile
+        keeper = book.ledger if self._others is None else self._others
         try:
-            second = await book.ledger.retry(lease, outcome, claim, self.caps, events)
+            return await keeper.retry(lease, outcome, claim, self.caps, events), events
         finally:
             starts.window.drop(now, lease.member)
             starts.reserving -= 1
             book.today.retrying(-1)
-        match second:
-            case MinuteFull(until=until):
-                starts.gate.not_before(until)
-                return None
-            case DaySpent():
-                return None
-            case Lease():
-                del self._sent_at[lease.id]
-                self._begun(second)
-                if second.day == book.today.day:
-                    for event in events:
-                        book.today.apply(event)
-                return second
 
     def _begun(self, lease: Lease) -> None:
         self._starts.window.start(lease.reserved_at, lease.member)

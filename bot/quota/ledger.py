@@ -20,6 +20,7 @@ from bot.clock import Instant
 from bot.messages import CommunityId, ConversationId, Lane, Member, MessageId, ModelId, Usage
 from bot.quota.events import DayEvent
 from bot.quota.history import Ask
+from bot.quota.word import Said, Word
 
 PoolId = NewType("PoolId", str)
 LeaseId = NewType("LeaseId", int)
@@ -131,11 +132,16 @@ class Standing:
     """Where a pool stands, for a scheduler that starts or a day that begins."""
 
     used: int
-    elsewhere: int
-    """Units of the day that the account says are gone beyond those."""
     taken: Mapping[Member, int]
     recent: Sequence[tuple[Instant, Member]]
     """When the leases of the last `WINDOW` seconds were reserved and for whom, oldest first."""
+    word: Word
+    """What the account has said."""
+
+    @property
+    def elsewhere(self) -> int:
+        """Units of the day that the account says are gone beyond those."""
+        return max(self.word.elsewhere, (self.word.spent_at or 0) - self.used)
 
 
 class LeaseNotOpenError(Exception):
@@ -204,8 +210,8 @@ class Ledger(Protocol):
         """Keep events that come with no lease."""
         ...
 
-    async def count_elsewhere(self, pool: PoolId, day: int, units: int) -> None:
-        """Keep how many units of a day the account says are gone beyond ours."""
+    async def told(self, pool: PoolId, day: int, said: Said) -> Word:
+        """Keep what the account has said, of that day where it is about a day. Returns all that it has said by now."""
         ...
 
     async def events(self, pool: PoolId, day: int) -> Sequence[DayEvent]:

@@ -39,6 +39,10 @@ class Ticket:
     refused: ReplyError | None = None
     day: int = 0
     """The day it is charged to."""
+    through: bool = True
+    """It was let through, and its member is charged."""
+    promised: tuple[int, Instant] | None = None
+    """Units that were set aside for the member before that, and when they were."""
     unwritten: list[DayEvent] = field(repr=False, default_factory=list)
     """What happened to it that the ledger does not have yet."""
     leased: bool = False

@@ -29,6 +29,7 @@ from bot.quota.ledger import (
     TurnId,
 )
 from bot.quota.window import Window
+from bot.quota.word import Said, Word
 
 
 @dataclass(slots=True)
@@ -37,7 +38,7 @@ class _Pool:
 
     window: Window = field(default_factory=lambda: Window(0))
     used: Counter[int] = field(default_factory=Counter)
-    elsewhere: Counter[int] = field(default_factory=Counter)
+    word: Word = field(default_factory=Word)
     taken: Counter[tuple[int, Member]] = field(default_factory=Counter)
     events: defaultdict[int, list[DayEvent]] = field(default_factory=lambda: defaultdict(list))
 
@@ -149,8 +150,10 @@ class MemoryLedger:
     async def note(self, pool: PoolId, events: Sequence[DayEvent]) -> None:
         self._keep(pool, events)
 
-    async def count_elsewhere(self, pool: PoolId, day: int, units: int) -> None:
-        self._pools[pool].elsewhere[day] = units
+    async def told(self, pool: PoolId, day: int, said: Said) -> Word:
+        book = self._pools[pool]
+        book.word = word = replace(book.word.of(day), number=book.word.number + 1, **said)
+        return word
 
     async def events(self, pool: PoolId, day: int) -> Sequence[DayEvent]:
         return sorted(self._pools[pool].events[day], key=lambda event: event.at)
@@ -167,9 +170,9 @@ class MemoryLedger:
         now, book = self._clock.now(), self._pools[pool]
         return Standing(
             used=book.used[day],
-            elsewhere=book.elsewhere[day],
             taken={member: taken for (on, member), taken in book.taken.items() if on == day},
             recent=book.window.starts(now),
+            word=book.word.of(day),
         )
 
     async def recover(self) -> int:

@@ -14,18 +14,21 @@ others within seconds, and its open leases count as spent.
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
 from bot.clock import Instant, day_of
+from bot.errors import DatabaseAway
 from bot.messages import CommunityId, Member
 from bot.quota.book import Book
 from bot.quota.events import DayEvent, EventKind
-from bot.quota.ledger import Caps, Claim, Lease, PoolId, Reserved
+from bot.quota.ledger import Caps, Claim, DaySpent, Lease, MinuteFull, Outcome, PoolId, Reserved, Standing
 from bot.quota.line import Line, Ticket
 from bot.quota.starts import Starts
+from bot.quota.word import Word
 
 _TRIES = 5
 """Of one ticket, before it goes by what is known: where so much happens, a moment's difference is nobody's."""
@@ -48,10 +51,11 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """Up to where a process has heard: the last event, and the last change of a ticket."""
+    """Up to where a process has heard: the last event, the last change of a ticket, the account's last word."""
 
     event: int = 0
     change: int = 0
+    word: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +64,8 @@ class News:
 
     events: Sequence[tuple[int, DayEvent]] = ()
     changes: Sequence[tuple[int, Change]] = ()
+    word: Word | None = None
+    """What the account has said; None: nothing since."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +86,7 @@ class Opened:
     """Those that were started lately, waiting or at once."""
     busy: Mapping[Member, int]
     """Requests under way in other processes."""
+    standing: Standing
     cursor: Cursor
 
 
@@ -103,14 +110,40 @@ class Board(Protocol):
         """No more."""
         ...
 
-    async def reserve(
-        self, claim: Claim, caps: Caps, events: Sequence[DayEvent], *, seen: Cursor | None, started: Change | None
-    ) -> Reserved | Behind:
-        """As the ledger's. None seen: whatever has happened meanwhile."""
+    @property
+    def alone(self) -> bool:
+        """No other process gives a sign of life, or did lately."""
         ...
 
-    async def change(self, pool: PoolId, change: Change, events: Sequence[DayEvent]) -> None:
-        """A ticket waits from now on, or has left, and the events."""
+    async def look(self, pool: PoolId, seen: Cursor) -> News | None:
+        """What others have done by now; None: nothing."""
+        ...
+
+    async def reserve(
+        self,
+        claim: Claim,
+        caps: Caps,
+        events: Sequence[DayEvent],
+        *,
+        seen: Cursor | None,
+        word: int | None = None,
+        started: Change | None,
+    ) -> Reserved | Behind:
+        """As the ledger's. None seen: whatever has happened meanwhile. `word`: the last that is known of the account's;
+        None: whatever it has said."""
+        ...
+
+    async def retry(
+        self, lease: Lease, outcome: Outcome, claim: Claim, caps: Caps, events: Sequence[DayEvent], *, word: int
+    ) -> Lease | MinuteFull | DaySpent | Behind:
+        """As the ledger's, by who knows the account's last word."""
+        ...
+
+    async def change(
+        self, pool: PoolId, change: Change, events: Sequence[DayEvent], *, seen: Cursor | None = None
+    ) -> Behind | None:
+        """A ticket waits from now on, or has left, and the events; or, where others did something that is not seen yet,
+        nothing but that. None seen: whatever has happened meanwhile."""
         ...
 
 
@@ -128,12 +161,17 @@ class Others:
         self._day = 0
         self._last_number = 0
         self._tries: Counter[Ticket] = Counter()
+        self._looking: asyncio.Task[None] | None = None
+        self._certain = False
+        self.hear_word: Callable[[Word], None] = lambda word: None
+        """Told what the account has said."""
+        starts.doubt = self._doubt
 
-    async def open(self, day: int) -> Sequence[DayEvent]:
-        """The day's events so far, everybody's. `begin` once they have been applied."""
+    async def open(self, day: int) -> Opened:
+        """Where the pool stands. `begin` once the day's events have been applied."""
         self._opened = await self._board.open(self._pool, day)
         self._day = day
-        return self._opened.events
+        return self._opened
 
     def begin(self) -> None:
         """Take up who waits and what is under way elsewhere, and follow from there."""
@@ -163,12 +201,46 @@ class Others:
         self._turn()
         for number, change in news.changes:
             if number > self.cursor.change:
-                self.cursor = Cursor(self.cursor.event, number)
+                self.cursor = replace(self.cursor, change=number)
                 self._changed(change)
         for number, event in news.events:
             if number > self.cursor.event:
-                self.cursor = Cursor(number, self.cursor.change)
+                self.cursor = replace(self.cursor, event=number)
                 self._happened(event)
+        if news.word is not None and news.word.number > self.cursor.word:
+            self.cursor = replace(self.cursor, word=news.word.number)
+            self.hear_word(news.word)
+
+    @property
+    def alone(self) -> bool:
+        """There is nobody else at the moment."""
+        return self._board.alone
+
+    async def look(self) -> News | None:
+        """What others have done by now, to be taken up; None: nothing."""
+        return None if self.alone else await self._board.look(self._pool, self.cursor)
+
+    async def catch_up(self) -> None:
+        """Hear of everything that others have done by now."""
+        if (news := await self.look()) is not None:
+            self.hear(news)
+
+    def _doubt(self) -> bool:
+        """The day seems to be spent. True: it is looked whether others have left a unit after all."""
+        if self._certain or self.alone:
+            return False
+        if self._looking is None or self._looking.done():
+            self._looking = self._book.in_background(self._make_certain())
+        return True
+
+    async def _make_certain(self) -> None:
+        try:
+            if (news := await self.look()) is not None:
+                self.take_up(news)
+        finally:
+            self._certain = True
+            self._starts.pump()
+            self._certain = False
 
     def _changed(self, change: Change, *, lost: bool = False) -> None:
         key = change.process, change.number
@@ -203,6 +275,7 @@ class Others:
         member, window = event.member, self._starts.window
         match event.kind:
             case EventKind.SENT | EventKind.RETRIED:
+                self._starts.last_at = max(event.at, self._starts.last_at or event.at)
                 window.start(event.at, member)
                 self._busy[member] += 1
                 self._starts.busy[member] += 1
@@ -210,6 +283,7 @@ class Others:
                 window.drop_newest(member)
                 self._no_longer(member)
             case EventKind.ANSWERED | EventKind.FAILED:
+                self._starts.last_at = max(event.at, self._starts.last_at or event.at)
                 self._no_longer(member)
             case EventKind.JOINED:
                 assert event.other is not None
@@ -239,33 +313,66 @@ class Others:
 
     # --- what is done here -------------------------------------------------------------------------------
 
-    def wait(self, ticket: Ticket) -> None:
-        """A ticket waits, and the others are to know. Once is enough."""
-        if ticket.number is None:
-            ticket.number = self._next()
-            self._change(ticket, "waiting")
+    async def wait(self, ticket: Ticket) -> News | None:
+        """A ticket waits, and the others are to know. Returns what they did meanwhile, if that is why they do not."""
+        self._tries[ticket] += 1
+        seen = self.cursor if self._tries[ticket] <= _TRIES else None
+        number = ticket.number = self._next()
+        events, ticket.unwritten = ticket.unwritten, []
+        change = self._as_change(ticket, "waiting", number)
+        telling = self._book.in_background(self._board.change(self._pool, change, events, seen=seen))
+        try:
+            behind = await asyncio.shield(telling)
+        except asyncio.CancelledError:
+            ticket.number, ticket.undoing = None, True
+            self._book.in_background(self._left_once_told(ticket, telling, change, events))
+            raise
+        except Exception:
+            ticket.number, ticket.unwritten = None, [*events, *ticket.unwritten]
+            raise
+        if behind is None:
+            return None
+        ticket.number, ticket.unwritten = None, [*events, *ticket.unwritten]
+        return behind.news
+
+    async def _left_once_told(
+        self, ticket: Ticket, telling: asyncio.Task[Behind | None], change: Change, events: Sequence[DayEvent]
+    ) -> None:
+        """The caller went away while the others were told."""
+        backlog, left = self._book.backlog, replace(change, state="left")
+        try:
+            told = await telling is None
+        except DatabaseAway:
+            told = False
+        if told:
+            await backlog.write(lambda: self._board.change(self._pool, left, ticket.unwritten))
+        else:
+            await backlog.write(lambda: self._book.ledger.note(self._pool, [*events, *ticket.unwritten]))
 
     def left(self, ticket: Ticket) -> None:
         """It waits no more, and was not started."""
         self._tries.pop(ticket, None)
         if ticket.number is not None:
-            self._change(ticket, "left")
+            events, ticket.unwritten = ticket.unwritten, []
+            change = self._as_change(ticket, "left", ticket.number)
+            self._book.keep(lambda: self._board.change(self._pool, change, events))
 
     async def reserve(self, ticket: Ticket, claim: Claim, caps: Caps, events: Sequence[DayEvent]) -> Reserved | Behind:
         """As the ledger's, for a ticket whose turn has come."""
         self._tries[ticket] += 1
         seen = self.cursor if self._tries[ticket] <= _TRIES else None
         started = self._as_change(ticket, "started", ticket.number or self._next())
-        reserved = await self._board.reserve(claim, caps, events, seen=seen, started=started)
+        word = self.cursor.word
+        reserved = await self._board.reserve(claim, caps, events, seen=seen, word=word, started=started)
         if isinstance(reserved, Lease):
             self._tries.pop(ticket, None)
         return reserved
 
-    def _change(self, ticket: Ticket, state: Literal["waiting", "left"]) -> None:
-        assert ticket.number is not None
-        events, ticket.unwritten = ticket.unwritten, []
-        change = self._as_change(ticket, state, ticket.number)
-        self._book.keep(lambda: self._board.change(self._pool, change, events))
+    async def retry(
+        self, lease: Lease, outcome: Outcome, claim: Claim, caps: Caps, events: Sequence[DayEvent]
+    ) -> Lease | MinuteFull | DaySpent | Behind:
+        """As the ledger's, by what the account has said last."""
+        return await self._board.retry(lease, outcome, claim, caps, events, word=self.cursor.word)
 
     def _next(self) -> int:
         self._last_number += 1

@@ -14,7 +14,7 @@ from typing import Protocol, assert_never
 from bot.clock import Instant, day_start
 from bot.errors import RefusalCode
 from bot.messages import CommunityId, Member, Share
-from bot.quota.day import ADMITTED, Decision, FairDay
+from bot.quota.day import ADMITTED, PROMISE_SECONDS, Decision, FairDay
 from bot.quota.events import DayEvent, EventKind
 from bot.quota.history import DAYS, SLOT, Ask, DayTable, Past, tabulate
 from bot.quota.level import HOLDING, Caution
@@ -74,6 +74,10 @@ class Sharing(Protocol):
 
     def promise(self, member: Member, moment: Instant) -> int:
         """Units to be set aside for a member who has just been answered. Changes nothing."""
+        ...
+
+    def promised(self, member: Member) -> tuple[int, Instant] | None:
+        """Units that are set aside for a member, and when they were. None: none are."""
         ...
 
 
@@ -147,6 +151,9 @@ class FirstComeSharing:
 
     def promise(self, member: Member, moment: Instant) -> int:
         return 0
+
+    def promised(self, member: Member) -> None:
+        return None
 
     def _left(self) -> int:
         return max(0, self._rpd - self.used - self._elsewhere)
@@ -257,6 +264,12 @@ class FairSharing:
 
     def promise(self, member: Member, moment: Instant) -> int:
         return self._fair.promisable(member.key, moment)
+
+    def promised(self, member: Member) -> tuple[int, Instant] | None:
+        standing = self._fair.standing(member.key)
+        if standing is None or not standing.promised:
+            return None
+        return standing.promised, Instant(standing.promised_until - PROMISE_SECONDS)
 
 
 class FirstComeDays:

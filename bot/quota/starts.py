@@ -44,6 +44,11 @@ class Starts:
         self.reserving = 0
         """Starts that the ledger has not said yes to yet."""
         self.shut = False
+        self.last_at: Instant | None = None
+        """When a request last left or ended, in whichever process."""
+        self.doubt: Callable[[], bool] = lambda: False
+        """Told before everybody is turned away since the day is spent. True: that is being looked into, and `pump` is
+        called again then."""
         self._book = book
         self._answer_seconds = _ANSWER_SECONDS
         self._arrivals = Arrivals()
@@ -71,6 +76,8 @@ class Starts:
             return
         if self._book.today.used >= self._book.today.rpd:
             today = self._book.today
+            if self.doubt():
+                return
             self.refuse_all(lambda: Refused("pool_spent", resets_at=today.resets_at, limit=today.rpd))
             return
         now = self._book.now

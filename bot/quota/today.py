@@ -7,9 +7,11 @@ it taught; then it begins once more with all of them, and what has happened in i
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from bot.clock import DAY, Clock, Instant, day_of, day_start
+from bot.messages import CommunityId, Member
 from bot.quota.events import DayEvent, EventKind
 from bot.quota.history import DAYS, Ask
 from bot.quota.sharing import Days, Sharing
@@ -34,15 +36,18 @@ class Today:
         self._asks: list[Ask] = []
         """Its questions: tomorrow they are history."""
         self._fewer: list[int] = []
-        self._spent = False
+        self._spent_at: int | None = None
+        """The cap at which the account said that all of it was spent. Where the cap is higher, that says nothing."""
         self._retrying = 0
         self.sharing: Sharing = days.begin(0, rpd)
         self._learning: asyncio.Task[None] | None = None
         self._meanwhile: list[DayEvent] = []
+        self._seen: dict[Member, CommunityId] = {}
+        """Whoever something has happened to today, and where first."""
+        self._persons: dict[Member, Member] = {}
+        """Of members who turned out to be one with another today, who that is."""
 
-    async def open(
-        self, past: Mapping[int, Sequence[Ask]], events: Sequence[DayEvent], terms: Terms, *, elsewhere: int = 0
-    ) -> None:
+    async def open(self, past: Mapping[int, Sequence[Ask]], events: Sequence[DayEvent], terms: Terms) -> None:
         """Begin today, with the questions of the days before and with what has happened so far."""
         today = day_of(self._clock.now())
         self._terms = terms
@@ -50,13 +55,17 @@ class Today:
         self._begin(today, await asyncio.to_thread(self._learned, days, today))
         for event in events:
             self.apply(event)
-        self.elsewhere = elsewhere
         self._recount()
+
+    @property
+    def spent(self) -> bool:
+        """All of it is gone by the account's word, whatever anyone counted."""
+        return self._spent_at is not None and self.rpd <= self._spent_at
 
     @property
     def used(self) -> int:
         """Units that are gone, whoever used them."""
-        return self.rpd if self._spent else min(self.sharing.used + self.elsewhere, self.rpd)
+        return self.rpd if self.spent else min(self.sharing.used + self.elsewhere, self.rpd)
 
     @property
     def day(self) -> int:
@@ -71,10 +80,28 @@ class Today:
     @property
     def gone_elsewhere(self) -> int:
         """Units of the cap that our own leases did not take and cannot take any more."""
-        return max(0, self.rpd - self.sharing.used) if self._spent else self.elsewhere
+        return max(0, self.rpd - self.sharing.used) if self.spent else self.elsewhere
+
+    def whose(self, member: Member) -> Member:
+        """Whom a member is counted as today: in another process it may not be known yet that two are one."""
+        return self._persons.get(member, member)
+
+    def regroup(self, person: Callable[[Member], Member]) -> None:
+        """It has changed who is one person, perhaps where no event says so: a name that is deleted stands in none."""
+        now = self._clock.now()
+        for member, where in list(self._seen.items()):
+            whose = self.whose(person(member))
+            if member not in self._persons and whose != member:
+                self.apply(DayEvent(kind=EventKind.JOINED, at=now, member=whose, community=where, other=member))
 
     def apply(self, event: DayEvent) -> None:
         """Something has happened today."""
+        if (whose := self._persons.get(event.member)) is not None:
+            event = replace(event, member=whose)
+        self._seen.setdefault(event.member, event.community)
+        if event.kind is EventKind.JOINED and event.other is not None and event.other != event.member:
+            for member in (event.other, *(one for one, whose in self._persons.items() if whose == event.other)):
+                self._persons[member] = event.member
         if event.kind is EventKind.ASKED:
             self._asks.append(Ask(event.at % DAY, event.community, event.member.key))
         self.sharing.apply(event)
@@ -90,7 +117,6 @@ class Today:
 
     def limit(self, rpd: int) -> None:
         """The day's cap. One that was raised leaves units, even if all of the lower one were gone."""
-        self._spent = self._spent and rpd <= self.rpd
         self.rpd = rpd
         self._recount()
 
@@ -113,7 +139,14 @@ class Today:
 
     def spend_rest(self) -> None:
         """The account has said that its day is spent, whatever anyone counted."""
-        self._spent = True
+        self._spent_at = self.rpd
+        self._recount()
+
+    def heard(self, *, elsewhere: int, spent_at: int | None) -> None:
+        """What another process was told, or this one before it ended."""
+        if elsewhere != self.elsewhere:
+            self.elsewhere, self._fewer = elsewhere, []
+        self._spent_at = spent_at
         self._recount()
 
     def retrying(self, change: int) -> None:
@@ -174,6 +207,7 @@ class Today:
 
     def _begin(self, today: int, sharing: Sharing | None = None) -> None:
         if today != self.sharing.day:
-            self.elsewhere, self._fewer, self._spent = 0, [], False
+            self._seen, self._persons = {}, {}
+            self.elsewhere, self._fewer, self._spent_at = 0, [], None
         self.sharing, self._asks = sharing or self._days.begin(today, self.rpd), []
         self.sharing.lay_down(self._terms)

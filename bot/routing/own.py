@@ -7,11 +7,11 @@ pool has learnt of rest and privacy is the pool's: it does not count here.
 
 from __future__ import annotations
 
-from bot.errors import AttachmentRefused, Refused
+from bot.errors import AttachmentRefused
 from bot.messages import ModelId
 from bot.routing.catalogue import FREE_ROUTER
 from bot.routing.offer import Offer
-from bot.routing.router import Needs, Route
+from bot.routing.router import Needs, Route, fitting
 
 
 def own_route(wish: ModelId | None, needs: Needs, offer: Offer) -> Route:
@@ -26,10 +26,7 @@ def own_route(wish: ModelId | None, needs: Needs, offer: Offer) -> Route:
         models = tuple(model for model in models if offer.accepts_images(model) or model == FREE_ROUTER)
         if not models:
             raise AttachmentRefused("images")
-    room = max(offer.room(model) for model in models)
-    if needs.tokens > room:
-        raise Refused("too_long", limit=room)
-    models = tuple(model for model in models if needs.tokens <= offer.room(model))
+    models = fitting(models, needs, offer)
     return Route(
         lane="own_key",
         models=models,

@@ -78,6 +78,18 @@ def choose(wish: ModelId | None, needs: Needs = Needs(), offer: Offer = NOTHING_
     raise Refused("model_not_allowed", why="unknown")
 
 
+def fitting(models: tuple[ModelId, ...], needs: Needs, offer: Offer) -> tuple[ModelId, ...]:
+    """Those in which there is room for the question.
+
+    Raises:
+        Refused: `too_long`, with the tokens that fit into the roomiest of them.
+    """
+    room = max(offer.room(model) for model in models)
+    if needs.tokens > room:
+        raise Refused("too_long", limit=room)
+    return tuple(model for model in models if needs.tokens <= offer.room(model))
+
+
 def _free(wanted: tuple[ModelId, ...], needs: Needs, offer: Offer, *notices: NoticeKind) -> Route:
     """The free lane, by those of the models that will do. The others are left out, whatever the reason."""
     models = tuple(model for model in wanted if offer.free(model))
@@ -87,10 +99,7 @@ def _free(wanted: tuple[ModelId, ...], needs: Needs, offer: Offer, *notices: Not
         models = tuple(model for model in models if offer.accepts_images(model))
         if not models:
             raise AttachmentRefused("images")
-    room = max(offer.room(model) for model in models)
-    if needs.tokens > room:
-        raise Refused("too_long", limit=room)
-    models = tuple(model for model in models if needs.tokens <= offer.room(model))
+    models = fitting(models, needs, offer)
     models = _awake(models, offer)
     models, tools = _able(models, offer.supports_tools, wanted=needs.tools)
     models, structured = _able(models, offer.supports_structured, wanted=needs.structured)

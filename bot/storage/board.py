@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import aclosing, suppress
+from dataclasses import replace
 from functools import partial
 from math import inf
 from typing import Any
@@ -21,11 +22,31 @@ from bot.clock import Clock, day_of
 from bot.errors import DatabaseAway
 from bot.messages import CommunityId, Member
 from bot.quota.events import DayEvent, EventKind
-from bot.quota.ledger import AlreadyHandled, Caps, Claim, Lease, PoolId, Reserved
+from bot.quota.ledger import (
+    AlreadyHandled,
+    Caps,
+    Claim,
+    DaySpent,
+    Lease,
+    MinuteFull,
+    Outcome,
+    PoolId,
+    Reserved,
+)
 from bot.quota.others import Behind, Change, Cursor, News, Opened
+from bot.storage import words
 from bot.storage.database import DEAD, Database
 from bot.storage.dialects import Prepared, upsert
-from bot.storage.ledger import HandledError, NotReserved, SqlLedger, instant, keep, microseconds
+from bot.storage.ledger import (
+    HandledError,
+    NotReserved,
+    OutdatedError,
+    SqlLedger,
+    instant,
+    keep,
+    microseconds,
+    standing,
+)
 from bot.storage.money import SqlMoney
 from bot.storage.tables import claims, day_events, leases, line_changes, processes
 from bot.telemetry.logs import logger
@@ -139,12 +160,14 @@ class SqlBoard:
             for key in connection.scalars(busy):
                 member = Member.parse(key)
                 under_way[member] = under_way.get(member, 0) + 1
+            stands = standing(connection, pool, day, self._clock.now())
             return Opened(
                 events=sorted(events, key=lambda event: event.at),
+                standing=stands,
                 waiting=[_change(row) for row in connection.execute(ours.where(_WAITS).order_by(line_changes.c.id))],
                 started=[_change(row) for row in connection.execute(started)],
                 busy=under_way,
-                cursor=Cursor(newest, change),
+                cursor=Cursor(newest, change, stands.word.number),
             )
 
         return await self._database.read(unit)
@@ -155,13 +178,26 @@ class SqlBoard:
     def leave(self, pool: PoolId) -> None:
         self._followed.pop(pool, None)
 
+    async def look(self, pool: PoolId, seen: Cursor) -> News | None:
+        news = await self._database.read(lambda connection: self._all_after(connection, pool, seen))
+        if news is not None:
+            self._company[pool] = self._clock.monotonic()
+        return news
+
     async def reserve(
-        self, claim: Claim, caps: Caps, events: Sequence[DayEvent], *, seen: Cursor | None, started: Change | None
+        self,
+        claim: Claim,
+        caps: Caps,
+        events: Sequence[DayEvent],
+        *,
+        seen: Cursor | None,
+        word: int | None = None,
+        started: Change | None,
     ) -> Reserved | Behind:
         def unit(connection: Connection) -> Lease | Behind:
             if seen is not None and (news := self._after(connection, claim.pool, seen)) is not None:
                 return Behind(news)
-            lease = self._ledger.take(connection, claim, caps)
+            lease = self._ledger.take(connection, claim, caps, word=word)
             if started is not None:
                 self._write(connection, claim.pool, started)
             self._ledger.keep(connection, claim.pool, events)
@@ -173,16 +209,38 @@ class SqlBoard:
             return refusal.reason
         except HandledError:
             return AlreadyHandled()
+        except OutdatedError as news:
+            reserved = Behind(News(word=news.word))
         if isinstance(reserved, Behind):
             self._company[claim.pool] = self._clock.monotonic()
         return reserved
 
-    async def change(self, pool: PoolId, change: Change, events: Sequence[DayEvent]) -> None:
-        def unit(connection: Connection) -> None:
+    async def retry(
+        self, lease: Lease, outcome: Outcome, claim: Claim, caps: Caps, events: Sequence[DayEvent], *, word: int
+    ) -> Lease | MinuteFull | DaySpent | Behind:
+        def unit(connection: Connection) -> Lease:
+            second = self._ledger.take_second(connection, lease, outcome, claim, caps, word=word)
+            self._ledger.keep(connection, lease.pool, events)
+            return second
+
+        try:
+            return await self._database.write(unit, of=lease.pool)
+        except NotReserved as refusal:
+            return refusal.reason
+        except OutdatedError as news:
+            return Behind(News(word=news.word))
+
+    async def change(
+        self, pool: PoolId, change: Change, events: Sequence[DayEvent], *, seen: Cursor | None = None
+    ) -> Behind | None:
+        def unit(connection: Connection) -> Behind | None:
+            if seen is not None and (news := self._after(connection, pool, seen)) is not None:
+                return Behind(news)
             self._write(connection, pool, change)
             self._ledger.keep(connection, pool, events)
+            return None
 
-        await self._database.write(unit, of=pool)
+        return await self._database.write(unit, of=pool)
 
     # --- this process among the others -------------------------------------------------------------------
 
@@ -215,6 +273,7 @@ class SqlBoard:
     async def part(self) -> None:
         """Be one of them no more. Nothing is under way. Where it cannot be said, the others take this one for dead."""
         self._claimed.clear()
+        await self._forget(self.process)
         for gone in (
             delete(claims).where(claims.c.process == self.process),
             delete(processes).where(processes.c.id == self.process),
@@ -284,7 +343,7 @@ class SqlBoard:
         wanted = [(pool, self._followed[pool][0]()) for pool in pools]
 
         def unit(connection: Connection) -> list[tuple[PoolId, News]]:
-            found = ((pool, self._after(connection, pool, seen)) for pool, seen in wanted)
+            found = ((pool, self._all_after(connection, pool, seen)) for pool, seen in wanted)
             return [(pool, news) for pool, news in found if news is not None]
 
         for pool, news in await self._database.read(unit):
@@ -318,8 +377,18 @@ class SqlBoard:
             cut = await self._ledger.give_up()
             await self._money.recover()
             gone = delete(processes).where(processes.c.id == process, processes.c.id.not_in(self._database.living()))
+            await self._forget(process)
             await self._database.write(partial(_run, gone))
             log.warning("a process has died", extra={"action": "buried", "buried": process, "leases": cut})
+
+    async def _forget(self, process: str) -> None:
+        """What a process had shut is open: it looks no more whether that is still right."""
+        for pool in await self._database.read(partial(words.shut_by, process)):
+            await self._database.write(partial(self._open_again, pool, process), of=pool)
+
+    def _open_again(self, pool: PoolId, process: str, connection: Connection) -> None:
+        words.open_again(connection, pool, process)
+        _TELL(connection, pool=pool)
 
     async def _prune(self) -> None:
         """What became of tickets is forgotten in time."""
@@ -353,6 +422,12 @@ class SqlBoard:
         ]
         events = self._events(connection, pool, seen.event, own=self.process)
         return News(events=events, changes=changes) if events or changes else None
+
+    def _all_after(self, connection: Connection, pool: PoolId, seen: Cursor) -> News | None:
+        """The same with what the account has said, which who reserves is told in any case."""
+        news = self._after(connection, pool, seen)
+        word = words.word_after(connection, pool, day_of(self._clock.now()), seen.word)
+        return news if word is None else replace(news or News(), word=word)
 
     def _events(self, connection: Connection, pool: PoolId, seen: int, *, own: str) -> list[tuple[int, DayEvent]]:
         day = day_of(self._clock.now())

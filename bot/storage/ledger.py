@@ -47,9 +47,11 @@ from bot.quota.ledger import (
     Standing,
     TurnId,
 )
+from bot.quota.word import Said, Word
 from bot.storage.database import Database
 from bot.storage.dialects import Prepared, upsert
 from bot.storage.tables import day_events, handled_messages, leases, member_days, pool_days, pools, turns
+from bot.storage.words import keep_word, word_after
 
 MICROSECONDS = 1_000_000
 _CRASHED, _GIVEN_UP = "crashed", "given_up"
@@ -85,7 +87,7 @@ _TAKE_MINUTE = Prepared(
         ),
     )
     .values(started=pools.c.started + 1)
-    .returning(pools.c.started)
+    .returning(pools.c.started, pools.c.told)
 )
 _EDGE = Prepared(select(_edge).where(pools.c.id == bindparam("pool")))
 _TAKE_DAY = Prepared(
@@ -166,6 +168,13 @@ class HandledError(Exception):
     """One of a claim's messages has had its lease. Undoes the transaction."""
 
 
+class OutdatedError(Exception):
+    """The account has said something that the caller does not know yet. Undoes the transaction."""
+
+    def __init__(self, word: Word) -> None:
+        self.word = word
+
+
 class SqlLedger:
     """`bot.quota.ledger.Ledger` over one database."""
 
@@ -196,15 +205,18 @@ class SqlLedger:
         keep(connection, pool, events, self._database.process)
         self.tell(connection, pool)
 
-    def take(self, connection: Connection, claim: Claim, caps: Caps) -> Lease:
+    def take(self, connection: Connection, claim: Claim, caps: Caps, *, word: int | None = None) -> Lease:
         """A lease, within a unit of work, which must not outlive the exception.
+
+        `word`: the number of the account's last word that the caller knows; None: whatever it has said.
 
         Raises:
             NotReserved: there is no unit.
             HandledError: one of the messages has had its lease.
+            OutdatedError: the account has said more than that.
         """
         now = self._database.now()
-        number = _take_unit(connection, claim.pool, now, caps)
+        number = _take_unit(connection, claim.pool, now, caps, word)
         _CHARGE_MEMBER(connection, pool=claim.pool, day=day_of(now), member=claim.member.key)
         return _first(connection, claim, now, number, self._database.process)
 
@@ -219,11 +231,8 @@ class SqlLedger:
     async def retry(
         self, lease: Lease, outcome: Outcome, claim: Claim, caps: Caps, events: Sequence[DayEvent] = ()
     ) -> Lease | MinuteFull | DaySpent:
-        if lease.attempt != 1 or lease.aside:
-            raise NoAttemptLeftError(f"lease {lease.id} has no second attempt")
-
         def unit(connection: Connection) -> Lease:
-            second = self._retry(connection, lease, outcome, claim, caps)
+            second = self.take_second(connection, lease, outcome, claim, caps)
             self.keep(connection, lease.pool, events)
             return second
 
@@ -232,11 +241,27 @@ class SqlLedger:
         except NotReserved as refusal:
             return refusal.reason
 
-    def _retry(self, connection: Connection, lease: Lease, outcome: Outcome, claim: Claim, caps: Caps) -> Lease:
+    def take_second(
+        self,
+        connection: Connection,
+        lease: Lease,
+        outcome: Outcome,
+        claim: Claim,
+        caps: Caps,
+        *,
+        word: int | None = None,
+    ) -> Lease:
+        """As `take`, for the second attempt of a lease, which is closed.
+
+        Raises:
+            NoAttemptLeftError: it is a second attempt itself, or was opened aside.
+        """
+        if lease.attempt != 1 or lease.aside:
+            raise NoAttemptLeftError(f"lease {lease.id} has no second attempt")
         now = self._database.now()
         if day_of(now) != lease.day:
             raise NotReserved(DaySpent())
-        number = _take_unit(connection, lease.pool, now, caps)
+        number = _take_unit(connection, lease.pool, now, caps, word)
         if not _close(connection, lease, outcome, microseconds(now)):
             raise NotReserved(DaySpent())
         added = _ADD_LEASE(
@@ -272,10 +297,13 @@ class SqlLedger:
     async def note(self, pool: PoolId, events: Sequence[DayEvent]) -> None:
         await self._database.write(lambda connection: self.keep(connection, pool, events), of=pool)
 
-    async def count_elsewhere(self, pool: PoolId, day: int, units: int) -> None:
-        row = upsert(pool_days).values(pool=pool, day=day, used=0, elsewhere=units)
-        change = row.on_conflict_do_update(index_elements=["pool", "day"], set_={"elsewhere": units})
-        await self._database.write(lambda connection: connection.execute(change) and None, of=pool)
+    async def told(self, pool: PoolId, day: int, said: Said) -> Word:
+        def unit(connection: Connection) -> Word:
+            word = keep_word(connection, pool, day, said, self._database.process)
+            self.tell(connection, pool)
+            return word
+
+        return await self._database.write(unit, of=pool)
 
     async def events(self, pool: PoolId, day: int) -> Sequence[DayEvent]:
         wanted = (
@@ -323,31 +351,8 @@ class SqlLedger:
         await self._database.write(unit)
 
     async def standing(self, pool: PoolId, day: int) -> Standing:
-        now = microseconds(self._clock.now())
-
-        def unit(connection: Connection) -> Standing:
-            counted = select(pool_days.c.used, pool_days.c.elsewhere)
-            row = connection.execute(counted.where(pool_days.c.pool == pool, pool_days.c.day == day)).one_or_none()
-            taken = connection.execute(
-                select(member_days.c.member, member_days.c.taken).where(
-                    member_days.c.pool == pool, member_days.c.day == day
-                )
-            )
-            started = connection.scalar(select(pools.c.started).where(pools.c.id == pool)) or 0
-            recent = connection.execute(
-                select(leases.c.reserved_at, leases.c.member)
-                .where(leases.c.pool == pool, leases.c.number > started - 100_000)
-                .where(leases.c.reserved_at > now - _WINDOW, leases.c.reserved_at <= now + _WINDOW)
-                .order_by(leases.c.number)
-            )
-            return Standing(
-                used=row.used if row else 0,
-                elsewhere=row.elsewhere if row else 0,
-                taken={Member.parse(row.member): row.taken for row in taken},
-                recent=[(instant(row.reserved_at), Member.parse(row.member)) for row in recent],
-            )
-
-        return await self._database.read(unit)
+        now = self._clock.now()
+        return await self._database.read(lambda connection: standing(connection, pool, day, now))
 
     async def recover(self) -> int:
         return await self._close_open(_CRASHED)
@@ -383,6 +388,28 @@ class SqlLedger:
             # Nobody has written these: who follows the others' hears of them, too.
             keep(connection, PoolId(pool), cut_off(member, CommunityId(community), reserved_at), None)
         return len(cut)
+
+
+def standing(connection: Connection, pool: PoolId, day: int, now: Instant) -> Standing:
+    """As `SqlLedger.standing`, within the caller's unit of work."""
+    used = select(pool_days.c.used).where(pool_days.c.pool == pool, pool_days.c.day == day)
+    taken = connection.execute(
+        select(member_days.c.member, member_days.c.taken).where(member_days.c.pool == pool, member_days.c.day == day)
+    )
+    started = connection.scalar(select(pools.c.started).where(pools.c.id == pool)) or 0
+    at = microseconds(now)
+    recent = connection.execute(
+        select(leases.c.reserved_at, leases.c.member)
+        .where(leases.c.pool == pool, leases.c.number > started - 100_000)
+        .where(leases.c.reserved_at > at - _WINDOW, leases.c.reserved_at <= at + _WINDOW)
+        .order_by(leases.c.number)
+    )
+    return Standing(
+        used=connection.scalar(used) or 0,
+        taken={Member.parse(row.member): row.taken for row in taken},
+        recent=[(instant(row.reserved_at), Member.parse(row.member)) for row in recent],
+        word=word_after(connection, pool, day, -1) or Word(day=day),
+    )
 
 
 def _of_nobody(living: Callable[[], Select[Any]]) -> ColumnElement[bool]:
@@ -519,11 +546,12 @@ def _first(connection: Connection, claim: Claim, now: Instant, number: int | Non
     )
 
 
-def _take_unit(connection: Connection, pool: PoolId, now: Instant, caps: Caps) -> int:
+def _take_unit(connection: Connection, pool: PoolId, now: Instant, caps: Caps, word: int | None = None) -> int:
     """A start of the minute and a unit of the day; returns the start's number.
 
     Raises:
         NotReserved: there is none.
+        OutdatedError: see `SqlLedger.take`.
     """
     at = microseconds(now)
     number = _TAKE_MINUTE(connection, pool=pool, rpm=caps.rpm, horizon=at - _WINDOW, ahead=at + _WINDOW)
@@ -531,6 +559,10 @@ def _take_unit(connection: Connection, pool: PoolId, now: Instant, caps: Caps) -
         edge = _EDGE(connection, pool=pool, rpm=caps.rpm)
         assert edge is not None, f"the pool {pool} was never added"
         raise NotReserved(MinuteFull(until=instant(edge[0] + _WINDOW)))
+    if word is not None and number[1] > word:
+        news = word_after(connection, pool, day_of(now), word)
+        assert news is not None
+        raise OutdatedError(news)
     if _TAKE_DAY(connection, pool=pool, day=day_of(now), rpd=caps.rpd) is None:
         raise NotReserved(DaySpent())
     return int(number[0])

@@ -1,75 +1,39 @@
-"""What is spent, in SQL: set aside before a request leaves, settled after it, never past a budget.
-
-Every request is counted for its member, its community, both and everything, in its day, its month and for ever,
-whether there is a budget or not: one that is set in the middle of a month knows what was spent before. The counters
-are touched in one fixed order, so that two requests cannot wait for each other.
-"""
+"""What is spent, in SQL: set aside before a request leaves, settled after it, never past a budget."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from decimal import Decimal
 from typing import Any, Literal
 
-from sqlalchemy import BigInteger, Connection, and_, bindparam, case, delete, func, insert, or_, select, update
+from sqlalchemy import Connection, case, delete, func, insert, or_, select, update
 
 from bot.clock import DAY, Clock, Instant
 from bot.messages import CommunityId, Member, ModelId
-from bot.office.edits import Address, Json
 from bot.quota.ledger import PoolId
 from bot.routing.budget import (
     MOST,
-    PERIODS,
     Budget,
     Charge,
     ChargeId,
     NoBudget,
     OverBudget,
-    Period,
     Pico,
     SetAside,
     Spend,
     applying,
     ends_at,
     number_of,
-    pico,
-    usd,
 )
-from bot.routing.prices import plain
+from bot.storage.budgets import budgets_of, key_of
 from bot.storage.database import Database
-from bot.storage.dialects import Prepared, upsert
+from bot.storage.dialects import upsert
 from bot.storage.ledger import instant, microseconds
+from bot.storage.spending import FREE, HOLD, NO_LIMIT, counted_by, counters, left_for
 from bot.storage.tables import budgets, charges, spending
 
 GIVE_UP = DAY
 """Seconds after which a cost that nobody tells is taken to be what was set aside."""
-_EACH = "*"
-_COUNTER = ("account", "member", "community", "period", "number")
-
-_HOLD = Prepared(
-    upsert(spending)
-    .values({name: bindparam(name) for name in _COUNTER} | {"spent": 0, "held": bindparam("amount", type_=BigInteger)})
-    .on_conflict_do_update(
-        index_elements=_COUNTER,
-        set_={"held": spending.c.held + bindparam("amount", type_=BigInteger)},
-        where=or_(
-            bindparam("most", type_=BigInteger) < 0,
-            spending.c.spent + spending.c.held + bindparam("amount", type_=BigInteger)
-            <= bindparam("most", type_=BigInteger),
-        ),
-    )
-    .returning(spending.c.held)
-)
-_FREE = Prepared(
-    update(spending)
-    .where(and_(*(spending.c[name] == bindparam(f"in_{name}") for name in _COUNTER)))
-    .values(
-        held=spending.c.held - bindparam("amount", type_=BigInteger),
-        spent=spending.c.spent + bindparam("cost", type_=BigInteger),
-    )
-)
-_NO_LIMIT = -1
 
 
 class ChargeNotOpenError(Exception):
@@ -98,17 +62,19 @@ class SqlMoney:
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database, self._clock = database, clock
+        self.left_behind: Callable[[], None] = lambda: None
+        """Told when a process has died and left charges whose cost is to be found out."""
 
     async def set_budget(self, budget: Budget) -> None:
         """Set a budget in place of the one there is."""
-        key = _key(budget)
+        key = key_of(budget)
         row = upsert(budgets).values(**key, limit_pico=budget.limit)
         change = row.on_conflict_do_update(index_elements=list(key), set_={"limit_pico": budget.limit})
         await self._database.write(lambda connection: connection.execute(change) and None)
 
     async def remove_budget(self, budget: Budget) -> None:
         """Take a budget away, whatever its limit is by now."""
-        change = delete(budgets).where(*(budgets.c[name] == value for name, value in _key(budget).items()))
+        change = delete(budgets).where(*(budgets.c[name] == value for name, value in key_of(budget).items()))
         await self._database.write(lambda connection: connection.execute(change) and None)
 
     async def budgets(self, account: PoolId) -> Sequence[Budget]:
@@ -123,7 +89,7 @@ class SqlMoney:
 
         def unit(connection: Connection) -> tuple[Budget, Pico] | None:
             found = applying(budgets_of(connection, spend.account), spend)
-            return min(((one, _left(connection, one, spend, at)) for one in found), key=lambda o: o[1], default=None)
+            return min(((one, left_for(connection, one, spend, at)) for one in found), key=lambda o: o[1], default=None)
 
         return await self._database.read(unit)
 
@@ -219,36 +185,10 @@ class SqlMoney:
             .values(state="unknown", look_at=microseconds(self._clock.now()))
             .returning(charges.c.id)
         )
-        return await self._database.write(lambda connection: len(connection.execute(change).all()))
-
-
-class BudgetRegister:
-    """`bot.storage.office.Register` of budgets: `account/period/member` in a community; the value is in US dollars."""
-
-    def read(self, connection: Connection, address: Address) -> Json:
-        found = connection.scalar(select(budgets.c.limit_pico).where(*_at(address)))
-        return None if found is None else plain(usd(Pico(found)))
-
-    def write(self, connection: Connection, address: Address, value: Json) -> Address:
-        connection.execute(delete(budgets).where(*_at(address)))
-        if value is not None:
-            row = _named(address) | {"limit_pico": pico(Decimal(str(value)))}
-            connection.execute(insert(budgets).values(row))
-        return address
-
-    def everything(self, connection: Connection) -> Iterator[tuple[Address, Json]]:
-        for row in connection.execute(select(budgets)):
-            address = Address("budget", CommunityId(row.community), f"{row.account}/{row.period}/{row.member}")
-            yield address, plain(usd(Pico(row.limit_pico)))
-
-
-def _named(address: Address) -> dict[str, str]:
-    account, period, member = address.key.split("/", 2)
-    return {"account": account, "member": member, "community": address.community, "period": period}
-
-
-def _at(address: Address) -> list[Any]:
-    return [budgets.c[name] == value for name, value in _named(address).items()]
+        found = await self._database.write(lambda connection: len(connection.execute(change).all()))
+        if found:
+            self.left_behind()
+        return found
 
 
 def reserve(connection: Connection, spend: Spend, at: Instant, process: str | None) -> Charge | NoBudget:
@@ -260,15 +200,15 @@ def reserve(connection: Connection, spend: Spend, at: Instant, process: str | No
     limits = applying(budgets_of(connection, spend.account), spend)
     if not limits:
         return NoBudget()
-    for counter in _counters(spend, at):
-        here = [one for one in limits if _counts(one, spend) == (counter["member"], counter["community"])]
+    for counter in counters(spend, at):
+        here = [one for one in limits if counted_by(one, spend) == (counter["member"], counter["community"])]
         budget = min((one for one in here if one.period == counter["period"]), key=lambda o: o.limit, default=None)
-        most = _NO_LIMIT if budget is None else budget.limit
+        most = NO_LIMIT if budget is None else budget.limit
         # A counter that is not there yet is inserted, which no condition guards.
         fits = budget is None or spend.most <= budget.limit
-        if not fits or _HOLD(connection, **counter, amount=spend.most, most=most) is None:
+        if not fits or HOLD(connection, **counter, amount=spend.most, most=most) is None:
             assert budget is not None
-            left = _left(connection, budget, spend, at)
+            left = left_for(connection, budget, spend, at)
             raise OverBudgetError(OverBudget(budget=budget, left=left, resets_at=ends_at(budget.period, at)))
     row = insert(charges).values(
         account=spend.account,
@@ -311,53 +251,6 @@ def unknown(connection: Connection, charge: Charge, generation: str | None, look
     _open(connection.execute(change).first())
 
 
-def _counters(spend: Spend, at: Instant) -> Iterator[dict[str, Any]]:
-    """Always in this order: the widest first."""
-    member, community = spend.member.key, spend.community
-    for one, place in (("", ""), ("", community), (member, ""), (member, community)):
-        for period in PERIODS:
-            yield {
-                "account": spend.account,
-                "member": one,
-                "community": place,
-                "period": period,
-                "number": number_of(period, at),
-            }
-
-
-def _counts(budget: Budget, spend: Spend) -> tuple[str, str]:
-    """The counter that a budget limits, of a request it applies to."""
-    return "" if budget.member is None else spend.member.key, budget.community or ""
-
-
-def left_of(connection: Connection, budget: Budget, at: Instant) -> Pico:
-    """What is left of a budget in its period; of each member's, what each has at most."""
-    if budget.member == "each":
-        return budget.limit
-    spend = Spend(
-        account=budget.account,
-        member=budget.member or Member("", ""),  # of all together, so of no one
-        community=budget.community or CommunityId(""),
-        model=ModelId(""),
-        most=Pico(0),
-    )
-    return _left(connection, budget, spend, at)
-
-
-def _left(connection: Connection, budget: Budget, spend: Spend, at: Instant) -> Pico:
-    member, community = _counts(budget, spend)
-    gone = connection.scalar(
-        select(spending.c.spent + spending.c.held).where(
-            spending.c.account == spend.account,
-            spending.c.member == member,
-            spending.c.community == community,
-            spending.c.period == budget.period,
-            spending.c.number == number_of(budget.period, at),
-        )
-    )
-    return Pico(max(0, budget.limit - (gone or 0)))
-
-
 def _close(
     connection: Connection, charge: Charge, state: Literal["settled", "released", "given_up"], cost: Pico
 ) -> None:
@@ -372,8 +265,8 @@ def _close(
         raise ChargeNotOpenError
     # Whose it is may have changed since it was reserved, when accounts were joined.
     spend = replace(charge.spend, member=Member.parse(row.member))
-    for counter in _counters(spend, charge.reserved_at):
-        _FREE(
+    for counter in counters(spend, charge.reserved_at):
+        FREE(
             connection,
             **{f"in_{name}": value for name, value in counter.items()},
             amount=charge.spend.most,
@@ -384,41 +277,6 @@ def _close(
 def _open(row: object) -> None:
     if row is None:
         raise ChargeNotOpenError
-
-
-def _key(budget: Budget) -> dict[str, str]:
-    member = "" if budget.member is None else _EACH if budget.member == "each" else budget.member.key
-    return {
-        "account": budget.account,
-        "member": member,
-        "community": budget.community or "",
-        "period": budget.period,
-    }
-
-
-def budgets_of(connection: Connection, account: PoolId) -> list[Budget]:
-    """The budgets of an account."""
-
-    def member(key: str) -> Member | Literal["each"] | None:
-        return None if not key else "each" if key == _EACH else Member.parse(key)
-
-    return [
-        Budget(
-            account=account,
-            member=member(row.member),
-            community=CommunityId(row.community) if row.community else None,
-            period=_period(row.period),
-            limit=Pico(row.limit_pico),
-        )
-        for row in connection.execute(select(budgets).where(budgets.c.account == account))
-    ]
-
-
-def _period(name: str) -> Period:
-    for period in PERIODS:
-        if period == name:
-            return period
-    raise ValueError(f"{name!r} is no period")
 
 
 def _unknown(row: Any) -> Unknown:

@@ -16,7 +16,8 @@ from bot.clock import Clock, Instant
 from bot.errors import StorageError
 from bot.messages import CommunityId, Member
 from bot.office.edits import Address, Change, Edit, Edited, Json, Kind, MovedOnError, Wish
-from bot.storage import access, keys, money
+from bot.storage import access, keys
+from bot.storage.budgets import BudgetRegister
 from bot.storage.database import Database
 from bot.storage.ledger import instant, microseconds
 from bot.storage.tables import changes, laid_down
@@ -64,7 +65,7 @@ class SqlArchive:
         self._own: Mapping[str, Register] = {
             "paid_rule": access.RuleRegister(),
             "pays": access.PayingRegister(),
-            "budget": money.BudgetRegister(),
+            "budget": BudgetRegister(),
             "key": keys.KeyRegister(),
         }
 

@@ -15,8 +15,10 @@ from bot.office.house_rules import ModelRules
 from bot.quota.ledger import PoolId
 from bot.routing.access import Rule
 from bot.routing.budget import Budget, Pico
-from bot.storage import access, money
+from bot.storage import access
+from bot.storage.budgets import budgets_of
 from bot.storage.inspection import UNREADABLE, reading
+from bot.storage.spending import left_of
 from bot.storage.tables import laid_down
 from bot.storage.units import Where
 
@@ -54,7 +56,7 @@ def rights(where: Where, account: PoolId, now: Instant) -> Rights | None:
         with reading(where) as connection:
             return Rights(
                 rules=access.rules(connection, account),
-                budgets=[(one, money.left_of(connection, one, now)) for one in money.budgets_of(connection, account)],
+                budgets=[(one, left_of(connection, one, now)) for one in budgets_of(connection, account)],
             )
     except UNREADABLE:
         return None

@@ -36,6 +36,14 @@ pools = Table(
     metadata,
     Column("id", Text, primary_key=True),
     Column("started", BigInteger, nullable=False, doc="Leases ever given; the number of the newest."),
+    # What the account has said, see bot.quota.word.
+    Column("told", BigInteger, nullable=False, server_default=text("0"), doc="How often it has said something new."),
+    Column("paused_until", BigInteger),
+    Column("rpm", Integer),
+    Column("rpm_under", Integer),
+    Column("rpd", Integer),
+    Column("shut_for", Text),
+    Column("shut_by", Text, doc="The process that found out why; it holds no longer than that lives."),
 )
 
 pool_days = Table(
@@ -45,6 +53,8 @@ pool_days = Table(
     Column("day", Integer, primary_key=True),
     Column("used", Integer, nullable=False, doc="Units of the day that are gone or under way."),
     Column("elsewhere", Integer, nullable=False, server_default=text("0"), doc="Gone beyond those, by the account."),
+    Column("spent_at", Integer, doc="The cap at which the account said that all of it was spent."),
+    Column("begun", Boolean, doc="The account's count has shown that it began anew."),
 )
 
 member_days = Table(

@@ -1,19 +1,23 @@
 """An audit: Potluck's own books held against what the sandbox saw.
 
-It reads the tables with plain SQL and shares no code with what wrote them.
+It reads the tables with plain SQL, of either database, and shares no code with what wrote them.
 """
 
 from __future__ import annotations
 
-import sqlite3
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+from sqlalchemy import create_engine, text
 
 from bot.openrouter.sandbox import SandboxAttempt
 from tests.acceptance.driver import names_in
+
+CUT = ("crashed", "given_up")
+"""Of leases that nobody settled: they count as spent, whether their request left or not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,23 +43,40 @@ class Books:
     handled: dict[str, int]
     attempts: Sequence[str | None]
 
+    message_id: Callable[[str], str]
+    """How a message is noted that a question names."""
+
     @classmethod
-    def read(cls, database: Path, attempts: Sequence[SandboxAttempt]) -> Books:
-        with closing(sqlite3.connect(database)) as db:
-            rows = db.execute("SELECT id, pool, number, day, member, turn, outcome FROM leases")
+    def read(
+        cls,
+        where: Path | str,
+        attempts: Sequence[SandboxAttempt],
+        *,
+        message_id: Callable[[str], str] = lambda name: name,
+    ) -> Books:
+        """Of a file of SQLite's or at a server's address, where nothing is under way any more."""
+        engine = create_engine(f"sqlite:///{where}" if isinstance(where, Path) else where)
+        with engine.connect() as core:
+
+            def rows(sql: str) -> list[tuple[Any, ...]]:
+                return [tuple(row) for row in core.execute(text(sql))]
+
             names = ("id", "pool", "number", "day", "member", "turn", "outcome")
-            return cls(
-                leases=[Lease(**dict(zip(names, row, strict=True))) for row in rows],
-                started=dict(db.execute("SELECT id, started FROM pools")),
-                used={(pool, day): used for pool, day, used in db.execute("SELECT pool, day, used FROM pool_days")},
-                taken={
-                    (pool, day, member): taken
-                    for pool, day, member, taken in db.execute("SELECT pool, day, member, taken FROM member_days")
-                },
-                questions=dict(db.execute("SELECT id, question FROM turns")),
-                handled=dict(db.execute("SELECT message, turn FROM handled_messages")),
+            found = cls(
+                leases=[
+                    Lease(**dict(zip(names, row, strict=True)))
+                    for row in rows(f"SELECT {', '.join(names)} FROM leases")
+                ],
+                started={row[0]: row[1] for row in rows("SELECT id, started FROM pools")},
+                used={row[:2]: row[2] for row in rows("SELECT pool, day, used FROM pool_days")},
+                taken={row[:3]: row[3] for row in rows("SELECT pool, day, member, taken FROM member_days")},
+                questions={row[0]: row[1] for row in rows("SELECT id, question FROM turns")},
+                handled={row[0]: row[1] for row in rows("SELECT message, turn FROM handled_messages")},
                 attempts=[attempt.attempt for attempt in attempts if attempt.counted],
+                message_id=message_id,
             )
+        engine.dispose()
+        return found
 
     @property
     def spent(self) -> list[Lease]:
@@ -65,7 +86,7 @@ class Books:
     def crashed_unseen(self) -> int:
         """Leases a crash cut before their request left: spent all the same, to be on the safe side."""
         seen = set(self.attempts)
-        return sum(lease.outcome == "crashed" and str(lease.id) not in seen for lease in self.leases)
+        return sum(lease.outcome in CUT and str(lease.id) not in seen for lease in self.leases)
 
     def figures(self) -> str:
         """One line for a person."""
@@ -92,14 +113,14 @@ class Books:
             if times > 1:
                 yield f"lease {attempt} was sent {times} times"
         for name in leases.keys() - set(self.attempts):
-            if leases[name].outcome not in ("crashed", "released"):
+            if leases[name].outcome not in (*CUT, "released"):
                 yield f"lease {name} is {leases[name].outcome} and was never sent"
         if sum(self.used.values()) != len(self.attempts) + self.crashed_unseen:
             yield "used is not what the sandbox counted and what was cut before it"
 
     def _counts(self) -> Iterator[str]:
         yield from (f"lease {lease.id} is open" for lease in self.leases if lease.outcome is None)
-        if self.used != Counter((lease.pool, lease.day) for lease in self.spent):
+        if Counter(self.used) != Counter((lease.pool, lease.day) for lease in self.spent):
             yield "the days' counts are not their leases"
         charged = Counter(
             (lease.pool, lease.day, lease.member) for lease in self.leases if lease.outcome in ("answered", "stopped")
@@ -121,6 +142,9 @@ class Books:
         for turn in turns:
             names = names_in(self.questions.get(turn or 0, ""))
             asked.update(names)
-            yield from (f"{name} is not noted as handled" for name in names if self.handled.get(name) != turn)
+            yield from (
+                f"{name} is not noted as handled" for name in names if self.handled.get(self.message_id(name)) != turn
+            )
         yield from (f"message {name} has {times} leases" for name, times in asked.items() if times > 1)
-        yield from (f"message {name} is handled and has no lease" for name in self.handled.keys() - asked.keys())
+        noted = {self.message_id(name) for name in asked}
+        yield from (f"message {name} is handled and has no lease" for name in self.handled.keys() - noted)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import re
 import shutil
 import signal
@@ -12,12 +11,12 @@ import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
-from typing import Any
 
 import aiohttp
 import pytest
 
 from tests.acceptance.processes import Ended, Running, result, results, running
+from tests.fakes.pages import events
 
 ROOT = Path(__file__).parents[2]
 ANY_PORT = {"WEB_PORT": "0"}
@@ -30,17 +29,6 @@ async def potluck(folder: Path, **env: str) -> AsyncIterator[tuple[Running, str]
     """A Potluck that serves, and the address of its page."""
     async with running("run", folder=folder, env=ANY_PORT | env) as process:
         yield process, (await process.line("Potluck")).split()[1]
-
-
-async def events(response: aiohttp.ClientResponse) -> AsyncIterator[tuple[str, dict[str, Any]]]:
-    """The server-sent events of an answer."""
-    name = ""
-    async for line in response.content:
-        field, _, value = line.decode().rstrip("\n").partition(": ")
-        if field == "event":
-            name = value
-        elif field == "data":
-            yield name, json.loads(value)
 
 
 @asynccontextmanager

@@ -97,7 +97,7 @@ async def test_connections_follow_the_server_that_takes_changes() -> None:
             await by_names.write(lambda core: core.execute(insert(pools).values(id="p", started=0)) and None)
             assert await by_address.write(one_more, of="p") == 1
             assert await by_names.write(one_more, of="p") == 2
-            stays = await asyncio.to_thread(psycopg.connect, libpq(one), autocommit=True)
+            stays = await asyncio.to_thread(lambda: psycopg.connect(libpq(one), autocommit=True))
             await asyncio.to_thread(hand_over, old, new)
             floating.leads_to = new
             assert await by_address.write(one_more, of="p") == 3

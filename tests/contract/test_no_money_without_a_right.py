@@ -50,11 +50,11 @@ from bot.routing.prices import Rates
 from bot.routing.shelf import Shelf
 from bot.storage.database import Database
 from bot.storage.ledger import SqlLedger
-from bot.storage.migration import migrate
 from bot.storage.money import SqlMoney
 from bot.storage.till import SqlTill
 from bot.storage.transcripts import SqlTranscripts
 from bot.telemetry.metrics import Metrics
+from tests.fakes.databases import HOME, opened
 from tests.fakes.virtual import VirtualClock, VirtualLoop
 
 pytestmark = pytest.mark.virtual
@@ -206,12 +206,8 @@ class Everything:
 
 @asynccontextmanager
 async def everything(
-    file: Path, clock: VirtualClock, loop: VirtualLoop, pool: Pool, offered: frozenset[ModelId] | None
+    database: Database, clock: VirtualClock, pool: Pool, offered: frozenset[ModelId] | None
 ) -> AsyncIterator[Everything]:
-    migrate(file)
-    database = Database(file, clock)
-    loop.busy.append(lambda: database.busy)
-    await database.open()
     ledger, money, metrics = SqlLedger(database, clock), SqlMoney(database, clock), Metrics()
     await ledger.add_pool(ACCOUNT)
     scheduler = Scheduler(
@@ -268,7 +264,6 @@ async def everything(
         yield Everything(answering=answering, given=given, model=model, money=money, scheduler=scheduler, clock=clock)
     finally:
         await scheduler.close()
-        await database.close()
 
 
 async def asked(everything: Everything, number: int, wish: ModelId | None, right: Right) -> Finished | ReplyError:
@@ -311,7 +306,10 @@ async def test_no_money_without_a_right_and_a_budget_and_no_refusal_without_a_re
     tmp_path: Path, clock: VirtualClock, loop: VirtualLoop, pool: Pool, offered: frozenset[ModelId] | None
 ) -> None:
     number, bought = 0, 0
-    async with everything(tmp_path / "pot.db", clock, loop, pool, offered) as all_of_it:
+    async with (
+        opened(HOME.where(tmp_path), clock, loop) as database,
+        everything(database, clock, pool, offered) as all_of_it,
+    ):
         # What the member prefers counts only where something else takes the pool's place; elsewhere the habit is the
         # bolder half.
         spent = pool == "spent"

@@ -20,7 +20,7 @@ from bot.storage.database import Database
 from bot.storage.ledger import SqlLedger
 from bot.storage.migration import migrate
 from bot.storage.tables import adapter_notes, pools
-from tests.contract.test_ledger import POOL, claim
+from tests.contract.ledger.claims import POOL, claim
 from tests.fakes.databases import PostgresServer
 
 

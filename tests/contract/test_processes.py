@@ -34,7 +34,7 @@ from bot.storage.held import SqlHeldQuestions
 from bot.storage.ledger import SqlLedger
 from bot.storage.money import SqlMoney
 from bot.storage.tables import line_changes
-from tests.contract.test_ledger import claim
+from tests.contract.ledger.claims import claim
 from tests.fakes.databases import PostgresServer, opened
 from tests.fakes.deployment import most_in_any
 from tests.fakes.virtual import VirtualClock, VirtualLoop
@@ -80,13 +80,16 @@ class Process:
 
 
 @asynccontextmanager
-async def process(address: str, clock: VirtualClock, loop: VirtualLoop, caps: Caps) -> AsyncIterator[Process]:
+async def process(
+    address: str, clock: VirtualClock, loop: VirtualLoop, caps: Caps, *, watched: bool = False
+) -> AsyncIterator[Process]:
     """One that is alive."""
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(opened(address, clock, loop))
         ledger = SqlLedger(database, clock)
         board = SqlBoard(database, ledger, SqlMoney(database, clock), clock)
         await board.join()
+        stack.push_async_callback(board.part)
         await ledger.add_pool(POOL)
         scheduler = Scheduler(
             pool=POOL,
@@ -96,6 +99,8 @@ async def process(address: str, clock: VirtualClock, loop: VirtualLoop, caps: Ca
             ledger=ledger,
             clock=clock,
             max_wait=900,
+            watched=watched,
+            learns_rpd=True,
             board=board,
         )
         await scheduler.open()
@@ -106,12 +111,20 @@ async def process(address: str, clock: VirtualClock, loop: VirtualLoop, caps: Ca
 
 @asynccontextmanager
 async def processes(
-    postgres: PostgresServer, clock: VirtualClock, loop: VirtualLoop, *, number: int, caps: Caps
+    postgres: PostgresServer,
+    clock: VirtualClock,
+    loop: VirtualLoop,
+    *,
+    number: int,
+    caps: Caps,
+    watched: bool = False,
 ) -> AsyncIterator[list[Process]]:
     """So many over one database."""
     async with AsyncExitStack() as stack:
         address = stack.enter_context(postgres.database())
-        yield [await stack.enter_async_context(process(address, clock, loop, caps)) for _ in range(number)]
+        yield [
+            await stack.enter_async_context(process(address, clock, loop, caps, watched=watched)) for _ in range(number)
+        ]
 
 
 async def ended(task: asyncio.Task[None]) -> None:

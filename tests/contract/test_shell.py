@@ -118,7 +118,7 @@ async def test_what_is_changed_beside_a_process_that_runs_holds_there_within_two
         office = potluck.running.office
         assert (await potluck.ask("ben")).error is None
         # By the shell, with the same settings, in a thread: time stands still meanwhile.
-        monkey = {"OPENROUTER_API_KEY": "sk-or-test", "OPENROUTER_BASE_URL": "http://127.0.0.1:9"}
+        monkey = {**potluck.beside, "OPENROUTER_API_KEY": "sk-or-test", "OPENROUTER_BASE_URL": "http://127.0.0.1:9"}
 
         def beside(*words: str) -> int:
             return CliRunner().invoke(main, ["admin", *words], env=monkey).exit_code

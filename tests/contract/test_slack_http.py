@@ -13,8 +13,8 @@ import aiohttp
 import pytest
 
 from adapters.slack.http import BODY_MAX, PATH
-from adapters.web.server import WebAdapter
-from bot.ports import Readiness
+from tests.fakes.databases import HOME, everything_in
+from tests.fakes.pages import page_of
 from tests.fakes.slack.oauth import CLIENT_ID, CLIENT_SECRET
 from tests.fakes.slack.potluck import Installed, in_slack
 from tests.fakes.slack.world import Json
@@ -40,29 +40,15 @@ async def over_http(
 ) -> AsyncIterator[OverHttp]:
     settings = {"app_token": "", "signing_secret": "signing-secret", **more}
 
-    async def health() -> Readiness:
-        return Readiness(ready=True, parts={})
-
-    async with in_slack(folder, clock, settings=settings) as there:
-        web = WebAdapter(
-            conversations=there.potluck.running.conversations,
-            clock=clock,
-            host="127.0.0.1",
-            port=0,
-            token=token,
-            health=health,
-            metrics=there.potluck.running.metrics.page,
-            signed=there.adapter.routes(),
-        )
-        url = await web.start()
+    async with (
+        in_slack(folder, clock, settings=settings) as there,
+        page_of(there.potluck, token=token, signed=there.adapter.routes()) as url,
+    ):
         there.slack.delivery.endpoint = f"{url}{PATH}"
-        serving = asyncio.create_task(web.run())
         try:
             yield OverHttp(there=there, url=url)
         finally:
             there.slack.delivery.endpoint = ""
-            serving.cancel()
-            await asyncio.wait([serving])
 
 
 def event(text: str = "hello") -> Json:
@@ -189,9 +175,7 @@ async def test_a_workspace_installs_potluck_uses_it_and_leaves(tmp_path: Path, c
                     assert answer.status == expected
         said = await ann.asks("hello?")
         await slack.settled("C1", said.root)
-        file = there.potluck.running.settings.database_file
-        held = b"".join(one.read_bytes() for one in file.parent.glob(f"{file.name}*") if one.is_file())
-        assert b"xoxb-T1" not in held, "tokens are sealed"
+        assert "xoxb-T1" not in everything_in(HOME.where(there.potluck.folder)), "tokens are sealed"
         await ann.event({"type": "app_uninstalled"})
         slack.world.teams["T1"].revoked = True
         await asyncio.sleep(5)

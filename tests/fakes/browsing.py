@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -12,11 +11,10 @@ from typing import Any
 
 import aiohttp
 
-from adapters.web.server import WebAdapter
 from bot.openrouter.sandbox import SandboxSettings
-from bot.ports import Readiness
 from tests.fakes.deployment import Deployment, deployment
 from tests.fakes.linking import Member as Linker
+from tests.fakes.pages import events, page_of
 from tests.fakes.virtual import VirtualClock
 
 
@@ -115,30 +113,12 @@ async def browsing(
     **env: str,
 ) -> AsyncIterator[tuple[Browser, Deployment]]:
     async with deployment(folder, clock, sandbox=sandbox, env=env) as potluck:
-
-        async def health() -> Readiness:
-            return Readiness(ready=True, parts={})
-
-        web = WebAdapter(
-            conversations=potluck.running.conversations,
-            clock=clock,
-            host="127.0.0.1",
-            port=0,
-            token=None,
-            health=health,
-            metrics=potluck.running.metrics.page,
-            own_keys=potluck.running.own_keys,
-            registry=potluck.running.registry,
-        )
-        url = await web.start()
-        serving = asyncio.create_task(web.run())
-        heard = Answers()
-        try:
-            async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(), trace_configs=[heard.trace]) as session:
-                yield Browser(session, url, heard), potluck
-        finally:
-            serving.cancel()
-            await asyncio.wait([serving])
+        running, heard = potluck.running, Answers()
+        async with (
+            page_of(potluck, own_keys=running.own_keys, registry=running.registry) as url,
+            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(), trace_configs=[heard.trace]) as session,
+        ):
+            yield Browser(session, url, heard), potluck
 
 
 async def _events(
@@ -146,14 +126,9 @@ async def _events(
 ) -> list[tuple[str, Any]]:
     assert answer.status == 200, await answer.text()
     heard = [] if heard is None else heard
-    name = ""
-    async for line in answer.content:
-        field, _, value = line.decode().rstrip("\n").partition(": ")
-        if field == "event":
-            name = value
-        elif field == "data":
-            heard.append((name, json.loads(value)))
-            if name == until:
-                answer.close()
-                break
+    async for name, event in events(answer):
+        heard.append((name, event))
+        if name == until:
+            answer.close()
+            break
     return heard

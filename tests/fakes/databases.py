@@ -6,6 +6,8 @@ done with, emptied.
 
 from __future__ import annotations
 
+import asyncio
+import atexit
 import json
 import logging
 import os
@@ -13,8 +15,9 @@ import shutil
 import signal
 import tempfile
 import warnings
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
+from functools import cache
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,9 +25,10 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 from filelock import FileLock
-from sqlalchemy import make_url
+from sqlalchemy import Connection, NullPool, create_engine, make_url, select, text
 
 from bot.clock import Clock
+from bot.storage.copying import copy
 from bot.storage.database import Database
 from bot.storage.migration import migrate
 from bot.storage.tables import metadata
@@ -40,6 +44,7 @@ _QUICK = ("fsync", "synchronous_commit", "full_page_writes")
 _EMPTY = ";".join(
     (
         "SET lock_timeout = '1s'",
+        "DO $$ BEGIN IF EXISTS (SELECT FROM pg_trigger WHERE NOT tgisinternal) THEN RAISE 'changed'; END IF; END $$",
         *(f"DELETE FROM {table.name}" for table in metadata.sorted_tables),
         "SELECT setval(format('%I', sequencename)::regclass, 1, false) FROM pg_sequences",
     )
@@ -112,6 +117,23 @@ class PostgresServer:
             return cursor.fetchall() if cursor.description else []
 
 
+@cache
+def _migrated_file() -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="potluck-migrated-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    migrate(folder / "potluck.db")
+    return folder / "potluck.db"
+
+
+def fresh(file: Path) -> Path:
+    """A file that has been migrated, unless there is one already: a copy, which costs less than to migrate."""
+    if not file.exists():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(_migrated_file(), file)
+        file.chmod(0o600)
+    return file
+
+
 class Home:
     """Where whole deployments keep everything: in a file, or each in a database of its own on a server."""
 
@@ -121,13 +143,18 @@ class Home:
         self._databases: dict[Path, str] = {}
         self._stack = ExitStack()
 
-    def address(self, folder: Path) -> str:
-        """Of a deployment in a folder, as `DATABASE_URL` has it; always the same one, until it is `left`."""
+    def where(self, folder: Path) -> Where:
+        """Of a deployment in a folder; always the same one while `of` holds."""
         if self.server is None:
-            return f"sqlite+aiosqlite:///{folder / 'potluck.db'}"
+            return fresh(folder / "potluck.db")
         if folder not in self._databases:
             self._databases[folder] = self._stack.enter_context(self.server.database())
         return self._databases[folder]
+
+    def address(self, folder: Path) -> str:
+        """The same as `DATABASE_URL` has it."""
+        where = self.where(folder)
+        return where if isinstance(where, str) else f"sqlite+aiosqlite:///{where}"
 
     @contextmanager
     def of(self, server: PostgresServer | None) -> Iterator[None]:
@@ -142,6 +169,52 @@ class Home:
 
 
 HOME = Home()
+
+
+@contextmanager
+def _reached(where: Where) -> Iterator[Connection]:
+    """From beside whoever uses it."""
+    url = f"sqlite:///{where}" if isinstance(where, Path) else where
+    how = {} if isinstance(where, Path) else {"isolation_level": "REPEATABLE READ"}
+    with create_engine(url, poolclass=NullPool, **how).begin() as connection:
+        yield connection
+
+
+def copied(source: Path, target: Path) -> None:
+    """What a deployment in a folder keeps at this moment is what another begins with: as if that one were it, after it
+    was killed."""
+    target.mkdir(parents=True, exist_ok=True)
+    for key in source.glob("*.key"):
+        shutil.copy(key, target)
+    with _reached(HOME.where(source)) as one, _reached(HOME.where(target)) as other:
+        copy(one, other)
+
+
+def filled_up(where: Where, tables: Iterable[str]) -> None:
+    """These tables take nothing from now on, as if the disk were full."""
+    with _reached(where) as connection:
+        server = connection.dialect.name == "postgresql"
+        if server:
+            raises = "BEGIN RAISE EXCEPTION 'the disk is full' USING ERRCODE = 'disk_full'; END"
+            connection.execute(
+                text(f"CREATE FUNCTION disk_is_full() RETURNS trigger LANGUAGE plpgsql AS $$ {raises} $$")
+            )
+        for table in tables:
+            for what in ("INSERT", "UPDATE"):
+                does = (
+                    "EXECUTE FUNCTION disk_is_full()" if server else "BEGIN SELECT RAISE(FAIL, 'the disk is full'); END"
+                )
+                connection.execute(
+                    text(f"CREATE TRIGGER no_{what}_{table} BEFORE {what} ON {table} FOR EACH ROW {does}")
+                )
+
+
+def everything_in(where: Where) -> str:
+    """Every value of every table, and for a file its bytes and those beside it: a long value is spread over pages."""
+    files = [one.read_bytes() for one in where.parent.iterdir() if one.is_file()] if isinstance(where, Path) else []
+    with _reached(where) as connection:
+        rows = [repr(row) for table in metadata.sorted_tables for row in connection.execute(select(table))]
+    return "\n".join([*(one.decode("latin-1") for one in files), *rows])
 
 
 def _end_those_left() -> None:
@@ -197,20 +270,24 @@ def server(run: str, *, quick: bool = True) -> Iterator[PostgresServer]:
 def migrated(kind: str, request: pytest.FixtureRequest, folder: Path) -> Iterator[Where]:
     """A database of a kind, `sqlite` or `postgres`, that this program may use."""
     if kind == "sqlite":
-        migrate(folder / "potluck.db")
-        yield folder / "potluck.db"
+        yield fresh(folder / "potluck.db")
         return
     found: PostgresServer = request.getfixturevalue("postgres")
     with found.database() as address:
         yield address
 
 
-@asynccontextmanager
-async def opened(where: Where, clock: Clock, loop: VirtualLoop | None = None) -> AsyncIterator[Database]:
-    """A database whose time is the clock's; the loop's time stands still while it is at work."""
-    database = Database(where, clock, keeps_time=False)
-    if loop is not None:
+def known(database: Database, loop: asyncio.AbstractEventLoop | None) -> Database:
+    """Virtual time stands still while it is at work."""
+    if isinstance(loop, VirtualLoop):
         loop.busy.append(lambda: database.busy)
+    return database
+
+
+@asynccontextmanager
+async def opened(where: Where, clock: Clock, loop: asyncio.AbstractEventLoop | None = None) -> AsyncIterator[Database]:
+    """A database whose time is the clock's; the loop's time stands still while it is at work."""
+    database = known(Database(where, clock, keeps_time=False), loop)
     await database.open()
     try:
         yield database

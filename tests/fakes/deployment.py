@@ -8,14 +8,14 @@ from __future__ import annotations
 import asyncio
 from base64 import urlsafe_b64encode
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 from pydantic import SecretStr
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 
 from bot.app import service
 from bot.clock import Clock, day_of
@@ -42,8 +42,7 @@ from bot.service import Service
 from bot.settings import Settings
 from bot.storage.database import Database
 from bot.storage.tables import leases, member_days, pool_days
-from tests.fakes.databases import HOME
-from tests.fakes.virtual import VirtualLoop
+from tests.fakes.databases import HOME, known
 
 _SECRET_KEY = SecretStr(urlsafe_b64encode(bytes(32)).decode())
 
@@ -86,8 +85,8 @@ class Heard:
 class Deployment:
     """See the module."""
 
-    def __init__(self, running: Service, sandbox: Sandbox, clock: Clock) -> None:
-        self.running, self.sandbox, self.clock = running, sandbox, clock
+    def __init__(self, running: Service, sandbox: Sandbox, clock: Clock, folder: Path) -> None:
+        self.running, self.sandbox, self.clock, self.folder = running, sandbox, clock, folder
         self._counter = 0
 
     def message(
@@ -150,6 +149,19 @@ class Deployment:
 
         return await self.running.database.read(unit)
 
+    @property
+    def beside(self) -> dict[str, str]:
+        """What another process is told, by environment, to use the same database."""
+        settings = self.running.settings
+        key = {} if settings.secret_key is None else {"SECRET_KEY": settings.secret_key.get_secret_value()}
+        return {"DATABASE_URL": settings.database_url, **key}
+
+    async def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        """What the database says to a statement that only reads."""
+        return await self.running.database.read(
+            lambda connection: [tuple(row) for row in connection.execute(text(sql))]
+        )
+
     async def used_in(self, pool: str) -> int:
         """Today's units of one pool, by the database."""
         today = day_of(self.clock.now())
@@ -177,26 +189,34 @@ async def deployment(
 ) -> AsyncIterator[Deployment]:
     """Start one, with the sandbox as an upstream of its own."""
     upstream = Sandbox(sandbox or SandboxSettings(), clock)
-    async with AsyncExitStack() as stack:
-        url = await upstream.start()
-        stack.push_async_callback(upstream.close)
-        settings = Settings.model_validate(
-            {
-                "openrouter_api_key": "sk-or-test",
-                "openrouter_base_url": url,
-                "fair_policy": "fcfs",
-                "database_url": HOME.address(folder),
-                **(env or {}),
-            }
-        )
-        if settings.server and settings.secret_key is None:
-            settings = settings.model_copy(update={"secret_key": _SECRET_KEY})
-        database = Database(settings.database, clock, keeps_time=False)
-        loop = asyncio.get_running_loop()
-        if isinstance(loop, VirtualLoop):
-            loop.busy.append(lambda: database.busy)
-        running = await stack.enter_async_context(service(settings, clock, database=database))
-        yield Deployment(running, upstream, clock)
+    url = await upstream.start()
+    try:
+        async with served(folder, clock, url, env) as running:
+            yield Deployment(running, upstream, clock, folder)
+    finally:
+        await upstream.close()
+
+
+@asynccontextmanager
+async def served(
+    folder: Path, clock: Clock, upstream: str, env: dict[str, str] | None = None
+) -> AsyncIterator[Service]:
+    """The service alone, over an upstream that outlives it."""
+    settings = Settings.model_validate(
+        {
+            "openrouter_api_key": "sk-or-test",
+            "openrouter_base_url": upstream,
+            "fair_policy": "fcfs",
+            "database_url": HOME.address(folder),
+            **(env or {}),
+        }
+    )
+    if settings.server and settings.secret_key is None:
+        settings = settings.model_copy(update={"secret_key": _SECRET_KEY})
+    loop = asyncio.get_running_loop()
+    database = known(Database(settings.database, clock, keeps_time=False), loop)
+    async with service(settings, clock, database=database) as running:
+        yield running
 
 
 def most_in_any(seconds: float, moments: Sequence[float]) -> int:

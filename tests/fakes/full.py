@@ -47,7 +47,7 @@ async def fill(database: Database) -> None:
         connection.execute(_REFUSE)
         for table in metadata.sorted_tables:
             connection.execute(
-                f"CREATE TRIGGER disk_full BEFORE INSERT OR UPDATE ON {table.name} "  # type: ignore[arg-type]
+                f"CREATE TRIGGER disk_full BEFORE INSERT OR UPDATE ON {table.name} "
                 "FOR EACH STATEMENT EXECUTE FUNCTION disk_full()"
             )
 

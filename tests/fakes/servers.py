@@ -54,17 +54,18 @@ class Server:
         """Start it, and wait until it answers."""
         assert self._process is None
         settings = [f"--{one}" for one in (*_SPEED, "listen_addresses=127.0.0.1", f"port={self.port}")]
-        where = (f"--unix_socket_directories={self.folder}",)
+        settings.append(f"--unix_socket_directories={self.folder}")
         with (self.folder / "log").open("ab") as log:
-            program = [self._binaries / "postgres", "-D", self._data, *settings, *where]
-            self._process = subprocess.Popen(program, stdout=log, stderr=log, **self._as())
+            program = [str(self._binaries / "postgres"), "-D", str(self._data), *settings]
+            process: subprocess.Popen[bytes] = subprocess.Popen(program, stdout=log, stderr=log, **self._as())
+        self._process = process
         for _ in range(int(_PATIENCE / 0.05)):
             with suppress(psycopg.OperationalError):
                 self.sql("SELECT 1")
                 return
-            assert self._process.poll() is None, (self.folder / "log").read_text()
+            assert process.poll() is None, (self.folder / "log").read_text()
             with suppress(subprocess.TimeoutExpired):
-                self._process.wait(0.05)
+                process.wait(0.05)
         raise AssertionError((self.folder / "log").read_text())
 
     def stop(self, how: signal.Signals = signal.SIGINT) -> None:

@@ -36,7 +36,7 @@ ACCOUNT: tuple[Any, ...] = (
 def main() -> None:
     atheris: Any = importlib.import_module("atheris")
     with atheris.instrument_imports(include=["bot.openrouter", "bot.routing.judges", "json", "email._parseaddr"]):
-        wire = importlib.import_module("bot.openrouter.wire")
+        loose = importlib.import_module("bot.openrouter.loose")
         properties = importlib.import_module("tests.fuzz.properties")
 
     def once(data: bytes) -> None:
@@ -54,8 +54,8 @@ def main() -> None:
             properties.check_documents(rest)
         else:
             try:
-                document = wire.parse(rest)
-            except wire.Unreadable:
+                document = loose.parse(rest)
+            except loose.Unreadable:
                 return
             properties.check_error(document)
 

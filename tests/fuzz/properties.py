@@ -10,7 +10,7 @@ from typing import Any
 from bot.clock import Instant
 from bot.errors import FailureKind, UpstreamFailure
 from bot.messages import ModelId
-from bot.openrouter import wire
+from bot.openrouter import loose, wire
 from bot.openrouter.errors import DETAIL_MAX, Failures
 from bot.openrouter.retry_at import FARTHEST
 from bot.openrouter.stream import NAME_MAX, AnswerDecoder, EventReader
@@ -85,8 +85,8 @@ def check_stream(data: bytes, places: Iterable[int]) -> None:
 def check_failure(failure: UpstreamFailure) -> None:
     """It can be logged, stored and acted on, whatever it was made of."""
     assert failure.retry_at is None or NOW <= failure.retry_at <= NOW + FARTHEST
-    assert failure.limit is None or 0 < failure.limit <= wire.COUNT_MAX
-    assert failure.status is None or 0 <= failure.status <= wire.COUNT_MAX
+    assert failure.limit is None or 0 < failure.limit <= loose.COUNT_MAX
+    assert failure.status is None or 0 <= failure.status <= loose.COUNT_MAX
     assert (failure.route is None) is (failure.kind is not FailureKind.NO_ENDPOINTS)
     assert len(failure.detail) <= DETAIL_MAX
     assert SECRET not in failure.detail
@@ -104,5 +104,5 @@ def check_error(error: object) -> None:
 def check_documents(body: bytes) -> None:
     """What `/key`, `/credits`, `/generation` and `/models` answer is read, or refused in one way."""
     for read in (wire.key_info, wire.balance, wire.generation, wire.model_list):
-        with suppress(wire.Unreadable):
-            read(wire.parse(body))
+        with suppress(loose.Unreadable):
+            read(loose.parse(body))

@@ -13,7 +13,8 @@ from bot.quota.ledger import Caps, DaySpent, MinuteFull
 from bot.quota.memory import MemoryLedger, _Pool
 from bot.quota.sharing import Days, FairDays, FirstComeDays
 from tests.fakes.deployment import most_in_any
-from tests.properties.world import Asks, Crashes, Limits, Setting, Step, World, account, crashes, play, runs
+from tests.properties.steps import Asks, Crashes, Limits, Step, account, crashes, runs
+from tests.properties.world import Setting, World, play
 
 SPAN = 300.0
 BEFORE_MIDNIGHT = DAY - SPAN / 2

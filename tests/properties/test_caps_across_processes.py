@@ -14,7 +14,7 @@ from bot.clock import DAY, Instant, day_of, day_start
 from bot.quota.ledger import WINDOW, Caps, Lease, PoolId
 from bot.storage.database import Database
 from bot.storage.ledger import SqlLedger
-from tests.contract.test_ledger import claim
+from tests.contract.ledger.claims import claim
 from tests.fakes.databases import PostgresServer
 
 CAPS = Caps(rpm=3, rpd=8)

@@ -24,22 +24,20 @@ from bot.quota.ruled import RuledDays
 from bot.quota.rules import FixedShare
 from bot.quota.sharing import Days, FairDays, FairSharing
 from bot.quota.terms import MemberTerms, Reserve, Terms
-from tests.properties.world import (
+from tests.properties.steps import (
     MEMBERS,
     TODAY,
     Asks,
     Crashes,
     LaysDown,
-    Setting,
     Step,
-    World,
     account,
     community_of,
     crashes,
     past_days,
-    play,
     runs,
 )
+from tests.properties.world import Setting, World, play
 from tests.unit.level.wrong import Envious, Forgetting
 
 SPAN = 7000.0

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.clock import Instant
+from bot.quota.admission import Admission
 from bot.quota.day import FairDay
 from bot.quota.history import Past
 from bot.quota.leasing import Leasing
@@ -18,24 +19,21 @@ from bot.quota.ledger import Lease, Outcome
 from bot.quota.line import Ticket
 from bot.quota.scheduler import Scheduler
 from bot.quota.sharing import FairDays, FairSharing
-from tests.properties.world import (
+from tests.properties.steps import (
     COMMUNITIES,
     MEMBERS,
     TODAY,
     Asks,
     Crashes,
     Reports,
-    Setting,
     Step,
-    World,
     account,
     community_of,
     crashes,
     past_days,
-    play,
-    played,
     runs,
 )
+from tests.properties.world import Setting, World, play, played
 
 SPAN = 4000.0
 """More than an hour, after which promises run out."""
@@ -176,12 +174,29 @@ def test_what_is_charged_in_the_end_is_what_left(steps: list[Step], rpd: int) ->
         assert sent <= charged <= sent + own["gone"]
 
 
-class Leaky(Scheduler):
+class Forgetful(Admission):
     """Forgets that whoever goes away leaves a place behind."""
 
     def _leave(self, ticket: Ticket) -> None:
-        if not self.waiting:
+        if not len(self._line):
             super()._leave(ticket)
+
+
+class Leaky(Scheduler):
+    """A scheduler with it."""
+
+    def __init__(self, **parts: object) -> None:
+        super().__init__(**parts)  # type: ignore[arg-type]
+        self._admission = Forgetful(
+            book=self._book,
+            bounds=self._bounds,
+            line=self._line,
+            starts=self._starts,
+            leasing=self._leasing,
+            others=None,
+            clock=self._clock,
+            max_wait=900,
+        )
 
 
 class Twice(Leasing):
@@ -198,7 +213,7 @@ class Settling(Scheduler):
 
     def __init__(self, **parts: object) -> None:
         super().__init__(**parts)  # type: ignore[arg-type]
-        self._leasing = Twice(book=self._book, starts=self._starts)
+        self._leasing = self._admission._leasing = Twice(book=self._book, starts=self._starts)
 
 
 GOES_AWAY = [Asks(at=0, member=0, answer=20), Asks(at=1, member=0, gone_after=5), Asks(at=2, member=0, gone_after=5)]

@@ -18,22 +18,9 @@ from bot.quota.ledger import Lease, Outcome, PoolId
 from bot.quota.memory import MemoryLedger
 from bot.quota.sharing import FairDays, FirstComeDays, FirstComeSharing, Sharing
 from bot.quota.terms import MemberTerms, Terms
+from tests.properties.steps import MEMBERS, Asks, Crashes, LaysDown, Step, community_of, crashes, past_days, runs
 from tests.properties.test_level import laid_down
-from tests.properties.world import (
-    MEMBERS,
-    Asks,
-    Crashes,
-    LaysDown,
-    Setting,
-    Step,
-    World,
-    claim,
-    community_of,
-    crashes,
-    past_days,
-    played,
-    runs,
-)
+from tests.properties.world import Setting, World, claim, played
 
 SPAN = 7000.0
 PAST = past_days(24)

@@ -1,8 +1,7 @@
 """A small world around the real scheduler: members, an upstream that fails, an account that reports, processes that
 crash. It writes down by itself what leaves and how every question ends, so that a test need not ask the scheduler.
 
-Time is virtual. Several processes share one ledger; each reaches it over a `Wire`, which a crash cuts: what was written
-stays, what was under way never arrives.
+Time is virtual. Several processes share one ledger; each reaches it over a `Wire`, which a crash cuts.
 """
 
 from __future__ import annotations
@@ -12,96 +11,26 @@ from collections import Counter
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from random import Random
-from typing import Any, Literal, TypeAlias, TypeVar, assert_never
+from typing import Any, TypeVar, assert_never
 
-from hypothesis import strategies as st
-
-from bot.clock import DAY, Clock, Instant, day_of, day_start
+from bot.clock import Clock, Instant, day_of, day_start
 from bot.errors import Refused
 from bot.messages import CommunityId, ConversationId, Member, MessageId, ModelId
 from bot.quota.events import DayEvent, EventKind
 from bot.quota.history import Ask
-from bot.quota.ledger import (
-    AlreadyHandled,
-    Aside,
-    Caps,
-    Claim,
-    DaySpent,
-    Lease,
-    LeaseId,
-    LeaseNotOpenError,
-    Ledger,
-    MinuteFull,
-    Outcome,
-    PoolId,
-    Question,
-    Reserved,
-    Standing,
-)
+from bot.quota.ledger import AlreadyHandled, Caps, Claim, Lease, LeaseNotOpenError, Ledger, Outcome, PoolId, Question
 from bot.quota.line import FairLine, Line
 from bot.quota.memory import MemoryLedger
 from bot.quota.scheduler import Place, Scheduler
 from bot.quota.sharing import Days, FairDays
 from bot.quota.terms import NO_TERMS, Terms
 from bot.quota.virtual_time import VirtualLoop
+from tests.properties.steps import MEMBERS, TODAY, Asks, Crashes, LaysDown, Limits, Reports, Step, community_of
+from tests.properties.wire import Wire
 
 POOL = PoolId("default")
-TODAY = 20_500
-MEMBERS = [Member("test", f"m{number}") for number in range(8)]
-COMMUNITIES = [CommunityId(f"c{number}") for number in range(3)]
 
 T = TypeVar("T")
-
-Course: TypeAlias = Literal["answered", "failed", "twice failed", "stopped", "unsent"]
-"""What becomes of a request: a failed one is tried again if there is room, a twice failed one in vain."""
-
-
-@dataclass(frozen=True)
-class Asks:
-    """A member's question at a second of the run, and what becomes of it."""
-
-    at: float
-    member: int
-    answer: float = 5.0
-    course: Course = "answered"
-    gone_after: float | None = None
-    """The member goes away so many seconds later, whatever the question is at."""
-    process: int = 0
-
-
-@dataclass(frozen=True)
-class Reports:
-    """The account's count: so many units more than really left."""
-
-    at: float
-    more: int
-
-
-@dataclass(frozen=True)
-class Limits:
-    """The account's cap on the day changes."""
-
-    at: float
-    rpd: int
-
-
-@dataclass(frozen=True)
-class LaysDown:
-    """An admin's terms."""
-
-    at: float
-    terms: Terms
-
-
-@dataclass(frozen=True)
-class Crashes:
-    """All processes end at once without a word, and begin again."""
-
-    at: float
-
-
-Step: TypeAlias = Asks | Reports | Limits | LaysDown | Crashes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,70 +51,6 @@ class Setting:
     days: Callable[[], Days] = FairDays
     ledger: Callable[[Clock], MemoryLedger] = MemoryLedger
     scheduler: type[Scheduler] = Scheduler
-
-
-class Wire:
-    """One process's way to the ledger. Cut, it brings nothing there any more and says no."""
-
-    def __init__(self, ledger: MemoryLedger, latency: float) -> None:
-        self._ledger, self._latency = ledger, latency
-        self.cut = False
-        self.closed: list[LeaseId] = []
-        """Every lease that was settled, released or followed by a second attempt."""
-
-    async def reserve(self, claim: Claim, caps: Caps, events: Sequence[DayEvent] = ()) -> Reserved:
-        return await self._over(lambda: self._ledger.reserve(claim, caps, events), DaySpent())
-
-    async def retry(
-        self, lease: Lease, outcome: Outcome, claim: Claim, caps: Caps, events: Sequence[DayEvent] = ()
-    ) -> Lease | MinuteFull | DaySpent:
-        no: Lease | MinuteFull | DaySpent = DaySpent()
-        second = await self._over(lambda: self._ledger.retry(lease, outcome, claim, caps, events), no)
-        if isinstance(second, Lease):
-            self.closed.append(lease.id)
-        return second
-
-    async def open_aside(self, claim: Claim) -> Aside:
-        no: Aside = AlreadyHandled()
-        return await self._over(lambda: self._ledger.open_aside(claim), no)
-
-    async def settle(self, lease: Lease, outcome: Outcome, events: Sequence[DayEvent] = ()) -> None:
-        await self._close(lease, lambda: self._ledger.settle(lease, outcome, events))
-
-    async def release(self, lease: Lease, events: Sequence[DayEvent] = ()) -> None:
-        await self._close(lease, lambda: self._ledger.release(lease, events))
-
-    async def _close(self, lease: Lease, closing: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        if not self.cut:
-            self.closed.append(lease.id)
-        await self._over(closing, None)
-
-    async def note(self, pool: PoolId, events: Sequence[DayEvent]) -> None:
-        kept = list(events)
-        await self._over(lambda: self._ledger.note(pool, kept), None)
-
-    async def count_elsewhere(self, pool: PoolId, day: int, units: int) -> None:
-        await self._over(lambda: self._ledger.count_elsewhere(pool, day, units), None)
-
-    async def events(self, pool: PoolId, day: int) -> Sequence[DayEvent]:
-        return await self._ledger.events(pool, day)
-
-    async def asks(self, pool: PoolId, *, first: int, last: int) -> Mapping[int, Sequence[Ask]]:
-        return await self._ledger.asks(pool, first=first, last=last)
-
-    async def standing(self, pool: PoolId, day: int) -> Standing:
-        return await self._ledger.standing(pool, day)
-
-    async def recover(self) -> int:
-        return await self._ledger.recover()
-
-    async def _over(self, transaction: Callable[[], Coroutine[Any, Any, T]], no: T) -> T:
-        await asyncio.sleep(self._latency / 2)
-        if self.cut:
-            return no
-        done = await transaction()
-        await asyncio.sleep(self._latency / 2)
-        return done
 
 
 class World:
@@ -418,10 +283,6 @@ async def _nothing() -> None:
     """Nothing more."""
 
 
-def community_of(member: int) -> CommunityId:
-    return COMMUNITIES[member % len(COMMUNITIES)]
-
-
 def claim(member: Member, community: CommunityId, name: int | str) -> Claim:
     return Claim(
         pool=POOL,
@@ -437,50 +298,3 @@ def claim(member: Member, community: CommunityId, name: int | str) -> Claim:
             asked_at=Instant(0),
         ),
     )
-
-
-def past_days(asks_a_day: int, *, days: int = 7, members: int = 12, seed: int = 1) -> dict[int, list[Ask]]:
-    """Days before today, some busy and some quiet: so many questions a day on average, by so many members at most."""
-    random, made = Random(seed), dict[int, list[Ask]]()
-    for age in range(days, 0, -1):
-        number = round(asks_a_day * random.uniform(0.5, 1.5))
-        who = [min(int(random.expovariate(4 / members)), members - 1) for _ in range(number)]
-        asks = [Ask(random.random() * DAY, COMMUNITIES[one % len(COMMUNITIES)], f"p{one}") for one in who]
-        made[TODAY - age] = sorted(asks)
-    return made
-
-
-# --- what hypothesis draws -------------------------------------------------------------------------------
-
-_COURSES: Sequence[Course] = ("answered", "answered", "answered", "failed", "twice failed", "stopped", "unsent")
-
-
-def questions(span: float, processes: int = 1) -> st.SearchStrategy[Asks]:
-    return st.builds(
-        Asks,
-        at=st.floats(0, span),
-        member=st.integers(0, len(MEMBERS) - 1),
-        answer=st.floats(0, 40),
-        course=st.sampled_from(_COURSES),
-        gone_after=st.none() | st.none() | st.floats(0, 90),
-        process=st.integers(0, processes - 1),
-    )
-
-
-def crashes(span: float) -> st.SearchStrategy[Step]:
-    return st.builds(Crashes, at=st.floats(0, span))
-
-
-def account(span: float) -> st.SearchStrategy[Step]:
-    """What the account says."""
-    at = st.floats(0, span)
-    return st.builds(Reports, at=at, more=st.integers(0, 12)) | st.builds(Limits, at=at, rpd=st.integers(3, 60))
-
-
-def runs(
-    span: float, *others: st.SearchStrategy[Step], processes: int = 1, most: int = 18
-) -> st.SearchStrategy[list[Step]]:
-    """Many questions, and a few of the other steps."""
-    few = st.lists(st.one_of(*others), max_size=4) if others else st.just(list[Step]())
-    asking: st.SearchStrategy[Step] = questions(span, processes)
-    return st.tuples(st.lists(asking, min_size=1, max_size=most), few).map(lambda both: both[0] + both[1])

@@ -10,6 +10,7 @@ import pytest
 
 from bot.errors import AnswerFailed
 from bot.messages import Failed
+from tests.fakes.databases import HOME, everything_in
 from tests.fakes.deployment import deployment
 from tests.fakes.virtual import VirtualClock
 
@@ -17,10 +18,6 @@ pytestmark = pytest.mark.virtual
 
 DIGITS = "0123456789acdef0" * 4
 KEY = f"sk-or-v1-{DIGITS}"
-
-
-def kept(folder: Path) -> bytes:
-    return b"".join(file.read_bytes() for file in folder.iterdir())
 
 
 @pytest.mark.parametrize("hold", [False, True])
@@ -43,14 +40,16 @@ async def test_it_is_refused_before_anything_is_kept_sent_or_logged(
         assert potluck.sandbox.log == []
         assert await potluck.running.conversations.turns(said.conversation) == []
         assert (await potluck.counted())["leases"] == {}
-        assert DIGITS.encode() not in kept(tmp_path)
+        assert DIGITS not in everything_in(HOME.where(tmp_path))
 
         again = await potluck.hear(replace(said, text="a harmless canary"))
         assert again.error is None, "the same message may be sent again without the key"
-        assert b"a harmless canary" in kept(tmp_path), "the control: what is asked is found where the key was not"
+        assert "a harmless canary" in everything_in(HOME.where(tmp_path)), (
+            "the control: what is asked is found where the key was not"
+        )
         await potluck.quiet()
     assert DIGITS not in caplog.text
-    assert DIGITS.encode() not in kept(tmp_path)
+    assert DIGITS not in everything_in(HOME.where(tmp_path))
 
 
 async def test_it_does_not_join_a_question_that_waits(tmp_path: Path, clock: VirtualClock) -> None:
@@ -61,5 +60,5 @@ async def test_it_does_not_join_a_question_that_waits(tmp_path: Path, clock: Vir
         assert heard.error == "bad_key"
         async for _ in replies:
             pass
-        assert DIGITS.encode() not in kept(tmp_path)
+        assert DIGITS not in everything_in(HOME.where(tmp_path))
         await potluck.quiet()

@@ -19,8 +19,8 @@ from bot.quota.ledger import PoolId
 from bot.routing.access import Reach, ToCommunity, ToMember
 from bot.routing.budget import Budget, pico
 from bot.storage.access import SqlAccess
-from bot.storage.database import Database
 from tests.fakes.commanding import Person
+from tests.fakes.databases import HOME, opened
 from tests.fakes.deployment import Deployment, Heard, deployment
 from tests.fakes.linking import ADMIN, key_of
 from tests.fakes.virtual import VirtualClock, VirtualLoop
@@ -319,15 +319,10 @@ async def test_a_choice_for_money_says_so_when_the_budget_is_spent(tmp_path: Pat
 @asynccontextmanager
 async def shell(folder: Path, clock: VirtualClock, loop: VirtualLoop) -> AsyncIterator[SqlAccess]:
     """The rules as another process has them, such as `potluck admin paid`."""
-    database = Database(folder / "potluck.db", clock)
-    loop.busy.append(lambda: database.busy)
-    await database.open()
-    try:
+    async with opened(HOME.where(folder), clock, loop) as database:
         access = SqlAccess(database, PoolId("default"))
         await access.load()
         yield access
-    finally:
-        await database.close()
 
 
 async def test_a_grant_from_the_shell_holds_at_once_and_so_does_taking_it_back(

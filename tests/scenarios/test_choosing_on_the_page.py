@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from decimal import Decimal
@@ -12,12 +11,11 @@ from typing import Any
 import aiohttp
 import pytest
 
-from adapters.web.server import WebAdapter
 from bot.messages import Member
 from bot.openrouter.sandbox import SandboxSettings
-from bot.ports import Readiness
 from bot.routing.access import Reach, ToMember
 from tests.fakes.deployment import Deployment, deployment
+from tests.fakes.pages import page_of
 from tests.fakes.virtual import VirtualClock
 
 pytestmark = pytest.mark.virtual
@@ -43,30 +41,12 @@ class Page:
 
 @asynccontextmanager
 async def page(folder: Path, clock: VirtualClock) -> AsyncIterator[Page]:
-    async def health() -> Readiness:
-        return Readiness(ready=True, parts={})
-
     async with (
         deployment(folder, clock, sandbox=SandboxSettings(credits=Decimal(100))) as potluck,
         aiohttp.ClientSession() as session,
+        page_of(potluck, models=potluck.running.choices) as url,
     ):
-        web = WebAdapter(
-            conversations=potluck.running.conversations,
-            clock=clock,
-            host="127.0.0.1",
-            port=0,
-            token=None,
-            health=health,
-            metrics=potluck.running.metrics.page,
-            models=potluck.running.choices,
-        )
-        url = await web.start()
-        serving = asyncio.create_task(web.run())
-        try:
-            yield Page(url, session, potluck)
-        finally:
-            serving.cancel()
-            await asyncio.wait([serving])
+        yield Page(url, session, potluck)
 
 
 async def test_a_member_sees_what_they_may_use_and_chooses_of_it(tmp_path: Path, clock: VirtualClock) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import io
 import json
 import re
@@ -19,11 +18,10 @@ from rich.console import Console
 from adapters.rendering.saying import Speech
 from adapters.terminal.chat import Chat, member
 from adapters.terminal.screen import Screen
-from adapters.web.server import WebAdapter
 from bot.commands.registry import Registry
 from bot.openrouter.sandbox import SandboxSettings
-from bot.ports import Readiness
 from tests.fakes.deployment import deployment
+from tests.fakes.pages import page_of
 from tests.fakes.slack.potluck import in_slack
 from tests.fakes.virtual import VirtualClock
 
@@ -63,31 +61,12 @@ class Page:
 
 @asynccontextmanager
 async def page(folder: Path, clock: VirtualClock) -> AsyncIterator[Page]:
-    async def health() -> Readiness:
-        return Readiness(ready=True, parts={})
-
     async with (
         deployment(folder, clock, sandbox=SandboxSettings(rpd=1), env={"pool_rpd": "1"}) as potluck,
         aiohttp.ClientSession() as session,
+        page_of(potluck, registry=potluck.running.registry) as url,
     ):
-        registry = potluck.running.registry
-        web = WebAdapter(
-            conversations=potluck.running.conversations,
-            clock=clock,
-            host="127.0.0.1",
-            port=0,
-            token=None,
-            health=health,
-            metrics=potluck.running.metrics.page,
-            registry=registry,
-        )
-        url = await web.start()
-        serving = asyncio.create_task(web.run())
-        try:
-            yield Page(url, session, registry)
-        finally:
-            serving.cancel()
-            await asyncio.wait([serving])
+        yield Page(url, session, potluck.running.registry)
 
 
 def texts(answer: Mapping[str, Any]) -> set[str]:

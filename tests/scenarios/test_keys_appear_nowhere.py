@@ -5,11 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -26,6 +24,7 @@ from bot.storage.keys import SqlKeys
 from bot.storage.tables import own_keys
 from tests.fakes.browsing import Browser, browsing
 from tests.fakes.commanding import Person
+from tests.fakes.databases import HOME, everything_in
 from tests.fakes.deployment import Deployment
 from tests.fakes.linking import ADMIN, key_of
 from tests.fakes.virtual import VirtualClock
@@ -53,21 +52,11 @@ def held_in(place: str, key: str) -> bool:
     return any(piece in place for piece in pieces(key))
 
 
-def files(folder: Path) -> str:
-    """Every file's bytes, and every value of every table: a long one is spread over pages."""
-    found = [file.read_bytes().decode("latin-1") for file in folder.iterdir() if file.is_file()]
-    with closing(sqlite3.connect(folder / "potluck.db")) as connection:
-        tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
-        for table in tables:
-            found += [repr(row) for row in connection.execute(f'SELECT * FROM "{table}"')]
-    return "\n".join(found)
-
-
 def shell(folder: Path, words: str, *masters: str) -> str:
     """What `potluck admin` says, at its most talkative."""
     env = {
         **os.environ,
-        "DATABASE_URL": f"sqlite+aiosqlite:///{folder / 'potluck.db'}",
+        "DATABASE_URL": HOME.address(folder),
         "SECRET_KEY": ",".join(masters),
         "LOG_LEVEL": "DEBUG",
         "OPENROUTER_API_KEY": POOL,
@@ -193,7 +182,7 @@ async def test_keys_appear_nowhere(tmp_path: Path, clock: VirtualClock, caplog: 
         shown = repr(running) + "".join(
             repr(vars(one)) for one in (running.own_keys, running.community_keys, running.pools)
         )
-        while_it_runs = files(potlucks)
+        while_it_runs = everything_in(HOME.where(potlucks))
         sealed = await potluck.running.database.read(lambda core: core.scalars(select(own_keys.c.sealed)).all())
     said = shell(potlucks, "rotate-secrets", NEW, OLD)
     assert "7 keys are encrypted" in said
@@ -219,8 +208,8 @@ async def test_keys_appear_nowhere(tmp_path: Path, clock: VirtualClock, caplog: 
         "commands of the shell": said,
         "commands of people, and files that came of them": told,
         "the database while it runs": while_it_runs,
-        "the database": files(potlucks),
-        "a backup": files(copy),
+        "the database": everything_in(HOME.where(potlucks)),
+        "a backup": everything_in(copy / "potluck.db"),
         "answers": answers,
     }
     found = [(place, number) for place, text in places.items() for number, key in enumerate(keys) if held_in(text, key)]

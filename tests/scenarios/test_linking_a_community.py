@@ -15,6 +15,7 @@ from bot.storage.database import Database
 from bot.storage.keys import SqlKeys
 from bot.storage.office import SqlArchive
 from tests.fakes.commanding import Person
+from tests.fakes.databases import HOME, known
 from tests.fakes.deployment import Deployment, deployment
 from tests.fakes.linking import challenge_in, key_of
 from tests.fakes.virtual import VirtualClock, VirtualLoop
@@ -117,8 +118,7 @@ async def test_what_is_linked_beside_the_process_holds_once_it_looks(
 ) -> None:
     """As by `potluck admin key` in a shell, whose line of the audit is seen within a second."""
     async with deployment(tmp_path, clock, env=ENV) as potluck:
-        database = Database(tmp_path / "potluck.db", clock)
-        loop.busy.append(lambda: database.busy)
+        database = known(Database(HOME.where(tmp_path), clock, keeps_time=False), loop)
         await database.open()
         keys = SqlKeys(database, clock, potluck.running.secret.vault())
         office = Office(SqlArchive(database, clock))

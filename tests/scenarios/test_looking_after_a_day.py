@@ -88,7 +88,7 @@ class Terminal:
             member=member(name),
             speech=Speech(clock=clock),
             days=30,
-            folder=running.settings.database_file.parent,
+            folder=self._potluck.folder,
         )
 
     async def ask(self, name: str, heard: Heard) -> None:

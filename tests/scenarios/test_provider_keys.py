@@ -18,7 +18,7 @@ from bot.storage.tables import leases
 from tests.fakes.commanding import Person
 from tests.fakes.deployment import Deployment, deployment
 from tests.fakes.virtual import VirtualClock
-from tests.scenarios.test_paying import charged, spent
+from tests.scenarios.paying.money import charged, spent
 
 pytestmark = pytest.mark.virtual
 

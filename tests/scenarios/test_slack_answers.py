@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -16,11 +14,10 @@ from tests.fakes.virtual import VirtualClock
 pytestmark = pytest.mark.virtual
 
 
-def shares(there: Installed) -> dict[str, int]:
+async def shares(there: Installed) -> dict[str, int]:
     """What each member has taken, by the database."""
-    file = there.potluck.running.settings.database_file
-    with closing(sqlite3.connect(file)) as db:
-        return dict(db.execute("SELECT member, sum(taken) FROM member_days GROUP BY member").fetchall())
+    rows = await there.potluck.rows("SELECT member, sum(taken) FROM member_days GROUP BY member")
+    return {member: int(taken) for member, taken in rows}
 
 
 async def quiet(there: Installed, *, seconds: float = 30.0) -> None:
@@ -39,7 +36,7 @@ async def test_a_mention_is_answered_once_in_its_thread(tmp_path: Path, clock: V
         assert there.slack.sessions.statuses["C1", said.root] == ["processing", "active"]
         await quiet(there)
         assert len(there.slack.thread("C1", said.root)) == 1
-        assert shares(there) == {"slack:T1/U1ANN": 1}
+        assert await shares(there) == {"slack:T1/U1ANN": 1}
         assert not there.slack.limits.refused
         assert not there.slack.delivery.unacked
 
@@ -80,7 +77,7 @@ async def test_two_events_and_three_retries_of_one_mention_are_one_answer_also_a
             await quiet(there)
             assert len(slack.thread("C1", said.root)) == 1
             assert len(slack.thread("C1", later.root)) == 1
-            assert shares(there) == {"slack:T1/U1ANN": 2}
+            assert await shares(there) == {"slack:T1/U1ANN": 2}
 
 
 async def test_a_question_that_waits_in_line_when_potluck_is_restarted_is_answered_after_it(
@@ -98,7 +95,7 @@ async def test_a_question_that_waits_in_line_when_potluck_is_restarted_is_answer
             await slack.settled("C1", waiting.root)
             await quiet(there)
             assert slack.answer("C1", waiting.root).count("Here comes") <= 1
-            assert shares(there)["slack:T1/U2BEN"] == 1
+            assert (await shares(there))["slack:T1/U2BEN"] == 1
 
 
 async def test_threads_potluck_was_called_into_are_answered_until_somebody_mutes_them(
@@ -152,7 +149,7 @@ async def test_bots_and_joins_and_edits_are_not_answered(tmp_path: Path, clock: 
         ):
             await quiet(there)
             assert not slack.thread(said.channel, said.root)
-        assert shares(there) == {}
+        assert await shares(there) == {}
         assert not slack.delivery.unacked
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-import sqlite3
-from contextlib import closing
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -18,6 +16,7 @@ from bot.commands.command import Call, Command, Everyone, Parameter
 from bot.commands.registry import Registry
 from bot.commands.saying import At, Code, Usd, Value, say
 from bot.messages import Member
+from tests.fakes.databases import HOME, everything_in
 from tests.fakes.deployment import Deployment
 from tests.fakes.slack.files import Stored
 from tests.fakes.slack.potluck import in_slack
@@ -227,8 +226,7 @@ async def test_of_verdicts_on_an_answer_the_last_one_counts(tmp_path: Path, cloc
         for person, value in ((ann, "good"), (ann, "bad"), (ben, "good")):
             await person.presses("feedback", answer, value=value)
             await asyncio.sleep(1)
-        with closing(sqlite3.connect(there.potluck.running.settings.database_file)) as db:
-            found = db.execute("SELECT answer, member, good FROM slack_verdicts ORDER BY member").fetchall()
+        found = await there.potluck.rows("SELECT answer, member, good FROM slack_verdicts ORDER BY member")
         id = f"slack:T1/C1/{answer.ts}"
         assert found == [(id, "slack:T1/U1ANN", 0), (id, "slack:T1/U2BEN", 1)]
 
@@ -306,8 +304,7 @@ async def test_a_key_behind_ask_is_shown_to_nobody(tmp_path: Path, clock: Virtua
         await ann.submits(slack.views.modal, {"question": typed(f"does {KEY} help?")})
         await asyncio.sleep(30)
         assert KEY not in str([call.args for call in slack.api.calls]) + str(slack.responses)
-        file = there.potluck.running.settings.database_file
-        assert KEY.encode() not in b"".join(one.read_bytes() for one in file.parent.glob(f"{file.name}*"))
+        assert KEY not in everything_in(HOME.where(there.potluck.folder))
 
 
 async def test_where_slack_does_not_say_whether_a_question_stands_there_it_is_not_called_absent(

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 from collections.abc import Callable
-from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from adapters.slack.inbound import Spot
 from bot.openrouter.sandbox import SandboxSettings
+from tests.fakes.databases import HOME, filled_up
 from tests.fakes.slack.files import Stored
 from tests.fakes.slack.potluck import Installed, in_slack
 from tests.fakes.slack.web_api import Fault
@@ -199,14 +198,7 @@ async def test_called_into_a_long_thread_potluck_knows_how_it_began_and_what_was
 async def test_a_database_that_takes_no_notes_keeps_no_answer_back(tmp_path: Path, clock: VirtualClock) -> None:
     async with in_slack(tmp_path, clock) as there:
         slack, ann = there.slack, there.slack.person("U1ANN")
-        with closing(sqlite3.connect(there.potluck.running.settings.database_file)) as db:
-            for table in ("slack_seen", "slack_threads", "posted_answers", "posts"):
-                for what in ("INSERT", "UPDATE"):
-                    db.execute(
-                        f"CREATE TRIGGER no_{what}_{table} BEFORE {what} ON {table} "
-                        "BEGIN SELECT RAISE(FAIL, 'the disk is full'); END"
-                    )
-            db.commit()
+        filled_up(HOME.where(tmp_path), ("slack_seen", "slack_threads", "posted_answers", "posts"))
         (answer,) = await slack.settled("C1", (await ann.asks("why is the sky blue?")).root)
         assert "sky blue" in answer.shown
         assert "1 of today" in answer.beside

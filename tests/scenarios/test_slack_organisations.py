@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -44,10 +43,10 @@ def ann_in(there: Installed, team: str) -> Person:
     return there.slack.person("U1ANN", at=team, enterprise="E1")
 
 
-def shares(there: Installed) -> dict[str, int]:
+async def shares(there: Installed) -> dict[str, int]:
     """What each member has taken, by the database."""
-    with closing(sqlite3.connect(there.potluck.running.settings.database_file)) as db:
-        return dict(db.execute("SELECT member, sum(taken) FROM member_days GROUP BY member").fetchall())
+    rows = await there.potluck.rows("SELECT member, sum(taken) FROM member_days GROUP BY member")
+    return {member: int(taken) for member, taken in rows}
 
 
 async def answered(there: Installed, person: Person, channel: str) -> str:
@@ -65,7 +64,7 @@ async def test_a_user_of_an_organisation_has_one_share_in_all_its_workspaces(
     async with grid(tmp_path, clock, by_organisation=by_organisation) as there:
         assert "1 of today" in await answered(there, ann_in(there, "T1"), "C1")
         assert "2 of today" in await answered(there, ann_in(there, "T2"), "C2")
-        assert shares(there) == {"slack:E1/U1ANN": 2}
+        assert await shares(there) == {"slack:E1/U1ANN": 2}
         assert not there.slack.delivery.unacked
         assert not [call for call in there.slack.api.calls if call.error]
 
@@ -132,7 +131,7 @@ async def test_somebody_of_another_organisation_is_answered_and_counted_at_home(
         assert answer.recipient == ("T9", "U7CY")
         await asyncio.sleep(30)
         assert len(slack.thread("C1", said.root)) == 1
-        assert shares(there) == {"slack:T9/U7CY": 1}
+        assert await shares(there) == {"slack:T9/U7CY": 1}
 
 
 async def test_guests_and_strangers_manage_nothing_and_are_no_full_members(tmp_path: Path, clock: VirtualClock) -> None:

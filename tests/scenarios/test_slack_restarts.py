@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,6 +12,7 @@ import pytest
 
 from adapters.slack.unfinished import CUT_OFF
 from bot.openrouter.sandbox import SandboxSettings
+from tests.fakes.databases import copied
 from tests.fakes.slack.files import Stored
 from tests.fakes.slack.potluck import Installed, in_slack, slack_server
 from tests.fakes.slack.server import FakeSlack
@@ -28,11 +28,11 @@ SLOW = SandboxSettings(seconds_per_chunk=0.2)
 
 @asynccontextmanager
 async def until_killed(folder: Path, clock: VirtualClock, slack: FakeSlack, **more: Any) -> AsyncIterator[Installed]:
-    """Potluck that is killed at the end of the block: its files stay as they are at that moment, in `folder / "left"`,
-    and of what it does after it nothing reaches Slack."""
+    """Potluck that is killed at the end of the block: what it keeps stays as it is at that moment, in
+    `folder / "left"`, and of what it does after it nothing reaches Slack."""
     async with in_slack(folder, clock, slack=slack, **more) as there:
         yield there
-        shutil.copytree(folder, folder / "left")
+        copied(folder, folder / "left")
         slack.world.teams["T1"].bot_token += "-again"
 
 

@@ -41,7 +41,7 @@ class Terminal:
             member=member(name),
             speech=Speech(clock=clock),
             days=30,
-            folder=folder or potluck.running.settings.database_file.parent,
+            folder=folder or potluck.folder,
         )
 
     async def ask(self, text: str) -> str:

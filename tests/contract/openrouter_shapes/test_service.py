@@ -16,17 +16,14 @@ from typing import Any, NamedTuple
 import pytest
 from sqlalchemy import select
 
-from bot.app import service
 from bot.clock import Clock, day_of, day_start
 from bot.conversation.lessons import LONGEST_UNKNOWN
 from bot.errors import FailureKind as K
 from bot.errors import FailureReason
 from bot.messages import CommunityId, ConversationId, Failed, Finished, IncomingMessage, Member, MessageId, Started
 from bot.service import Service
-from bot.settings import Settings
-from bot.storage.database import Database
 from bot.storage.tables import leases, member_days
-from tests.fakes.deployment import Heard
+from tests.fakes.deployment import Heard, served
 from tests.fakes.openrouter_shapes import SHAPES, Shape
 from tests.fakes.upstream import Peer, Upstream, answers, whole
 from tests.fakes.virtual import VirtualClock, VirtualLoop
@@ -194,19 +191,8 @@ async def world(folder: Path, clock: VirtualClock, loop: VirtualLoop) -> AsyncIt
         else:
             await (shapes[0].script(clock.now()) if shapes else answers)(peer)
 
-    async with Upstream(script) as upstream:
-        settings = Settings.model_validate(
-            {
-                "openrouter_api_key": "sk-or-v1-0123456789abcdef",
-                "openrouter_base_url": upstream.base_url,
-                "fair_policy": "fcfs",
-                "database_url": f"sqlite+aiosqlite:///{folder / 'potluck.db'}",
-            }
-        )
-        database = Database(settings.database_file, clock)
-        loop.busy.append(lambda: database.busy)
-        async with service(settings, clock, database=database) as running:
-            yield World(running, upstream, clock), shapes
+    async with Upstream(script) as upstream, served(folder, clock, upstream.base_url) as running:
+        yield World(running, upstream, clock), shapes
 
 
 async def test_every_shape_has_one_ending_and_its_rows_in_the_ledger(

@@ -11,8 +11,8 @@ from adapters.discord.adapter import DiscordAdapter
 from bot.commands.registry import Registry
 from bot.ports import Conversations
 from bot.storage.database import Database
-from bot.storage.migration import migrate
 from bot.storage.posts import SqlPosts
+from tests.fakes.databases import HOME, opened
 from tests.fakes.discord import components
 from tests.fakes.discord.people import Person
 from tests.fakes.discord.places import Channel, Payload
@@ -103,18 +103,11 @@ class House:
 
 
 @asynccontextmanager
-async def house(folder: Path, clock: VirtualClock, loop: VirtualLoop, file: str = "potluck.db") -> AsyncIterator[House]:
+async def house(folder: Path, clock: VirtualClock, loop: VirtualLoop) -> AsyncIterator[House]:
     """A house nobody has moved into: `start` it."""
-    migrate(folder / file)
-    database = Database(folder / file, clock)
-    loop.busy.append(lambda: database.busy)
-    await database.open()
-    try:
-        async with FakeDiscord(clock) as discord:
-            made = House(discord, database, clock)
-            try:
-                yield made
-            finally:
-                await made.stop()
-    finally:
-        await database.close()
+    async with opened(HOME.where(folder), clock, loop) as database, FakeDiscord(clock) as discord:
+        made = House(discord, database, clock)
+        try:
+            yield made
+        finally:
+            await made.stop()

@@ -33,7 +33,7 @@ class Shell:
         self.potluck, self._folder = potluck, folder
         self._numbers = itertools.count(1)
         self._env = {
-            "DATABASE_URL": f"sqlite+aiosqlite:///{potluck.running.settings.database_file}",
+            **potluck.beside,
             "OPENROUTER_API_KEY": "sk-or-test",
             "OPENROUTER_BASE_URL": potluck.running.upstream,
             "POOL_RPD": ENV["pool_rpd"],

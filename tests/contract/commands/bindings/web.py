@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import json
 from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -12,12 +11,11 @@ from typing import Any
 
 import aiohttp
 
-from adapters.web.server import WebAdapter
 from bot.commands.command import Command, Rank
 from bot.messages import CommunityId, Member
-from bot.ports import Readiness
 from tests.contract.commands.bindings.binding import ENV, SANDBOX, Everybody, Given, Group, Person, Place, Reply
 from tests.fakes.deployment import Deployment, deployment
+from tests.fakes.pages import events, page_of
 from tests.fakes.virtual import VirtualClock
 
 OLGA = Member("web", "olga")
@@ -76,7 +74,7 @@ class Web:
         body = {**self._who(place, person), "text": text}
         async with self._session.post(f"{self._url}/api/chat", json=body) as answer:
             assert answer.status == 200, await answer.text()
-            return "".join([event["text"] async for name, event in _events(answer) if name == "delta"])
+            return "".join([event["text"] async for name, event in events(answer) if name == "delta"])
 
     async def begin(self, place: Place, person: Person, text: str) -> None:
         started = asyncio.Event()
@@ -84,7 +82,7 @@ class Web:
         async def ask() -> str:
             body = {**self._who(place, person), "text": text}
             async with self._session.post(f"{self._url}/api/chat", json=body) as answer:
-                async for name, _ in _events(answer):
+                async for name, _ in events(answer):
                     if name == "started":
                         started.set()
             return ""
@@ -161,42 +159,15 @@ def _typed(value: Given) -> str | int | float:
             return value
 
 
-async def _events(answer: aiohttp.ClientResponse) -> AsyncIterator[tuple[str, Any]]:
-    name = ""
-    async for line in answer.content:
-        field, _, value = line.decode().rstrip("\n").partition(": ")
-        if field == "event":
-            name = value
-        elif field == "data":
-            yield name, json.loads(value)
-
-
 @asynccontextmanager
 async def web(folder: Path, clock: VirtualClock) -> AsyncIterator[Web]:
+    headers = {"Authorization": f"Bearer {TOKEN}"}
     async with deployment(folder, clock, sandbox=SANDBOX, env={**ENV, "owner_ids": OLGA.key}) as potluck:
-
-        async def health() -> Readiness:
-            return Readiness(ready=True, parts={})
-
         running = potluck.running
-        adapter = WebAdapter(
-            conversations=running.conversations,
-            clock=clock,
-            host="127.0.0.1",
-            port=0,
-            token=TOKEN,
-            health=health,
-            metrics=running.metrics.page,
-            own_keys=running.keys,
-            models=running.choices,
-            registry=running.registry,
-        )
-        url = await adapter.start()
-        serving = asyncio.create_task(adapter.run())
-        try:
-            headers = {"Authorization": f"Bearer {TOKEN}"}
-            async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(), headers=headers) as session:
-                yield Web(potluck, session, url)
-        finally:
-            serving.cancel()
-            await asyncio.wait([serving])
+        async with (
+            page_of(
+                potluck, token=TOKEN, own_keys=running.keys, models=running.choices, registry=running.registry
+            ) as url,
+            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(), headers=headers) as session,
+        ):
+            yield Web(potluck, session, url)

@@ -9,14 +9,14 @@ ones' history as it does in service.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from dataclasses import dataclass
 from random import Random
 from typing import Literal, NamedTuple, TypeAlias, assert_never, get_args
 
 from bot.backlog import Backlog
-from bot.clock import Instant, day_of, day_start
+from bot.clock import Clock, Instant, day_of, day_start
 from bot.conversation.exchange import Exchange
 from bot.conversation.held import Ended, HeldQuestion
 from bot.conversation.holding import Holding, OneLine
@@ -37,10 +37,11 @@ from bot.ports import Turn
 from bot.quota.day import PROMISE_SECONDS
 from bot.quota.events import DayEvent, EventKind
 from bot.quota.gate import MIDNIGHT
-from bot.quota.ledger import Caps, Claim, Lease, Outcome, PoolId, Question
+from bot.quota.ledger import Caps, Claim, Lease, Ledger, Outcome, PoolId, Question
 from bot.quota.level import HOLDING, PLAIN
 from bot.quota.line import FairLine, FirstCome
 from bot.quota.memory import MemoryLedger
+from bot.quota.others import Board
 from bot.quota.replay import Policy
 from bot.quota.ruled import RuledDays
 from bot.quota.rules import FixedShare, Pacing
@@ -55,7 +56,7 @@ POLICIES: tuple[Policy, ...] = get_args(Policy)
 
 LOOK_EVERY = 300.0
 
-_POOL = PoolId("simulated")
+POOL = PoolId("simulated")
 _MODEL = ModelId("simulated")
 _PLATFORM = "trace"
 _STRANGER = Member("nobody", "stranger")
@@ -127,6 +128,18 @@ class Fate:
         return self.sent_at is not None and self.ending != "failed"
 
 
+Kept: TypeAlias = Callable[[Clock], AbstractAsyncContextManager[tuple[Ledger, Board | None]]]
+"""Where leases are kept, and `POOL` is known; with a board, where other processes are told of tickets besides."""
+
+
+@asynccontextmanager
+async def in_memory(clock: Clock) -> AsyncIterator[tuple[Ledger, Board | None]]:
+    """Nowhere else."""
+    ledger = MemoryLedger(clock)
+    await ledger.add_pool(POOL)
+    yield ledger, None
+
+
 def simulate(
     setting: Setting,
     requests: Sequence[Request],
@@ -137,28 +150,28 @@ def simulate(
     look: Callable[[Looked], None] | None = None,
     promises: Promises | None = None,
     days: Days | None = None,
+    kept: Kept = in_memory,
+    loop: Callable[[Instant], VirtualLoop] = VirtualLoop,
 ) -> list[Fate]:
     """Run requests, which are in order of time, and tell each event as it happens.
 
     `history` are the requests of earlier days, known only as having been asked. With `look` it is told every
     LOOK_EVERY seconds how things stand, which takes its time and changes nothing. Promises are counted into `promises`.
-    `days`: how each day is shared, if not as the policy has it.
+    `days`: how each day is shared, if not as the policy has it. `kept`: where leases and tickets are kept; what works
+    in threads for that needs a `loop` that waits for them.
     """
     if not requests:
         return []
-    loop = VirtualLoop(day_start(requests[0].day))
-    with asyncio.Runner(loop_factory=lambda: loop) as runner:
-        return runner.run(
-            _Run(
-                setting,
-                loop,
-                tell,
-                day_over,
-                look,
-                Promises() if promises is None else promises,
-                days or _days(setting),
-            ).run(requests, history)
-        )
+    clock = loop(day_start(requests[0].day))
+
+    async def run() -> list[Fate]:
+        async with kept(clock) as (ledger, board):
+            told = Promises() if promises is None else promises
+            here = _Run(setting, clock, tell, day_over, look, told, days or _days(setting), ledger, board)
+            return await here.run(requests, history)
+
+    with asyncio.Runner(loop_factory=lambda: clock) as runner:
+        return runner.run(run())
 
 
 class _Run:
@@ -171,18 +184,21 @@ class _Run:
         look: Callable[[Looked], None] | None,
         promises: Promises,
         days: Days,
+        ledger: Ledger,
+        board: Board | None,
     ) -> None:
         self._setting, self._clock, self._promises = setting, clock, promises
         self._tell, self._day_over, self._look = tell, day_over, look
-        self._ledger = MemoryLedger(clock)
+        self._ledger = ledger
         self._scheduler = Scheduler(
-            pool=_POOL,
+            pool=POOL,
             caps=Caps(rpm=setting.rpm, rpd=setting.rpd),
             line=FirstCome() if setting.policy == "fcfs" else FairLine(),
             days=days,
             ledger=self._ledger,
             clock=clock,
             max_wait=setting.patience,
+            board=board,
         )
         self._holding = Holding(
             backlog=Backlog(),
@@ -197,9 +213,8 @@ class _Run:
         """By member, for each unit promised and not yet asked for."""
 
     async def run(self, requests: Sequence[Request], history: Sequence[Request]) -> list[Fate]:
-        await self._ledger.add_pool(_POOL)
         await self._ledger.note(
-            _POOL,
+            POOL,
             [
                 DayEvent(kind=EventKind.ASKED, at=past.at, member=_member(past), community=CommunityId(past.community))
                 for past in history
@@ -207,6 +222,7 @@ class _Run:
         )
         await self._scheduler.open()
         await self._holding.open()
+        for_room = asyncio.create_task(self._holding.watch())
         fates: list[Fate] = []
         day = requests[0].day
         looking = None if self._look is None else asyncio.create_task(self._look_around(self._look, fates))
@@ -222,6 +238,7 @@ class _Run:
             looking.cancel()
         # The last answers to held questions: sent before midnight, they end this long after it at the latest.
         await asyncio.sleep(self._setting.service_seconds + 1)
+        for_room.cancel()
         await self._holding.close()
         await self._scheduler.close()
         return fates
@@ -438,4 +455,4 @@ def _claim(request: Request) -> Claim:
         text="",
         asked_at=request.at,
     )
-    return Claim(pool=_POOL, member=_member(request), lane="free", model=_MODEL, question=question)
+    return Claim(pool=POOL, member=_member(request), lane="free", model=_MODEL, question=question)

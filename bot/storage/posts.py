@@ -12,7 +12,7 @@ from bot.messages import CommunityId, ConversationId, IncomingMessage, Member, M
 from bot.pasted_keys import holds_key
 from bot.posts import PostedAnswer, Stage
 from bot.storage.database import Database
-from bot.storage.ledger import instant, microseconds
+from bot.storage.moments import instant, microseconds
 from bot.storage.tables import adapter_notes, posted_answers, posts
 
 

@@ -10,11 +10,11 @@ from bot.clock import Instant, day_of
 from bot.messages import CommunityId, Member
 from bot.people import ERASED, Erased, Link
 from bot.quota.events import EventKind
-from bot.storage.board import CHANNEL
 from bot.storage.database import Database
+from bot.storage.day_events import CHANNEL
 from bot.storage.dialects import upsert
 from bot.storage.keys import SqlKeys
-from bot.storage.ledger import instant, microseconds
+from bot.storage.moments import instant, microseconds
 from bot.storage.pool_locks import hold, pools_of, tell
 from bot.storage.tables import (
     attachments,

@@ -11,7 +11,7 @@ from bot.conversation.till import Covers, Opening, Purchase
 from bot.quota.ledger import AlreadyHandled, Claim, Outcome
 from bot.routing.access import NotCovered
 from bot.routing.budget import Budget, NoBudget, Pico, Spend
-from bot.storage import ledger, money
+from bot.storage import closing, money, opening
 from bot.storage.access import rules
 from bot.storage.database import Database
 from bot.storage.money import SqlMoney
@@ -49,7 +49,7 @@ class SqlTill:
             if isinstance(why, NotCovered):
                 raise _NotCoveredError(why)
             payer = payer_now(connection, spend.member)
-            lease = ledger.open_aside(connection, claim, now, self._database.process)
+            lease = opening.open_aside(connection, claim, now, self._database.process)
             charge = money.reserve(connection, replace(spend, member=payer), now, self._database.process)
             if isinstance(charge, NoBudget):
                 raise _NoBudgetError
@@ -57,7 +57,7 @@ class SqlTill:
 
         try:
             return await self._database.write(unit)
-        except ledger.HandledError:
+        except opening.HandledError:
             return AlreadyHandled()
         except money.OverBudgetError as refusal:
             return refusal.reason
@@ -72,7 +72,7 @@ class SqlTill:
     async def close(self, purchase: Purchase, outcome: Outcome, cost: Pico | None) -> None:
         def unit(connection: Connection) -> None:
             now = self._database.now()
-            ledger.settle(connection, purchase.lease, outcome, now)
+            closing.settle(connection, purchase.lease, outcome, now)
             if cost is None:
                 look_at = Instant(now + FIRST_LOOK)
                 money.unknown(connection, purchase.charge, outcome.generation or None, look_at)
@@ -83,7 +83,7 @@ class SqlTill:
 
     async def release(self, purchase: Purchase) -> None:
         def unit(connection: Connection) -> None:
-            ledger.release(connection, purchase.lease, self._database.now())
+            closing.release(connection, purchase.lease, self._database.now())
             money.release(connection, purchase.charge)
 
         await self._database.write(unit)

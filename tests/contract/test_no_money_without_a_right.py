@@ -16,6 +16,7 @@ from typing import Literal, TypeAlias
 import pytest
 from sqlalchemy import delete
 
+from bot.backlog import Backlog
 from bot.clock import Instant, day_of
 from bot.conversation.answering import Answering
 from bot.conversation.exchange import Exchange
@@ -246,6 +247,7 @@ async def everything(
     paying = Paying(
         aside=Aside(most=4, max_wait=60),
         access=given,
+        backlog=Backlog(),
         till=SqlTill(database, clock, money),
         scheduler=scheduler,
         model=model,

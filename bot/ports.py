@@ -456,3 +456,40 @@ class Adapter(Protocol):
     name: str
 
     async def run(self) -> None: ...
+
+
+class Turns(Protocol):
+    """Whose turn it is among processes to let a platform in. `bot.turns.Turns` is the one."""
+
+    async def to_hear(self) -> None:
+        """Wait until no other process hears the platform by the same token."""
+        ...
+
+    async def to_go_on(self) -> None:
+        """Wait until the one that heard it before has ended, with all it was answering: what it left is ours."""
+        ...
+
+    async def hand_over(self) -> None:
+        """Nothing more is heard here: the next one may begin. Waits for little, and never raises."""
+        ...
+
+
+class Platform(Adapter, Protocol):
+    """An adapter that lets a platform in."""
+
+    @property
+    def state(self) -> str:
+        """`ok`, or what is wrong or waited for, for `/readyz`."""
+        ...
+
+    async def pause(self) -> None:
+        """Hear nothing more, and let the next process: Potluck is about to stop every answer."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Readiness:
+    """Whether requests can be served, and the state of each part that must work: `{"database": "ok"}`."""
+
+    ready: bool
+    parts: Mapping[str, str]

@@ -15,8 +15,8 @@ from typing import Literal, TypeAlias
 
 from bot.clock import DAY, Instant, day_start
 from bot.quota.demand import Standing, lot
-from bot.quota.history import Past
 from bot.quota.level import HOLDING, Caution, DayAnswer, Forecast
+from bot.quota.past import Past
 from bot.quota.rooms import Levels, Room, Rooms
 from bot.quota.terms import NO_TERMS, Terms
 

@@ -14,7 +14,8 @@ from hashlib import blake2b
 
 import numpy as np
 
-from bot.quota.history import HABITS, LEVELS, Array, Outlook, habit
+from bot.quota.history import HABITS, LEVELS, Array, habit
+from bot.quota.past import Outlook
 
 HEAVY = 12
 """Asked so often, a member is taken to ask as often again: a flooder does not look like an average."""

@@ -14,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from bot.quota.demand import LOTS, WIDEST, Crowd
-from bot.quota.history import Array, Outlook
+from bot.quota.history import Array
+from bot.quota.past import Outlook
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,9 +16,10 @@ from typing import Literal, NamedTuple, TypeAlias, assert_never
 from bot.clock import DAY, Instant, day_start
 from bot.conversation.holding import until_next_look
 from bot.quota.day import FairDay
-from bot.quota.history import DAYS, Ask, DayTable, Past, tabulate
+from bot.quota.history import DAYS, Ask, DayTable, tabulate
 from bot.quota.level import HOLDING, PLAIN, Caution
 from bot.quota.measure import DayMeasure, max_min_ratio, measure, two_level_ratio
+from bot.quota.past import Past
 from bot.quota.rules import Fair, FirstCome, FixedShare, Pacing, Rule
 
 Traffic: TypeAlias = Mapping[int, Sequence[Ask]]

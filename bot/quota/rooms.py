@@ -13,8 +13,9 @@ from functools import partial
 import numpy as np
 
 from bot.quota.demand import Crowd
-from bot.quota.history import SLOT, Array, History, Outlook, Past
+from bot.quota.history import SLOT, Array
 from bot.quota.level import Caution, Forecast, forecast
+from bot.quota.past import History, Outlook, Past
 from bot.quota.wants import heights, wants
 
 _IDLE_TICK = 300.0

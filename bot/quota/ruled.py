@@ -10,7 +10,8 @@ from bot.clock import Instant
 from bot.errors import RefusalCode
 from bot.messages import CommunityId, Member
 from bot.quota.events import DayEvent, EventKind
-from bot.quota.history import DAYS, Ask, DayTable, Past, tabulate
+from bot.quota.history import DAYS, Ask, DayTable, tabulate
+from bot.quota.past import Past
 from bot.quota.rules import FixedShare, Pacing
 from bot.quota.sharing import FirstComeSharing
 

@@ -7,7 +7,8 @@ from typing import Protocol
 
 from bot.clock import Instant, day_start
 from bot.quota.day import ADMITTED, FairDay
-from bot.quota.history import SLOT, SLOTS, Past
+from bot.quota.history import SLOT, SLOTS
+from bot.quota.past import Past
 
 
 class Rule(Protocol):

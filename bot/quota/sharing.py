@@ -16,8 +16,9 @@ from bot.errors import RefusalCode
 from bot.messages import CommunityId, Member, Share
 from bot.quota.day import ADMITTED, PROMISE_SECONDS, Decision, FairDay
 from bot.quota.events import DayEvent, EventKind
-from bot.quota.history import DAYS, SLOT, Ask, DayTable, Past, tabulate
+from bot.quota.history import DAYS, SLOT, Ask, DayTable, tabulate
 from bot.quota.level import HOLDING, Caution
+from bot.quota.past import Past
 from bot.quota.terms import Terms
 
 _ESTIMATE = 300.0

@@ -10,16 +10,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from bot.quota.history import (
-    HABITS,
-    INVENTED_WANTS,
-    Array,
-    History,
-    between_edges,
-    credible,
-    invented_course,
-    size,
-)
+from bot.quota.history import HABITS, Array
+from bot.quota.past import INVENTED_WANTS, History, between_edges, credible, invented_course, size
 
 _ROUNDS = 60
 _EXACT = 1e-12

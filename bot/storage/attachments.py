@@ -18,7 +18,7 @@ from bot.messages import ConversationId, IncomingMessage, MessageId
 from bot.ports import FileId, KeptFile
 from bot.storage.database import Database
 from bot.storage.dialects import Prepared
-from bot.storage.ledger import microseconds
+from bot.storage.moments import microseconds
 from bot.storage.tables import attachments, handled_messages, held_questions, turns
 
 _UNCLAIMED = 2 * DAY

@@ -15,7 +15,7 @@ from bot.people import ERASED
 from bot.quota.events import EventKind
 from bot.storage import office
 from bot.storage.database import Database
-from bot.storage.ledger import instant
+from bot.storage.moments import instant
 from bot.storage.people import move_counts, move_spending
 from bot.storage.tables import (
     access_rules,

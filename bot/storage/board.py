@@ -19,6 +19,7 @@ from typing import Any
 from sqlalchemy import BigInteger, Connection, Delete, Select, bindparam, delete, exists, func, insert, or_, select
 
 from bot.clock import Clock, day_of
+from bot.errors import DatabaseAway
 from bot.messages import CommunityId, Member
 from bot.quota.events import DayEvent, EventKind
 from bot.quota.ledger import (
@@ -35,24 +36,17 @@ from bot.quota.ledger import (
 from bot.quota.others import Behind, Change, Cursor, News, Opened
 from bot.storage import words
 from bot.storage.database import DEAD, Database
+from bot.storage.day_events import CHANNEL, EVENT, TELL, event_of, keep
 from bot.storage.dialects import Prepared, upsert
-from bot.storage.ledger import (
-    HandledError,
-    NotReserved,
-    OutdatedError,
-    SqlLedger,
-    instant,
-    keep,
-    microseconds,
-    standing,
-)
+from bot.storage.ledger import SqlLedger, standing
+from bot.storage.moments import instant, microseconds
 from bot.storage.money import SqlMoney
+from bot.storage.opening import HandledError, NotReserved, OutdatedError
 from bot.storage.tables import claims, day_events, leases, line_changes, processes
 from bot.telemetry.logs import logger
 
 log = logger(__name__)
 
-CHANNEL = "potluck"
 _BEAT, _BEAT_ALONE = 1.0, 3.0
 """Seconds between signs of life, and between looks at what the others did."""
 _COMPANY = 60.0
@@ -63,38 +57,29 @@ _PRUNE_EVERY = 60.0
 _KEPT = 3600.0
 """Seconds for which it is kept what became of a ticket."""
 
-_EVENTS = Prepared(
-    select(
-        day_events.c.id,
-        day_events.c.kind,
-        day_events.c.at,
-        day_events.c.member,
-        day_events.c.community,
-        day_events.c.units,
-        day_events.c.other,
-    )
-    .where(
-        day_events.c.pool == bindparam("pool"),
-        day_events.c.day.in_([bindparam("before"), bindparam("today"), bindparam("after")]),
-        day_events.c.id > bindparam("seen"),
-        or_(day_events.c.process.is_(None), day_events.c.process != bindparam("own")),
-    )
-    .order_by(day_events.c.id)
+_of_others = (
+    day_events.c.pool == bindparam("pool"),
+    day_events.c.day.in_([bindparam("before"), bindparam("today"), bindparam("after")]),
+    day_events.c.id > bindparam("seen_event", type_=BigInteger),
+    or_(day_events.c.process.is_(None), day_events.c.process != bindparam("own")),
 )
-_CHANGES = Prepared(
-    select(line_changes)
-    .where(
-        line_changes.c.pool == bindparam("pool"),
-        line_changes.c.id > bindparam("seen"),
-        line_changes.c.process != bindparam("own"),
-    )
-    .order_by(line_changes.c.id)
+_changes_of_others = (
+    line_changes.c.pool == bindparam("pool"),
+    line_changes.c.id > bindparam("seen_change", type_=BigInteger),
+    line_changes.c.process != bindparam("own"),
 )
+EVENTS = Prepared(select(day_events.c.id, *EVENT).where(*_of_others).order_by(day_events.c.id))
+CHANGES = Prepared(select(line_changes).where(*_changes_of_others).order_by(line_changes.c.id))
+NEWS = Prepared(select(or_(exists().where(*_changes_of_others), exists().where(*_of_others))))
+"""Whether there is any of either."""
 _ADD_CHANGE = Prepared(
-    insert(line_changes).values({name: bindparam(name) for name in (
-        "pool", "process", "number", "state", "member", "community", "weight", "tag", "place", "at")})
-)  # fmt: skip
-_TELL = Prepared(select(func.pg_notify(CHANNEL, bindparam("pool"))))
+    insert(line_changes).values(
+        {"pool": bindparam("pool"), "process": bindparam("ticket_process"), "member": bindparam("ticket_member")}
+        | {"community": bindparam("ticket_community"), "number": bindparam("ticket_number")}
+        | {"at": bindparam("changed_at")}
+        | {name: bindparam(name) for name in ("state", "weight", "tag", "place")}
+    )
+)
 _seen_at = bindparam("seen_at", type_=BigInteger)
 _other = processes.alias("other")
 _LIVES = Prepared(
@@ -119,7 +104,7 @@ class SqlBoard:
         assert database.process is not None
         self.process = database.process
         self._database, self._ledger, self._money, self._clock = database, ledger, money, clock
-        ledger.tell = self._tell
+        ledger.shared = self._shared
         self._followed: dict[PoolId, tuple[Callable[[], Cursor], Callable[[News], None]]] = {}
         self._company: dict[PoolId, float] = {}
         """When others were last heard of, by pool."""
@@ -135,6 +120,11 @@ class SqlBoard:
         """There are no other processes, and have not been lately."""
         return self._clock.monotonic() - self._others_at > DEAD
 
+    @property
+    def _can_tell_the_dead(self) -> bool:
+        """This one has lived long enough without a break. While the database was away nobody could give a sign."""
+        return self._alive_since is not None and self._clock.monotonic() - self._alive_since >= DEAD
+
     # --- what a pool does --------------------------------------------------------------------------------
 
     async def open(self, pool: PoolId, day: int) -> Opened:
@@ -145,7 +135,8 @@ class SqlBoard:
         )
 
         def unit(connection: Connection) -> Opened:
-            events = [event for _, event in self._events(connection, pool, 0, own="") if day_of(event.at) == day]
+            everybody = EVENTS.all(connection, **self._since(pool, Cursor(), own=""))
+            events = [event for event in (event_of(row[1:]) for row in everybody) if day_of(event.at) == day]
             newest = connection.scalar(select(func.max(day_events.c.id)).where(day_events.c.pool == pool)) or 0
             change = connection.scalar(select(func.max(line_changes.c.id)).where(line_changes.c.pool == pool)) or 0
             ours = select(line_changes).where(line_changes.c.pool == pool)
@@ -191,11 +182,9 @@ class SqlBoard:
         def unit(connection: Connection) -> Lease | Behind:
             if seen is not None and (news := self._after(connection, claim.pool, seen)) is not None:
                 return Behind(news)
-            lease = self._ledger.take(connection, claim, caps, word=word)
-            if started is not None:
-                self._write(connection, claim.pool, started)
-            self._ledger.keep(connection, claim.pool, events)
-            return lease
+            also = {} if started is None else _row(claim.pool, started)
+            change = (_ADD_CHANGE,) if also else ()
+            return self._ledger.take(connection, claim, caps, events, word=word, also=change, **also)
 
         try:
             reserved = await self._database.write(unit, of=claim.pool)
@@ -213,9 +202,7 @@ class SqlBoard:
         self, lease: Lease, outcome: Outcome, claim: Claim, caps: Caps, events: Sequence[DayEvent], *, word: int
     ) -> Lease | MinuteFull | DaySpent | Behind:
         def unit(connection: Connection) -> Lease:
-            second = self._ledger.take_second(connection, lease, outcome, claim, caps, word=word)
-            self._ledger.keep(connection, lease.pool, events)
-            return second
+            return self._ledger.take_second(connection, lease, outcome, claim, caps, events, word=word)
 
         try:
             return await self._database.write(unit, of=lease.pool)
@@ -230,7 +217,7 @@ class SqlBoard:
         def unit(connection: Connection) -> Behind | None:
             if seen is not None and (news := self._after(connection, pool, seen)) is not None:
                 return Behind(news)
-            self._write(connection, pool, change)
+            _ADD_CHANGE(connection, **_row(pool, change))
             self._ledger.keep(connection, pool, events)
             return None
 
@@ -241,7 +228,7 @@ class SqlBoard:
     async def join(self) -> None:
         """Be one of them."""
         await self._beat()
-        await self._database.write(partial(_TELL, pool=""))
+        await self._database.write(partial(TELL, pool=""))
 
     async def run(self) -> None:
         """Live among the others until cancelled."""
@@ -255,8 +242,9 @@ class SqlBoard:
                         await self._bury()
                     await self._prune()
                 except Exception as error:  # the database is away: tried again, and nobody is taken for dead meanwhile
+                    if self._alive_since is not None:
+                        log.warning("other processes cannot be heard", extra={"action": "board", "error": repr(error)})
                     self._alive_since = None
-                    log.warning("other processes cannot be heard", extra={"action": "board", "error": repr(error)})
                 await self._until_next_beat()
         finally:
             listening.cancel()
@@ -264,21 +252,25 @@ class SqlBoard:
                 await listening
 
     async def part(self) -> None:
-        """Be one of them no more. Nothing is under way."""
+        """Be one of them no more. Nothing is under way. Where it cannot be said, the others take this one for dead."""
         self._claimed.clear()
         await self._forget(self.process)
         for gone in (
             delete(claims).where(claims.c.process == self.process),
             delete(processes).where(processes.c.id == self.process),
         ):
-            await self._database.write(partial(_run, gone))
+            try:
+                await self._database.write(partial(_run, gone))
+            except DatabaseAway as error:
+                log.warning("others are not told of the end", extra={"action": "part", "error": str(error)})
 
     async def claim(self, key: str) -> bool:
         """Be the one process that does something, until this one ends or `lost` says otherwise. False: another is."""
 
         def unit(connection: Connection) -> bool:
             row = upsert(claims).values(key=key, process=self.process)
-            of_nobody = or_(claims.c.process == self.process, claims.c.process.not_in(self._database.living()))
+            known = self._database.living() if self._can_tell_the_dead else select(processes.c.id)
+            of_nobody = or_(claims.c.process == self.process, claims.c.process.not_in(known))
             mine = row.on_conflict_do_update(
                 index_elements=["key"], set_={"process": self.process}, where=of_nobody
             ).returning(claims.c.key)
@@ -288,6 +280,12 @@ class SqlBoard:
         if claimed:
             self._claimed.add(key)
         return claimed
+
+    async def release(self, key: str) -> None:
+        """Let another process do it."""
+        self._claimed.discard(key)
+        mine = (claims.c.key == key) & (claims.c.process == self.process)
+        await self._database.write(partial(_run, delete(claims).where(mine)))
 
     async def _until_next_beat(self) -> None:
         """Look at pools that there is news of meanwhile."""
@@ -349,8 +347,8 @@ class SqlBoard:
                 self._news.set()
 
     async def _bury(self) -> None:
-        """Give up what the dead have left, unless the database was away itself: then nobody could give a sign."""
-        if self._alive_since is None or self._clock.monotonic() - self._alive_since < DEAD:
+        """Give up what the dead have left."""
+        if not self._can_tell_the_dead:
             return
         dead = select(processes.c.id).where(processes.c.id.not_in(self._database.living()))
         for process in await self._database.read(partial(_scalars, dead)):
@@ -371,7 +369,7 @@ class SqlBoard:
 
     def _open_again(self, pool: PoolId, process: str, connection: Connection) -> None:
         words.open_again(connection, pool, process)
-        _TELL(connection, pool=pool)
+        TELL(connection, pool=pool)
 
     async def _prune(self) -> None:
         """What became of tickets is forgotten in time."""
@@ -387,24 +385,25 @@ class SqlBoard:
         mine = select(line_changes).where(line_changes.c.pool == pool, line_changes.c.process == process, _WAITS)
         withdrawn = []
         for row in connection.execute(mine).all():
-            values = row._asdict() | {"state": "left", "at": microseconds(now)}
-            del values["id"]
-            _ADD_CHANGE(connection, **values)
+            _ADD_CHANGE(connection, **_row(pool, replace(_change(row), state="left", at=now)))
             if day_of(instant(row.at)) == day_of(now):
                 member, community = Member.parse(row.member), CommunityId(row.community)
                 withdrawn.append(DayEvent(kind=EventKind.WITHDRAWN, at=now, member=member, community=community))
         keep(connection, pool, withdrawn, None)
-        _TELL(connection, pool=pool)
+        TELL(connection, pool=pool)
 
     # --- inside ------------------------------------------------------------------------------------------
 
     def _after(self, connection: Connection, pool: PoolId, seen: Cursor) -> News | None:
         """What others did; None: nothing."""
-        changes = [
-            (row[0], _change_of(row)) for row in _CHANGES.all(connection, pool=pool, seen=seen.change, own=self.process)
-        ]
-        events = self._events(connection, pool, seen.event, own=self.process)
-        return News(events=events, changes=changes) if events or changes else None
+        values = self._since(pool, seen)
+        found = NEWS(connection, **values)
+        if found is None or not found[0]:
+            return None
+        return News(
+            events=[(row[0], event_of(row[1:])) for row in EVENTS.all(connection, **values)],
+            changes=[(row[0], _change(row)) for row in CHANGES.all(connection, **values)],
+        )
 
     def _all_after(self, connection: Connection, pool: PoolId, seen: Cursor) -> News | None:
         """The same with what the account has said, which who reserves is told in any case."""
@@ -412,42 +411,20 @@ class SqlBoard:
         word = words.word_after(connection, pool, day_of(self._clock.now()), seen.word)
         return news if word is None else replace(news or News(), word=word)
 
-    def _events(self, connection: Connection, pool: PoolId, seen: int, *, own: str) -> list[tuple[int, DayEvent]]:
+    def _since(self, pool: PoolId, seen: Cursor, own: str | None = None) -> dict[str, Any]:
         day = day_of(self._clock.now())
-        rows = _EVENTS.all(connection, pool=pool, before=day - 1, today=day, after=day + 1, seen=seen, own=own)
-        return [
-            (
-                number,
-                DayEvent(
-                    kind=EventKind(kind),
-                    at=instant(at),
-                    member=Member.parse(member),
-                    community=CommunityId(community),
-                    units=units,
-                    other=None if other is None else Member.parse(other),
-                ),
-            )
-            for number, kind, at, member, community, units, other in rows
-        ]
+        return {
+            "pool": pool,
+            "seen_event": seen.event,
+            "seen_change": seen.change,
+            "own": self.process if own is None else own,
+            "before": day - 1,
+            "today": day,
+            "after": day + 1,
+        }
 
-    def _write(self, connection: Connection, pool: PoolId, change: Change) -> None:
-        _ADD_CHANGE(
-            connection,
-            pool=pool,
-            process=change.process,
-            number=change.number,
-            state=change.state,
-            member=change.member.key,
-            community=change.community,
-            weight=change.weight,
-            tag=change.tag,
-            place=change.place,
-            at=microseconds(change.at),
-        )
-
-    def _tell(self, connection: Connection, pool: PoolId) -> None:
-        if self._clock.monotonic() - self._company.get(pool, -_COMPANY) < _COMPANY:
-            _TELL(connection, pool=pool)
+    def _shared(self, pool: PoolId) -> bool:
+        return self._clock.monotonic() - self._company.get(pool, -_COMPANY) < _COMPANY
 
 
 def _scalars(wanted: Select[Any], connection: Connection) -> Sequence[Any]:
@@ -458,11 +435,24 @@ def _run(change: Delete, connection: Connection) -> None:
     connection.execute(change)
 
 
-def _change(row: Any) -> Change:
-    return _change_of(tuple(row))
+def _row(pool: PoolId, change: Change) -> dict[str, Any]:
+    """What `_ADD_CHANGE` writes."""
+    return {
+        "pool": pool,
+        "ticket_process": change.process,
+        "ticket_number": change.number,
+        "ticket_member": change.member.key,
+        "ticket_community": change.community,
+        "state": change.state,
+        "weight": change.weight,
+        "tag": change.tag,
+        "place": change.place,
+        "changed_at": microseconds(change.at),
+    }
 
 
-def _change_of(row: Sequence[Any]) -> Change:
+def _change(row: Sequence[Any]) -> Change:
+    """A change of a ticket from its row."""
     _, _, process, number, state, member, community, weight, tag, place, at = row
     return Change(
         process=process,

@@ -12,7 +12,7 @@ from bot.routing.budget import number_of
 from bot.routing.byok import ByokMonth, ByokRule, month
 from bot.storage.database import Database
 from bot.storage.dialects import upsert
-from bot.storage.ledger import microseconds
+from bot.storage.moments import microseconds
 from bot.storage.tables import byok_months
 
 

@@ -13,7 +13,7 @@ from bot.quota.ledger import PoolId
 from bot.routing.catalogue import Catalogue, ExtraPrice, ModelInfo
 from bot.storage.database import Database
 from bot.storage.dialects import Prepared
-from bot.storage.ledger import instant, microseconds
+from bot.storage.moments import instant, microseconds
 from bot.storage.tables import catalogue_models, catalogues
 from bot.telemetry.logs import logger
 

@@ -13,7 +13,7 @@ from bot.errors import StorageError
 from bot.messages import ChosenFor, ConversationId, InConversation, Member, ModelId
 from bot.storage.database import Database
 from bot.storage.dialects import upsert
-from bot.storage.ledger import microseconds
+from bot.storage.moments import microseconds
 from bot.storage.tables import model_choices, turns
 
 _Key: TypeAlias = tuple[str, str]

@@ -10,7 +10,7 @@ from bot.clock import Clock, day_of, day_start
 from bot.messages import CommunityId
 from bot.office.house_rules import Community
 from bot.storage.database import Database
-from bot.storage.ledger import instant, microseconds
+from bot.storage.moments import instant, microseconds
 from bot.storage.tables import turns
 
 

@@ -15,7 +15,7 @@ from bot.ports import KeptFile, Turn
 from bot.quota.ledger import PoolId
 from bot.storage.attachments import discard_files, files_with, gather_files
 from bot.storage.database import Database
-from bot.storage.ledger import instant, microseconds
+from bot.storage.moments import instant, microseconds
 from bot.storage.tables import held_questions, turns
 from bot.storage.transcripts import TURN, turn
 

@@ -16,7 +16,7 @@ from bot.ports import KeyShown
 from bot.quota.ledger import PoolId
 from bot.storage.database import Database
 from bot.storage.dialects import upsert
-from bot.storage.ledger import instant, microseconds
+from bot.storage.moments import instant, microseconds
 from bot.storage.tables import own_keys
 from bot.vault import Vault, VaultError, last_four
 

@@ -28,7 +28,7 @@ from bot.routing.budget import (
 from bot.storage.budgets import budgets_of, key_of
 from bot.storage.database import Database
 from bot.storage.dialects import upsert
-from bot.storage.ledger import instant, microseconds
+from bot.storage.moments import instant, microseconds
 from bot.storage.spending import FREE, HOLD, NO_LIMIT, counted_by, counters, left_for
 from bot.storage.tables import budgets, charges, spending
 

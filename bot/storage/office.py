@@ -19,7 +19,7 @@ from bot.office.edits import Address, Change, Edit, Edited, Json, Kind, MovedOnE
 from bot.storage import access, keys
 from bot.storage.budgets import BudgetRegister
 from bot.storage.database import Database
-from bot.storage.ledger import instant, microseconds
+from bot.storage.moments import instant, microseconds
 from bot.storage.tables import changes, laid_down
 
 

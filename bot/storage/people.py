@@ -13,7 +13,7 @@ from bot.quota.events import EventKind
 from bot.storage.database import Database
 from bot.storage.dialects import upsert
 from bot.storage.keys import SqlKeys
-from bot.storage.ledger import instant, microseconds
+from bot.storage.moments import instant, microseconds
 from bot.storage.tables import (
     attachments,
     budgets,

@@ -12,7 +12,7 @@ from bot.messages import CommunityId, ConversationId, IncomingMessage, Member, M
 from bot.pasted_keys import holds_key
 from bot.posts import PostedAnswer, Stage
 from bot.storage.database import Database
-from bot.storage.ledger import instant, microseconds
+from bot.storage.moments import instant, microseconds
 from bot.storage.tables import adapter_notes, posted_answers, posts
 
 
@@ -45,6 +45,10 @@ class SqlPosts:
                 connection.execute(insert(posted_answers).values(row))
 
         await self._database.write(unit)
+
+    async def known(self, question: MessageId) -> bool:
+        wanted = select(posted_answers.c.question).where(posted_answers.c.question == question)
+        return await self._database.read(lambda connection: connection.execute(wanted).first() is not None)
 
     async def move(
         self, question: MessageId, stage: Stage, *, ticket: TicketId | None = None, keep: bool = False

@@ -11,7 +11,7 @@ from bot.clock import Clock, Instant
 from bot.messages import Member
 from bot.storage.database import Database
 from bot.storage.dialects import upsert
-from bot.storage.ledger import microseconds
+from bot.storage.moments import microseconds
 from bot.storage.tables import slack_installations, slack_seen, slack_threads, slack_verdicts
 from bot.vault import Vault
 

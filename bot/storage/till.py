@@ -8,7 +8,7 @@ from bot.clock import Clock, Instant
 from bot.conversation.till import Opening, Purchase
 from bot.quota.ledger import AlreadyHandled, Claim, Outcome
 from bot.routing.budget import Budget, NoBudget, Pico, Spend
-from bot.storage import ledger, money
+from bot.storage import closing, money, opening
 from bot.storage.database import Database
 from bot.storage.money import SqlMoney
 
@@ -32,7 +32,7 @@ class SqlTill:
     async def open(self, claim: Claim, spend: Spend) -> Opening:
         def unit(connection: Connection) -> Purchase:
             now = self._database.now()
-            lease = ledger.open_aside(connection, claim, now, self._database.process)
+            lease = opening.open_aside(connection, claim, now, self._database.process)
             charge = money.reserve(connection, spend, now, self._database.process)
             if isinstance(charge, NoBudget):
                 raise _NoBudgetError
@@ -40,7 +40,7 @@ class SqlTill:
 
         try:
             return await self._database.write(unit)
-        except ledger.HandledError:
+        except opening.HandledError:
             return AlreadyHandled()
         except money.OverBudgetError as refusal:
             return refusal.reason
@@ -53,7 +53,7 @@ class SqlTill:
     async def close(self, purchase: Purchase, outcome: Outcome, cost: Pico | None) -> None:
         def unit(connection: Connection) -> None:
             now = self._database.now()
-            ledger.settle(connection, purchase.lease, outcome, now)
+            closing.settle(connection, purchase.lease, outcome, now)
             if cost is None:
                 look_at = Instant(now + FIRST_LOOK)
                 money.unknown(connection, purchase.charge, outcome.generation or None, look_at)
@@ -64,7 +64,7 @@ class SqlTill:
 
     async def release(self, purchase: Purchase) -> None:
         def unit(connection: Connection) -> None:
-            ledger.release(connection, purchase.lease, self._database.now())
+            closing.release(connection, purchase.lease, self._database.now())
             money.release(connection, purchase.charge)
 
         await self._database.write(unit)

@@ -14,7 +14,7 @@ from bot.ports import FileId, KeptFile, Turn
 from bot.storage.attachments import contents, files_of, prune_files
 from bot.storage.database import Database
 from bot.storage.dialects import Prepared, upsert
-from bot.storage.ledger import instant, microseconds
+from bot.storage.moments import instant, microseconds
 from bot.storage.tables import conversations, handled_messages, held_questions, leases, turns
 
 _HANDLED = Prepared(select(handled_messages.c.turn).where(handled_messages.c.message == bindparam("message")))

@@ -12,7 +12,7 @@ from bot.messages import CommunityId, Member, ModelId
 from bot.quota.events import EventKind
 from bot.routing.budget import Pico, usd
 from bot.storage.database import Database
-from bot.storage.ledger import instant, microseconds
+from bot.storage.moments import instant, microseconds
 from bot.storage.tables import charges, day_events, turns
 from bot.uses import Use
 

@@ -6,13 +6,12 @@ from typing import Any
 
 from sqlalchemy import BigInteger, Connection, and_, bindparam, case, func, select, update
 
-from bot.clock import Instant
 from bot.quota.ledger import PoolId
 from bot.quota.word import OF_THE_DAY, Said, Word
 from bot.storage.dialects import Prepared, upsert
+from bot.storage.moments import instant, microseconds
 from bot.storage.tables import pool_days, pools, processes
 
-_MICROSECONDS = 1_000_000
 _SHUT = case((pools.c.shut_by.in_(select(processes.c.id)), pools.c.shut_for))
 """What a process has found out holds no longer than the process: nobody else may ever look whether it is still so."""
 _WORD = Prepared(
@@ -41,7 +40,7 @@ def word_after(connection: Connection, pool: PoolId, day: int, seen: int) -> Wor
     number, paused_until, rpm, rpm_under, rpd, shut_for, elsewhere, spent_at, begun = row
     return Word(
         number=number,
-        paused_until=None if paused_until is None else Instant(paused_until / _MICROSECONDS),
+        paused_until=None if paused_until is None else instant(paused_until),
         rpm=rpm,
         rpm_under=rpm_under,
         rpd=rpd,
@@ -57,7 +56,7 @@ def keep_word(connection: Connection, pool: PoolId, day: int, said: Said, proces
     """Keep what it has said, of that day where it is about a day. Returns all that it has."""
     values: dict[str, Any] = {name: value for name, value in said.items() if name not in OF_THE_DAY}
     if (until := said.get("paused_until")) is not None:
-        values["paused_until"] = round(until * _MICROSECONDS)
+        values["paused_until"] = microseconds(until)
     if "shut_for" in values:
         values["shut_by"] = process
     connection.execute(update(pools).where(pools.c.id == pool).values(told=pools.c.told + 1, **values))

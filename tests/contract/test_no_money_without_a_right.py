@@ -15,6 +15,7 @@ from typing import Literal, TypeAlias
 
 import pytest
 
+from bot.backlog import Backlog
 from bot.clock import Instant, day_of
 from bot.conversation.answering import Answering
 from bot.conversation.exchange import Exchange
@@ -232,6 +233,7 @@ async def everything(
     paying = Paying(
         aside=Aside(most=4, max_wait=60),
         access=given,
+        backlog=Backlog(),
         till=SqlTill(database, clock, money),
         scheduler=scheduler,
         model=model,

@@ -18,8 +18,8 @@ from bot.messages import Member
 from bot.quota.day import FairDay
 from bot.quota.demand import Standing
 from bot.quota.events import DayEvent, EventKind
-from bot.quota.history import Past
 from bot.quota.level import HOLDING, Caution
+from bot.quota.past import Past
 from bot.quota.ruled import RuledDays
 from bot.quota.rules import FixedShare
 from bot.quota.sharing import Days, FairDays, FairSharing

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from bot.clock import Instant
 from bot.quota.admission import Admission
 from bot.quota.day import FairDay
-from bot.quota.history import Past
 from bot.quota.leasing import Leasing
 from bot.quota.ledger import Lease, Outcome
 from bot.quota.line import Ticket
+from bot.quota.past import Past
 from bot.quota.scheduler import Scheduler
 from bot.quota.sharing import FairDays, FairSharing
 from tests.properties.steps import (

@@ -8,20 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.clock import DAY
-from bot.quota.history import (
-    COLUMNS,
-    DAYS,
-    HABITS,
-    LEVELS,
-    SLOT,
-    SLOTS,
-    Ask,
-    DayTable,
-    History,
-    Past,
-    habit,
-    tabulate,
-)
+from bot.quota.history import DAYS, HABITS, LEVELS, SLOT, SLOTS, Ask, DayTable, habit, tabulate
+from bot.quota.past import COLUMNS, History, Past
 
 TODAY = 20_500
 asks = st.lists(

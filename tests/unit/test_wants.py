@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from bot.clock import DAY
 from bot.quota.demand import HEAVY, Crowd, Standing
-from bot.quota.history import Ask, DayTable, History, tabulate
+from bot.quota.history import Ask, DayTable, tabulate
 from bot.quota.level import curves
+from bot.quota.past import History
 from bot.quota.wants import heights, wants
 
 TODAY = 20_728

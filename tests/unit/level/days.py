@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from bot.clock import DAY, Instant, day_start
 from bot.quota.day import FairDay
 from bot.quota.demand import Standing
-from bot.quota.history import Ask, DayTable, Past, tabulate
+from bot.quota.history import Ask, DayTable, tabulate
 from bot.quota.level import HOLDING, Caution
+from bot.quota.past import Past
 from bot.quota.rooms import Rooms
 
 TODAY = 20_500

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from bot.quota.day import FairDay
 from bot.quota.demand import HEAVY, LOTS, Crowd, Standing, lot
-from bot.quota.history import Ask, History, Outlook, Past, habit, tabulate
+from bot.quota.history import Ask, habit, tabulate
 from bot.quota.level import DayAnswer, curves, spending
+from bot.quota.past import History, Outlook, Past
 from bot.quota.terms import MemberTerms, Terms
 from tests.unit.level.days import MEMBERS, PASTS, TODAY, Question, at, pasts, play, questions
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from bot.clock import DAY, Instant
 from bot.messages import CommunityId, Member
 from bot.quota.day import ADMITTED, FairDay
-from bot.quota.history import Past
+from bot.quota.past import Past
 from bot.quota.sharing import FairSharing
 from bot.quota.terms import MemberTerms, Reserve, Terms
 from tests.unit.level.days import BEGINS, MEMBERS, PASTS, TODAY, Question, at, levels, pasts, play, questions, step

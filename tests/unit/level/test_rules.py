@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from bot.clock import DAY
 from bot.quota.day import FairDay
-from bot.quota.history import Outlook, Past
 from bot.quota.level import HOLDING, PLAIN, Caution, Forecast
+from bot.quota.past import Outlook, Past
 from tests.unit.level.days import EVEN, MEMBERS, PASTS, TODAY, Question, at, levels, pasts, play, questions, step
 from tests.unit.level.wrong import SUDDEN, Envious, Forgetting
 

@@ -12,8 +12,8 @@ from bot.messages import Member
 from bot.quota import history
 from bot.quota.day import FairDay
 from bot.quota.events import DayEvent, EventKind
-from bot.quota.history import Past
 from bot.quota.ledger import Caps, Outcome
+from bot.quota.past import Past
 from bot.quota.sharing import FairDays, FirstComeDays
 from tests.fakes.virtual import VirtualLoop
 from tests.unit.scheduler.world import ANN, POOL, WEB, World, lease_for

@@ -36,7 +36,7 @@ def plays(rpm: int, *, members: int, seconds: float, kill_every: float, seed: in
 @click.option("--rpm", "rpms", multiple=True, type=click.IntRange(1), help="The minute's cap; 600 and 20, if unset.")
 @click.option("--rounds", default=1, show_default=True, type=click.IntRange(1), help="Each with other questions.")
 @click.option("--members", default=400, show_default=True, type=click.IntRange(10))
-@click.option("--seconds", default=195.0, show_default=True, type=click.FloatRange(25), help="Of each play.")
+@click.option("--seconds", default=185.0, show_default=True, type=click.FloatRange(25), help="Of each play.")
 @click.option("--kill-every", default=5.0, show_default=True, type=click.FloatRange(1), help="Seconds.")
 @click.option("--fcfs", is_flag=True, help="One more row: a process that lets those go first who ask first.")
 @click.option("--json", "json_", is_flag=True, help="The figures as JSON.")

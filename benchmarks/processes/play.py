@@ -47,7 +47,7 @@ class Play:
     rpd: int = 1000
     policy: str = "fair"
     members: int = 400
-    seconds: float = 195.0
+    seconds: float = 185.0
     """Of questions."""
     last_of_the_day: bool = True
     """They end with the day, by the database's clock, and it has been so for four weeks; else it is whatever time it

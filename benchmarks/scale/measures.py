@@ -19,6 +19,8 @@ from bot.storage.units import Where
 
 KNOWN = (100, 10_000, 1_000_000)
 POOLS = (1, 100, 10_000)
+_TOGETHER = 200
+"""Pools that several processes have in which somebody asks."""
 KINDS: tuple[Kind, ...] = ("sqlite", "postgres")
 Places = dict[Kind, Iterator[Where]]
 
@@ -97,7 +99,7 @@ def measured_several(
     address = next(places)
     assert isinstance(address, str)
     make(address, pools=pools, known=100)
-    at_work = min(pools, AT_WORK)
+    at_work = min(pools, _TOGETHER)
     return [
         asyncio.run(several(address, number, pools=at_work // number, seconds=seconds))
         for number in progress.track(numbers, description="processes")

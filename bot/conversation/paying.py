@@ -17,6 +17,8 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import assert_never
 
+from bot.backlog import Backlog
+from bot.chat_model import ChatModel, ChatRequest
 from bot.clock import Clock, Instant
 from bot.conversation.context import Context, needed
 from bot.conversation.exchange import Exchange
@@ -30,7 +32,6 @@ from bot.conversation.till import Purchase, Till
 from bot.conversation.transcripts import Transcripts
 from bot.errors import FailureKind, Refused, UpstreamFailure
 from bot.messages import Finished, IncomingMessage, Member, ModelId, Started, Usage
-from bot.ports import ChatModel, ChatRequest
 from bot.quota.aside import Aside
 from bot.quota.ledger import AlreadyHandled, Outcome
 from bot.quota.scheduler import Scheduler
@@ -71,6 +72,7 @@ class Paying:
         aside: Aside,
         access: Access,
         till: Till,
+        backlog: Backlog,
         scheduler: Scheduler,
         model: ChatModel,
         shelf: Shelf,
@@ -92,7 +94,7 @@ class Paying:
         self._aside, self._access, self._till, self._scheduler = aside, access, till, scheduler
         self._model, self._shelf, self._lessons, self._guarding = model, shelf, lessons, guarding
         self._transcripts, self._clock, self._pseudonym, self._metrics = transcripts, clock, pseudonym, metrics
-        self._unknown_cost, self._prefers = unknown_cost, prefers
+        self._unknown_cost, self._prefers, self._backlog = unknown_cost, prefers, backlog
 
     # --- what is wished for ------------------------------------------------------------------------------
 
@@ -351,9 +353,9 @@ class Paying:
                 log.warning("an answer's id could not be kept", extra={"action": "began", "error": repr(noted)})
         try:
             if not sent:
-                await self._till.release(purchase)
+                await self._backlog.write(lambda: self._till.release(purchase))
                 return
-            await self._till.close(purchase, outcome, cost)
+            await self._backlog.write(lambda: self._till.close(purchase, outcome, cost))
         except Exception as error:
             # The answer has been shown. The money stays set aside, and is looked into when the service next starts.
             log.error("a paid request could not be settled", extra={"action": "settle", "error": repr(error)})

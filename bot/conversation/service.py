@@ -12,6 +12,7 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 
+from bot.backlog import Backlog
 from bot.choices import Choices
 from bot.clock import Clock, day_start
 from bot.conversation.attachments import ReadFile, check_together
@@ -22,7 +23,16 @@ from bot.conversation.held import HeldQuestions
 from bot.conversation.holding import Holding
 from bot.conversation.intake import Files, Intake
 from bot.conversation.transcripts import Transcripts
-from bot.errors import AnswerFailed, InternalError, PotluckError, Refused, ReplyError, Stopped, StorageError
+from bot.errors import (
+    AnswerFailed,
+    DatabaseAway,
+    InternalError,
+    PotluckError,
+    Refused,
+    ReplyError,
+    Stopped,
+    StorageError,
+)
 from bot.messages import (
     CommunityId,
     ConversationId,
@@ -62,6 +72,7 @@ class ConversationService:
         held: HeldQuestions,
         files: Files,
         choices: Choices,
+        backlog: Backlog,
         door: Door,
         clock: Clock,
         metrics: Metrics,
@@ -70,7 +81,7 @@ class ConversationService:
     ) -> None:
         self._pools, self._transcripts, self._metrics, self._sandbox = pools, transcripts, metrics, sandbox
         self._intake, self._choices, self._people = Intake(files), choices, people
-        self._door = door
+        self._door, self._backlog = door, backlog
         self._here: Counter[Member] = Counter()
         """Whose replies are under way, from their first step on."""
         self._exchanges: dict[tuple[ConversationId, Member], list[Exchange]] = {}
@@ -80,7 +91,12 @@ class ConversationService:
         self._moving: set[Exchange] = set()
         """Those whose wait was broken off, to go on in another line."""
         self._holding = Holding(
-            lines=pools, questions=held, clock=clock, answer=self._answer_held, taken_up=self._taken_up
+            lines=pools,
+            questions=held,
+            clock=clock,
+            answer=self._answer_held,
+            backlog=backlog,
+            taken_up=self._taken_up,
         )
         self._closing = False
 
@@ -88,6 +104,10 @@ class ConversationService:
         """Take up what was held when the service last ended."""
         self._pools.serve(self)
         await self._holding.open()
+
+    async def watch(self) -> None:
+        """Look for room for what is held, until cancelled."""
+        await self._holding.watch()
 
     def _taken_up(self, message: IncomingMessage) -> IncomingMessage:
         """What is laid down for roles holds for whoever waits in one; linked accounts may be others by now."""
@@ -131,9 +151,12 @@ class ConversationService:
             except ReplyError as error:
                 yield self._failed(message, error)
                 return
+            except DatabaseAway as error:
+                yield self._failed(message, _unwritten(error))
+                return
             if notice is not None:
                 exchange.say(Notice(kind=notice))
-                await self._choices.tidy()
+                await self._backlog.write(self._choices.tidy)
             async with aclosing(exchange.told(message)) as events:
                 async for event in events:
                     yield event
@@ -236,7 +259,7 @@ class ConversationService:
         except StorageError as error:
             # Whether the member may have what they ask for cannot be told, so they may not.
             log.error("the rules cannot be read", extra={"action": "reply", "error": str(error)})
-            raise InternalError from None
+            raise InternalError("database" if isinstance(error, DatabaseAway) else None) from None
 
     # --- gathering ---------------------------------------------------------------------------------------
 
@@ -316,10 +339,10 @@ class ConversationService:
             ending = self._failed(first, Stopped(), exchange)
         except ReplyError as error:
             if error.code == "daily_share_spent" and not held and first.hold and self._holding.may_hold(first.author):
-                exchange.sealed = True  # what comes while it is being written down is a question of its own
-                message = replace(first, text=exchange.question)
-                return await self._holding.hold(message, exchange.files, asked_in=exchange.asked_in)
+                return await self._hold(exchange)
             ending = self._failed(first, error, exchange)
+        except DatabaseAway as error:
+            ending = self._failed(first, InternalError() if exchange.sent else _unwritten(error), exchange)
         except Exception as error:
             # The message may hold what a person wrote: only its type is logged, the rest at DEBUG.
             log.error("a reply failed inside", extra={"action": "reply", "error": type(error).__name__})
@@ -330,6 +353,15 @@ class ConversationService:
         elif ending is not None:
             self._metrics.replies.labels(outcome="finished").inc()
         return ending
+
+    async def _hold(self, exchange: Exchange) -> Ending:
+        """Let a question that the share refuses wait for room."""
+        exchange.sealed = True  # what comes while it is being written down is a question of its own
+        message = replace(exchange.first, text=exchange.question)
+        try:
+            return await self._holding.hold(message, exchange.files, asked_in=exchange.asked_in)
+        except DatabaseAway as error:
+            return self._failed(exchange.first, _unwritten(error), exchange)
 
     async def _in_its_pool(self, exchange: Exchange, *, held: bool) -> Finished | None:
         """Answer in the pool the community has; in the one it has then, where that changes before it is sent.
@@ -368,7 +400,7 @@ class ConversationService:
             return await self._pools.of(message.community)
         except PotluckError as error:
             log.error("a community's pool cannot be opened", extra={"action": "pool", "error": str(error)})
-            raise InternalError from None
+            raise InternalError("database" if isinstance(error, DatabaseAway) else None) from None
 
     def _failed(self, message: IncomingMessage, error: ReplyError, exchange: Exchange | None = None) -> Failed:
         scheduler = self._pools.now(message.community).scheduler
@@ -380,6 +412,12 @@ class ConversationService:
             may_hold=may_hold,
             shut_for=scheduler.shut_for,
         )
+
+
+def _unwritten(error: DatabaseAway) -> InternalError:
+    """What a member is told whose question could not be written down, and so was not sent."""
+    log.warning("a question could not be written down", extra={"action": "reply", "why": str(error)})
+    return InternalError("database")
 
 
 def _images(files: Sequence[ReadFile | KeptFile]) -> int:

@@ -215,13 +215,11 @@ class Bounds:
     def _write(self, said: Said) -> None:
         entry = self._today.day, said
         self._untold.append(entry)
-        self._book.in_background(self._written(entry))
+        self._book.keep(lambda: self._written(entry))
 
     async def _written(self, entry: tuple[int, Said]) -> None:
-        try:
-            word = await self._book.ledger.told(self._book.pool, *entry)
-        finally:
-            self._untold = [other for other in self._untold if other is not entry]
+        word = await self._book.ledger.told(self._book.pool, *entry)
+        self._untold = [other for other in self._untold if other is not entry]
         self.hear(word)
         self._starts.pump()
 

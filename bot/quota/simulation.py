@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Literal, NamedTuple, TypeAlias, assert_never, get_args
 
+from bot.backlog import Backlog
 from bot.clock import Clock, Instant, day_of, day_start
 from bot.conversation.exchange import Exchange
 from bot.conversation.held import Ended, HeldQuestion
@@ -200,7 +201,11 @@ class _Run:
             board=board,
         )
         self._holding = Holding(
-            lines=OneLine(self._scheduler), questions=_NotKept(), clock=clock, answer=self._answer_held
+            backlog=Backlog(),
+            lines=OneLine(self._scheduler),
+            questions=_NotKept(),
+            clock=clock,
+            answer=self._answer_held,
         )
         self._held: dict[MessageId, Fate] = {}
         """Of today."""
@@ -217,6 +222,7 @@ class _Run:
         )
         await self._scheduler.open()
         await self._holding.open()
+        for_room = asyncio.create_task(self._holding.watch())
         fates: list[Fate] = []
         day = requests[0].day
         looking = None if self._look is None else asyncio.create_task(self._look_around(self._look, fates))
@@ -232,6 +238,7 @@ class _Run:
             looking.cancel()
         # The last answers to held questions: sent before midnight, they end this long after it at the latest.
         await asyncio.sleep(self._setting.service_seconds + 1)
+        for_room.cancel()
         await self._holding.close()
         await self._scheduler.close()
         return fates

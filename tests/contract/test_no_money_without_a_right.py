@@ -15,6 +15,8 @@ from typing import Literal, TypeAlias
 
 import pytest
 
+from bot.backlog import Backlog
+from bot.chat_model import ChatRequest, ModelEnd, ModelEvent, ModelText
 from bot.clock import Instant, day_of
 from bot.conversation.answering import Answering
 from bot.conversation.exchange import Exchange
@@ -35,7 +37,6 @@ from bot.messages import (
 )
 from bot.openrouter import wire
 from bot.openrouter.sandbox.catalogue import listing
-from bot.ports import ChatRequest, ModelEnd, ModelEvent, ModelText
 from bot.quota.aside import Aside
 from bot.quota.ledger import Caps, PoolId
 from bot.quota.line import FirstCome
@@ -151,7 +152,7 @@ class Given:
 
 
 class Answers:
-    """A model that answers at once and keeps what it was sent: `bot.ports.ChatModel`."""
+    """A model that answers at once and keeps what it was sent: `bot.chat_model.ChatModel`."""
 
     def __init__(self) -> None:
         self.sent: list[ChatRequest] = []
@@ -232,6 +233,7 @@ async def everything(
     paying = Paying(
         aside=Aside(most=4, max_wait=60),
         access=given,
+        backlog=Backlog(),
         till=SqlTill(database, clock, money),
         scheduler=scheduler,
         model=model,

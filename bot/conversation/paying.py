@@ -19,6 +19,7 @@ from functools import partial
 from typing import assert_never
 
 from bot.backlog import Backlog
+from bot.chat_model import ChatModel, ChatRequest
 from bot.clock import Clock, Instant
 from bot.conversation.context import Context, needed
 from bot.conversation.exchange import Exchange
@@ -32,7 +33,6 @@ from bot.conversation.till import Purchase, Till
 from bot.conversation.transcripts import Transcripts
 from bot.errors import FailureKind, Refused, UpstreamFailure
 from bot.messages import Finished, IncomingMessage, Member, ModelId, Started, Usage
-from bot.ports import ChatModel, ChatRequest
 from bot.quota.aside import Aside
 from bot.quota.ledger import AlreadyHandled, Outcome
 from bot.quota.scheduler import Scheduler

@@ -17,6 +17,7 @@ import pytest
 from sqlalchemy import delete
 
 from bot.backlog import Backlog
+from bot.chat_model import ChatRequest, ModelEnd, ModelEvent, ModelText
 from bot.clock import Instant, day_of
 from bot.conversation.answering import Answering
 from bot.conversation.exchange import Exchange
@@ -37,7 +38,6 @@ from bot.messages import (
 )
 from bot.openrouter import wire
 from bot.openrouter.sandbox.catalogue import listing
-from bot.ports import ChatRequest, ModelEnd, ModelEvent, ModelText
 from bot.quota.aside import Aside
 from bot.quota.ledger import Caps, PoolId
 from bot.quota.line import FirstCome
@@ -155,7 +155,7 @@ class Given:
 
 
 class Answers:
-    """A model that answers at once and keeps what it was sent: `bot.ports.ChatModel`."""
+    """A model that answers at once and keeps what it was sent: `bot.chat_model.ChatModel`."""
 
     def __init__(self) -> None:
         self.sent: list[ChatRequest] = []

@@ -72,15 +72,16 @@ def chat(name: str | None) -> None:
     # What a person needs to know is said in words here; LOG_LEVEL asks for more.
     level = settings.log_level if "log_level" in settings.model_fields_set else "ERROR"
     logs.set_up(level=level, form=settings.log_format)
-    from bot import app
+    from bot.alone import StartError
+    from bot.app import service
     from bot.clock import SystemClock
 
     clock = SystemClock()
     try:
-        sys.exit(talk(app.service(settings, clock), member=me, clock=clock))
-    except app.StartError as error:
+        sys.exit(talk(service(settings, clock), member=me, clock=clock))
+    except StartError as error:
         page = f" at http://{settings.web_host}:{settings.web_port}" if settings.web_port else ""
-        raise app.StartError(f"{error} Or chat on the web page of the one that runs{page}.") from None
+        raise StartError(f"{error} Or chat on the web page of the one that runs{page}.") from None
 
 
 @main.command()
@@ -135,7 +136,7 @@ async def _chats() -> AsyncGenerator[Finding]:
     if settings.slack:
         from adapters.slack.examine import findings
         from bot.clock import SystemClock
-        from bot.running import slack_settings
+        from bot.platforms import slack_settings
 
         async for finding in findings(slack_settings(settings), SystemClock().monotonic):
             yield finding

@@ -99,7 +99,7 @@ def _to_fill(where: Where) -> AbstractContextManager[End]:
 
 
 def _alone(settings: Settings) -> AbstractContextManager[object]:
-    from bot.app import StartError, alone_with
+    from bot.alone import StartError, alone_with
     from bot.storage.ends import in_use
 
     if isinstance(where := settings.database, Path):

@@ -4,52 +4,43 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
-from filelock import FileLock, Timeout
-
 from bot.account_clients import AccountClients
+from bot.alone import alone_with
+from bot.backlog import Backlog
 from bot.belongings import Belongings, Retention
 from bot.choices import Choices
-from bot.clock import DAY, Clock, Instant, SharedClock, day_of, day_start
-from bot.commands.registry import Registry
+from bot.chores import Chores
+from bot.clock import Clock, SharedClock, day_of
 from bot.community_keys import CommunityKeys, PoolsFed
-from bot.conversation.paying import Paying
 from bot.conversation.service import ConversationService
 from bot.day_book import LedgerDayBook
 from bot.desk_of import open_office, registry_of
-from bot.errors import PotluckError, StorageError
 from bot.fairness import Fairness
 from bot.joining import Joining, held_back
 from bot.messages import Member
-from bot.office.office import Office
 from bot.open_links import OpenLinks
-from bot.openrouter.account import Account
 from bot.openrouter.client import OpenRouter
 from bot.openrouter.costs import Costs
 from bot.openrouter.linking import site
-from bot.openrouter.models import Models
 from bot.own_keys import OwnKeys
 from bot.people import People
 from bot.personal import PersonalChoices, PersonalKeys
-from bot.pool import DEFAULT_RPD, Shared, open_pool
+from bot.pool import DEFAULT_RPD, Shared, open_pool, pool_of
 from bot.pools import Pools
 from bot.quota.aside import Aside
-from bot.quota.ledger import PoolId
-from bot.quota.scheduler import Scheduler
-from bot.secrets import Secret, load_secret
+from bot.secrets import load_secret
+from bot.service import Service
 from bot.settings import Settings
-from bot.storage.access import SqlAccess
 from bot.storage.attachments import SqlFiles
 from bot.storage.belongings import SqlBelongings
 from bot.storage.board import SqlBoard
 from bot.storage.choices import SqlChoices
 from bot.storage.database import Database
 from bot.storage.fairness import SqlFairness
-from bot.storage.fingerprint import fingerprint
 from bot.storage.held import SqlHeldQuestions
 from bot.storage.keys import SqlKeys
 from bot.storage.ledger import SqlLedger
@@ -58,10 +49,12 @@ from bot.storage.money import SqlMoney
 from bot.storage.office import SqlArchive
 from bot.storage.people import SqlPeople
 from bot.storage.posts import SqlPosts
+from bot.storage.probing import Probing
 from bot.storage.transcripts import SqlTranscripts
 from bot.storage.uses import SqlUses
 from bot.telemetry.logs import logger
 from bot.telemetry.metrics import Metrics
+from bot.upkeep import PRUNE_EVERY, KeepingUp, Pruning
 from bot.uses import Uses
 from bot.vault import Vault
 
@@ -73,73 +66,6 @@ log = logger(__name__)
 _CONNECTIONS = 1000
 _PAID_AT_ONCE = 32
 """Paid requests under way at most."""
-_PRUNE_EVERY = 3600.0
-_KEEP_UP_EVERY = 3.0
-
-
-class StartError(PotluckError):
-    """The service cannot start; its text is one line that says what to do."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Service:
-    """Everything that is running, but for the adapters."""
-
-    settings: Settings
-    clock: Clock
-    secret: Secret
-    database: Database
-    board: SqlBoard | None
-    """Where processes that share the database tell each other what they do."""
-    conversations: ConversationService
-    pools: Pools
-    own_keys: OwnKeys
-    """Members' own accounts."""
-    community_keys: CommunityKeys
-    """Communities' own accounts."""
-    keys: PersonalKeys
-    """Members' own accounts for adapters, which know no persons."""
-    choices: PersonalChoices
-    people: People
-    joining: Joining
-    belongings: Belongings
-    uses: Uses
-    money: SqlMoney
-    """How much may be spent, and what has been."""
-    day: LedgerDayBook
-    fairness: Fairness
-    office: Office
-    """What admins have laid down. `follow` it where others may change it beside this process."""
-    registry: Registry
-    """The commands."""
-    metrics: Metrics
-    upstream: str
-    """The base URL requests go to."""
-    recovered: int
-    """Leases the last run left open."""
-
-    # --- of the pool for all communities that have none of their own -------------------------------------
-
-    @property
-    def scheduler(self) -> Scheduler:
-        return self.pools.default.scheduler
-
-    @property
-    def account(self) -> Account:
-        return self.pools.default.account
-
-    @property
-    def models(self) -> Models:
-        return self.pools.default.models
-
-    @property
-    def access(self) -> SqlAccess:
-        """Who may spend on which models."""
-        return self.pools.default.access
-
-    @property
-    def paying(self) -> Paying:
-        return self.pools.default.paying
 
 
 @asynccontextmanager
@@ -160,9 +86,17 @@ async def service(
             stack.callback(alone_with(settings).release)
         migrate(settings.database)
         secret = load_secret(settings)
+        metrics, backlog = Metrics(), Backlog()
         database = database or Database(settings.database, clock)
+        database.times.measured = metrics.unit_took
         await database.open()
         stack.push_async_callback(database.close)
+        stack.push_async_callback(backlog.close)
+        metrics.watch_backlog(backlog.__len__)
+
+        def new_chores() -> Chores:
+            return Chores(metrics.chore_failed)
+
         upstream = settings.openrouter_base_url
         if settings.sandbox:
             upstream = await _start_sandbox(stack, settings, clock, sandbox)
@@ -176,7 +110,6 @@ async def service(
             referer=f"http://{settings.web_host}:{settings.web_port}",
         )
         stack.push_async_callback(client.close)
-        metrics = Metrics()
         ledger, money = SqlLedger(database, clock), SqlMoney(database, clock)
         board = None if database.process is None else SqlBoard(database, ledger, money, clock)
         if board is not None:
@@ -212,12 +145,14 @@ async def service(
             database=database,
             front=front,
             ledger=ledger,
+            backlog=backlog,
             money=money,
             transcripts=transcripts,
             own_keys=own_keys,
             aside=Aside(most=_PAID_AT_ONCE, max_wait=settings.max_wait_seconds),
             metrics=metrics,
             pseudonym=secret.pseudonym(),
+            chores=new_chores,
             unknown_cost=costs.expect,
             prefers=choices.prefers,
             people=people,
@@ -231,7 +166,9 @@ async def service(
         )
         stack.push_async_callback(pools.close)
         if board is not None:
-            stack.push_async_callback(_end, asyncio.create_task(board.run()))
+            among_others = new_chores()
+            among_others.begin("board", board.run)
+            stack.push_async_callback(among_others.close)
         await pools.open()
         front.pool_id_of = pools.id_of
         await front.moved()
@@ -242,6 +179,7 @@ async def service(
             door=front.door,
             files=SqlFiles(database),
             choices=choices,
+            backlog=backlog,
             clock=clock,
             metrics=metrics,
             sandbox=settings.sandbox,
@@ -264,9 +202,8 @@ async def service(
             await front.office.open()
             await asyncio.gather(own_keys.open(), choices.open(), *(pool.access.load() for pool in pools.at_hand))
             await front.moved()
-
-        if board is not None:
-            stack.push_async_callback(_end, asyncio.create_task(_keep_up(board, database, people.open, moved)))
+            for scheduler in pools.lines():
+                scheduler.regroup()
 
         def kept_back(member: Member) -> bool:
             now = clock.now()
@@ -300,10 +237,28 @@ async def service(
             digest=secret.pseudonym(),
         )
         metrics.watch_pools(lambda: [pool.measured() for pool in pools.at_hand])
-        archive = SqlArchive(database, clock)
-        pruning = _prune(transcripts, SqlPosts(database, clock), ledger, money, chosen, archive, clock, settings)
-        for chore in (pools.watch(), costs.watch(), fairness.watch(), joining.watch(), pruning):
-            stack.push_async_callback(_end, asyncio.create_task(chore))
+        pruning = Pruning(
+            settings=settings,
+            clock=clock,
+            transcripts=transcripts,
+            posts=SqlPosts(database, clock),
+            ledger=ledger,
+            money=money,
+            choices=chosen,
+            archive=SqlArchive(database, clock),
+        )
+        chores = new_chores()
+        stack.push_async_callback(chores.close)
+        chores.begin("held questions", conversations.watch)
+        chores.begin("pools", pools.watch)
+        chores.begin("costs", costs.watch)
+        chores.begin("fairness", fairness.watch)
+        chores.begin("joining", joining.watch)
+        chores.every(PRUNE_EVERY, "pruning", pruning.prune)
+        if board is not None:
+            chores.begin("keeping up", KeepingUp(board, database, people.open, moved).watch)
+        probing = Probing(database, clock)
+        stack.push_async_callback(probing.close)
         day = LedgerDayBook(scheduler=pools.line_at_hand, opened=pools.line, ledger=ledger, clock=clock)
         personal, preferences = PersonalKeys(own_keys, people), PersonalChoices(choices, people)
         community_keys = CommunityKeys(
@@ -339,6 +294,9 @@ async def service(
             secret=secret,
             database=database,
             board=board,
+            probing=probing,
+            backlog=backlog,
+            chores=chores,
             conversations=conversations,
             pools=pools,
             own_keys=own_keys,
@@ -360,30 +318,8 @@ async def service(
         )
 
 
-def pool_of(settings: Settings) -> PoolId:
-    """The pool and the account that these settings speak of."""
-    return PoolId("sandbox" if settings.sandbox else "default")
-
-
 def _links(vault: Vault, client: OpenRouter, upstream: str, clock: Clock) -> OpenLinks:
     return OpenLinks(vault=vault, client=client, page=site(upstream), clock=clock, entropy=secrets.token_bytes)
-
-
-def alone_with(settings: Settings) -> FileLock:
-    """One process per SQLite database: a second one would take the first one's open leases for a crash's."""
-    lock = FileLock(f"{settings.database_file}.lock", blocking=False)
-    try:
-        settings.database_file.parent.mkdir(parents=True, exist_ok=True)
-        lock.acquire()
-    except Timeout:
-        raise StartError(
-            f"Another Potluck is using {settings.database_file}. Stop it, or set DATABASE_URL to another file."
-        ) from None
-    except OSError as error:
-        raise StorageError(
-            f"{settings.database_file} cannot be used: {error.strerror}. Set DATABASE_URL to a file Potluck may write."
-        ) from None
-    return lock
 
 
 async def _start_sandbox(stack: AsyncExitStack, settings: Settings, clock: Clock, given: SandboxSettings | None) -> str:
@@ -393,50 +329,3 @@ async def _start_sandbox(stack: AsyncExitStack, settings: Settings, clock: Clock
     url = await sandbox.start()
     stack.push_async_callback(sandbox.close)
     return url
-
-
-async def _prune(
-    transcripts: SqlTranscripts,
-    posts: SqlPosts,
-    ledger: SqlLedger,
-    money: SqlMoney,
-    choices: SqlChoices,
-    archive: SqlArchive,
-    clock: Clock,
-    settings: Settings,
-) -> None:
-    while True:
-        gone = await transcripts.prune(before=Instant(clock.now() - settings.retain_messages_days * DAY))
-        if gone:
-            log.info("old turns were deleted", extra={"action": "prune", "turns": gone})
-        # At least for a day, or a reply to an answer would not find its conversation any more.
-        await posts.prune(before=Instant(clock.now() - max(1, settings.retain_messages_days) * DAY))
-        oldest = day_of(clock.now()) - settings.retain_counts_days
-        await ledger.prune(before_day=oldest)
-        await money.prune(before=day_start(oldest))
-        await choices.prune(before=day_start(oldest))
-        await archive.prune(before=Instant(clock.now() - settings.retain_audit_days * DAY))
-        await asyncio.sleep(_PRUNE_EVERY)
-
-
-async def _keep_up(board: SqlBoard, database: Database, *renew: Callable[[], Awaitable[None]]) -> None:
-    """Take up what other processes have changed of who is one, has a key, has chosen a model or may pay."""
-    before = await fingerprint(database)
-    while True:
-        await asyncio.sleep(_KEEP_UP_EVERY)
-        if board.alone:
-            continue
-        try:
-            now = await fingerprint(database)
-            if now != before:
-                for one in renew:
-                    await one()
-            before = now
-        except Exception as error:  # the database is away: looked at again
-            log.warning("others' changes cannot be seen", extra={"action": "keep_up", "error": repr(error)})
-
-
-async def _end(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    with suppress(asyncio.CancelledError):
-        await task

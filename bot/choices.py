@@ -161,10 +161,10 @@ class Choices:
 
     async def tidy(self) -> None:
         """Let what is gone be forgotten for good."""
-        while self._forgotten:
-            whom = self._forgotten.pop()
+        for whom in list(self._forgotten):
             if whom not in self._kept:
                 await self._store.put(whom, None)
+            self._forgotten.discard(whom)
 
     def prefers(self, member: Member) -> ModelId | None:
         """What the member has chosen for themselves, wherever they ask."""

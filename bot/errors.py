@@ -3,6 +3,7 @@
 PotluckError
 ├── SettingsError              a variable is missing or wrong: names it, its fault and the fix
 ├── StorageError               the database cannot be used as it is
+│   └── DatabaseAway           for now: it is full, locked, stopped, or changing hands
 ├── LinkError                  an account of a member's could not be linked: `fault` says why
 ├── ReplyError                 ends one message; `code` is what the outside sees, `resets_at` when it works again
 │   ├── Refused                a rule of ours: nothing was sent, nothing was charged
@@ -42,6 +43,19 @@ class SettingsError(PotluckError):
 
 class StorageError(PotluckError):
     """The database is newer than this program, belongs to another one, or cannot be opened."""
+
+
+DatabaseFault: TypeAlias = Literal["full", "away", "read_only", "busy", "broken"]
+"""Why a database takes or gives nothing for now. `full`: its disk is; `away`: it cannot be reached; `read_only`: it
+takes no changes; `busy`: others are in the way; `broken`: its disk fails."""
+
+
+class DatabaseAway(StorageError):
+    """It cannot be used for now. Nothing of the unit of work has happened, and the same may work later."""
+
+    def __init__(self, fault: DatabaseFault, said: str) -> None:
+        super().__init__(said)
+        self.fault: DatabaseFault = fault
 
 
 Shut: TypeAlias = Literal["bad_key", "out_of_credit", "no_free_models", "cost_seen", "guard", "admin"]
@@ -105,6 +119,7 @@ FailureReason: TypeAlias = Literal[
     "own_key_minute",
     "own_key_credit",
     "own_key_privacy",
+    "database",
 ]
 """Finer than an `AnswerCode`, for words that say more. Where a reason has none of its own the code's stand.
 `pasted_key`: the message itself should be deleted, see `bot.messages.Failed.delete_message`."""
@@ -130,6 +145,8 @@ class ReplyError(PotluckError):
     """Ends one message in words. The code is part of the contract with the outside."""
 
     code: ErrorCode
+    reason: FailureReason | None = None
+    """What is known beyond the code."""
 
     def __init__(self, code: ErrorCode, *, resets_at: Instant | None = None, limit: int | None = None) -> None:
         super().__init__(code)
@@ -211,10 +228,11 @@ class Stopped(ReplyError):
 
 
 class InternalError(ReplyError):
-    """A fault of Potluck's; the log has the rest."""
+    """A fault of Potluck's; the log has the rest. For the reason `database` nothing was sent: it takes nothing now."""
 
-    def __init__(self) -> None:
+    def __init__(self, reason: Literal["database"] | None = None) -> None:
         super().__init__("internal")
+        self.reason = reason
 
 
 LinkFault: TypeAlias = Literal["no_link", "wrong_code", "not_a_code", "not_a_key", "key_refused", "unreachable"]

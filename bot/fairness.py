@@ -104,10 +104,7 @@ class Fairness:
     async def watch(self) -> None:
         """Catch up now and after every midnight, for ever."""
         while True:
-            try:
-                await self.catch_up()
-            except Exception as error:  # a figure nobody has is no reason to stop answering
-                log.error("a day's fairness was not worked out", extra={"action": "fairness", "error": repr(error)})
+            await self.catch_up()
             now = self._clock.now()
             await asyncio.sleep(day_start(day_of(now) + 1) + _AFTER_MIDNIGHT - now)
 

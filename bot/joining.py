@@ -146,6 +146,8 @@ class Joining:
         self._idle, self._held_back, self._schedulers, self._moved = idle, held_back, schedulers, moved
         self._letter, self._digest = letter, digest
         self._one_at_a_time = asyncio.Lock()
+        self._parted = day_of(clock.now())
+        """The day for which it has been done: whoever opens this has done it for the first."""
         self._wrong: dict[Member, deque[Instant]] = {}
         self._wrong_in_all: deque[Instant] = deque()
 
@@ -199,14 +201,14 @@ class Joining:
         return day_start(tomorrow)
 
     async def watch(self) -> None:
-        """Part after every midnight whose day has come, for ever."""
+        """Part after every midnight whose day has come, for ever. They are one person for longer where it cannot be
+        done at once: nobody wins by it."""
         while True:
+            if self._parted != (today := day_of(self._clock.now())):
+                await self.turn()
+                self._parted = today
             now = self._clock.now()
             await asyncio.sleep(day_start(day_of(now) + 1) + _AFTER_MIDNIGHT - now)
-            try:
-                await self.turn()
-            except Exception as error:  # they are one person for longer: nobody wins by it
-                log.error("accounts could not be parted", extra={"action": "part", "error": repr(error)})
 
     async def turn(self) -> None:
         """A new day has begun: part whose day has come."""

@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Literal, NewType, TypeAlias
 
 from bot.clock import Instant
-from bot.errors import AnswerFailed, ReplyError, Shut
+from bot.errors import ReplyError, Shut
 
 MessageId = NewType("MessageId", str)
 """The platform's id of a message, prefixed with the platform. A message is handled once per id."""
@@ -296,7 +296,7 @@ class Failed:
     @property
     def delete_message(self) -> bool:
         """The message holds a key: an adapter deletes it where the platform lets it, whatever else it shows."""
-        return isinstance(self.error, AnswerFailed) and self.error.reason == "pasted_key"
+        return self.error.reason == "pasted_key"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,10 +6,11 @@ import asyncio
 import random
 from collections import Counter
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import get_args
 
+from bot.backlog import Backlog
+from bot.chores import Chores
 from bot.clock import Clock
 from bot.conversation.answering import Answering
 from bot.conversation.guarding import Guarding
@@ -60,6 +61,8 @@ class Shared:
     front: FrontOffice
     """What admins laid down."""
     ledger: SqlLedger
+    backlog: Backlog
+    """Where what could not be written down waits."""
     money: SqlMoney
     transcripts: SqlTranscripts
     own_keys: Accounts
@@ -68,6 +71,8 @@ class Shared:
     """Places for what no pool pays for."""
     metrics: Metrics
     pseudonym: Callable[[str], str]
+    chores: Callable[[], Chores]
+    """Makes the ones of a pool."""
     unknown_cost: Callable[[], None]
     """Called when the cost of a request has to be found out."""
     prefers: Callable[[Member], ModelId | None]
@@ -104,7 +109,9 @@ class Pool:
     """When somebody last asked for it, by the monotonic clock."""
     left: bool = False
     """No community has it any more: nothing starts here, and it ends when what is under way has."""
-    _chores: list[asyncio.Task[None]] = field(default_factory=list)
+    chores: Callable[[], Chores]
+    """Makes new ones."""
+    _chores: Chores | None = None
 
     def route(self, message: IncomingMessage, *, images: int = 0) -> Route:
         """Where a message would go if it was sent now, whatever its length. Raises as the router does."""
@@ -164,17 +171,16 @@ class Pool:
 
     def watch(self) -> None:
         """Ask the account and the catalogue whenever it is time."""
-        if not self._chores:
-            self._chores = [asyncio.create_task(chore) for chore in (self.account.watch(), self.models.watch())]
+        if self._chores is None:
+            self._chores = self.chores()
+            self._chores.begin("account", self.account.watch)
+            self._chores.begin("models", self.models.watch)
 
     async def rest(self) -> None:
         """Ask no more. What is under way goes on."""
-        chores, self._chores = self._chores, []
-        for chore in chores:
-            chore.cancel()
-        for chore in chores:
-            with suppress(asyncio.CancelledError):
-                await chore
+        chores, self._chores = self._chores, None
+        if chores is not None:
+            await chores.close()
 
     async def close(self) -> None:
         """Finish what is under way in the ledger."""
@@ -204,6 +210,7 @@ async def open_pool(shared: Shared, id: PoolId, client: OpenRouter, *, own: bool
         learns_rpd=rpd is None,
         person=shared.people.of,
         board=shared.board,
+        backlog=shared.backlog,
     )
     branch = await shared.front.branch(id)
     await scheduler.open(branch.roster.in_force)
@@ -230,6 +237,7 @@ async def open_pool(shared: Shared, id: PoolId, client: OpenRouter, *, own: bool
         aside=shared.aside,
         access=access,
         till=SqlTill(database, clock, shared.money),
+        backlog=shared.backlog,
         scheduler=scheduler,
         model=client,
         shelf=shelf,
@@ -268,6 +276,7 @@ async def open_pool(shared: Shared, id: PoolId, client: OpenRouter, *, own: bool
         own_lane=OwnLane(
             accounts=shared.own_keys,
             ledger=shared.ledger,
+            backlog=shared.backlog,
             scheduler=scheduler,
             shelf=shelf,
             transcripts=shared.transcripts,
@@ -278,11 +287,17 @@ async def open_pool(shared: Shared, id: PoolId, client: OpenRouter, *, own: bool
         ),
         own=own,
         clock=clock,
+        chores=shared.chores,
         used_at=clock.monotonic(),
     )
     await pool.look()
     pool.watch()
     return pool
+
+
+def pool_of(settings: Settings) -> PoolId:
+    """The pool and the account that these settings speak of."""
+    return PoolId("sandbox" if settings.sandbox else "default")
 
 
 def days_of(settings: Settings) -> Days:

@@ -187,11 +187,8 @@ class Pools:
         """Do so whenever it is time, and close what is idle, until cancelled."""
         while True:
             await asyncio.sleep(LOOK_EVERY)
-            try:
-                await self.refresh()
-                await self.close_idle()
-            except Exception as error:  # the database: what is known goes on
-                log.error("the pools could not be looked after", extra={"action": "pools", "error": repr(error)})
+            await self.refresh()
+            await self.close_idle()
 
     async def close_idle(self) -> None:
         """Close what has been of no use for long, or is nobody's any more."""

@@ -45,6 +45,10 @@ class Posts(Protocol):
         """Keep a new answer; one that is kept already stays."""
         ...
 
+    async def known(self, question: MessageId) -> bool:
+        """There is an answer to it, under way or over."""
+        ...
+
     async def move(
         self, question: MessageId, stage: Stage, *, ticket: TicketId | None = None, keep: bool = False
     ) -> None:

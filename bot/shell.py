@@ -12,7 +12,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, cast
 
-from bot.app import pool_of
 from bot.clock import Clock
 from bot.commands.all import ALL
 from bot.commands.changing import ALL as EVERY_COMMUNITY
@@ -30,7 +29,7 @@ from bot.office.office import Office
 from bot.openrouter.client import OpenRouter
 from bot.openrouter.wire import KeyInfo
 from bot.people import People
-from bot.pool import DEFAULT_RPD, days_of
+from bot.pool import DEFAULT_RPD, days_of, pool_of
 from bot.pools import account_pool
 from bot.ports import WhoseAccount
 from bot.quota.ledger import Caps, PoolId

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from contextlib import suppress
 
 import aiohttp
 import discord
@@ -15,10 +14,11 @@ from adapters.discord.client import PotluckClient, close_quietly
 from adapters.discord.presence import Presence
 from adapters.discord.safe import Nonces
 from adapters.discord.talk import PLATFORM
+from bot.chores import Chores
 from bot.clock import Clock
 from bot.commands.registry import Registry
 from bot.errors import SettingsError
-from bot.ports import Conversations
+from bot.ports import Conversations, Turns
 from bot.posts import Posts
 from bot.telemetry.logs import logger
 
@@ -29,7 +29,11 @@ _AGAIN = (1.0, 5.0, 15.0, 30.0, 60.0)
 
 
 class DiscordAdapter:
-    """`bot.ports.Adapter`."""
+    """`bot.ports.Platform`.
+
+    A second process connects at once and hears everything, but keeps it to itself until the first one hears no more:
+    Discord sends nothing again, so what is written between the two must have been heard by both.
+    """
 
     name = PLATFORM
 
@@ -43,18 +47,21 @@ class DiscordAdapter:
         registry: Registry | None = None,
         api_url: str = endpoints.API,
         gateway_url: str | None = None,
+        turns: Turns | None = None,
     ) -> None:
         self._token, self._conversations, self._store, self._clock = token, conversations, store, clock
         self._registry, self._api_url, self._gateway_url = registry, api_url, gateway_url
         self.client: PotluckClient | None = None
         self.ready = asyncio.Event()
-        self._said_no = False
+        self._turns = turns
 
     @property
     def state(self) -> str:
         """`ok`, or what is wrong, for `/readyz`."""
         if self.client is None or not self.client.is_ready():
             return "connecting"
+        if self.client.standing_by:
+            return "waits for another process to hear no more"
         return self.client.trouble or "ok"
 
     async def run(self) -> None:
@@ -68,15 +75,35 @@ class DiscordAdapter:
         client.on_first_ready = self.ready.set
         shown = Presence(client, lambda: self._conversations.pool())
         client.on_new_session = shown.forget
-        showing = asyncio.create_task(shown.keep())
+        chores = Chores()
+        chores.begin("Discord's presence", shown.keep)
+        chores.once("Discord's beginning", self._begin)
         try:
             await self._connect(client)
         finally:
-            showing.cancel()
-            with suppress(asyncio.CancelledError):
-                await showing
+            await chores.close()
             await client.answers.finish(GRACE)
             await close_quietly(client)
+
+    async def _begin(self) -> None:
+        """Hear when nobody else does, and go on with what they left when they have ended."""
+        client = self.client
+        assert client is not None
+        await self.ready.wait()
+        if self._turns is not None:
+            await self._turns.to_hear()
+        await client.hear_from_now_on()
+        if self._turns is not None:
+            await self._turns.to_go_on()
+        await client.answers.take_up()
+
+    async def pause(self) -> None:
+        """Hear nothing more, and let the next process."""
+        self.stopping()
+        if self.client is not None:
+            await self.client.answers.all_noted()
+        if self._turns is not None:
+            await self._turns.hand_over()
 
     def stopping(self) -> None:
         """Potluck is about to stop every answer: theirs end because of that."""
@@ -98,6 +125,7 @@ class DiscordAdapter:
             hosts=endpoints.cdn(self._api_url),
             gateway=self._gateway_url,
             registry=self._registry,
+            standing_by=self._turns is not None,
         )
 
     async def _look(self) -> portal.Portal:

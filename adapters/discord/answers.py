@@ -21,7 +21,7 @@ from adapters.discord.trying import FAULTS, Lost, attempt
 from adapters.rendering import chatting
 from adapters.rendering.saying import Tongue
 from bot.clock import Clock, Instant
-from bot.errors import Stopped
+from bot.errors import DatabaseAway, Stopped
 from bot.messages import (
     ConversationId,
     Failed,
@@ -70,6 +70,7 @@ class Answers:
         """The newest questions that this run has taken in hand."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._following: set[asyncio.Task[None]] = set()
+        self._noting: set[asyncio.Task[None]] = set()
         self._stopping = False
 
     # --- what the client calls ---------------------------------------------------------------------------
@@ -131,6 +132,11 @@ class Answers:
         for live in self._live.values():
             live.restarting()
 
+    async def all_noted(self, seconds: float = 2.0) -> None:
+        """Wait, not for long, until every answer that was begun is kept: the next process knows it by that."""
+        if self._noting:
+            await asyncio.wait(self._noting, timeout=seconds)
+
     async def finish(self, seconds: float = GRACE) -> None:
         """Give live answers that long for their last words, then let them go. The next start ends what is left."""
         if self._tasks:
@@ -157,7 +163,7 @@ class Answers:
     # --- one answer --------------------------------------------------------------------------------------
 
     async def _answer(self, kept: PostedAnswer, message: IncomingMessage, board: Board) -> None:
-        await self._store.begin(kept)
+        await self._note(kept)
         scene = Scene(tongue=self._tongue(kept), may_attach=board.may_attach, most=board.most)
         ending = await self._show(kept, self._conversations.reply(message), scene, board)
         if isinstance(ending, Held) and not self._stopping:
@@ -166,6 +172,16 @@ class Answers:
                 self._start(self._follow(held, ending.ticket), self._following)
         elif ending is None and kept.posts and not scene.over:
             await self._end(kept)  # it was sent before the restart
+
+    async def _note(self, kept: PostedAnswer) -> None:
+        """Keep that there is one, for the next run. Where that cannot be, the core says what the member has to know."""
+        noting = asyncio.create_task(self._store.begin(kept))
+        self._noting.add(noting)
+        noting.add_done_callback(self._noting.discard)
+        try:
+            await noting
+        except DatabaseAway as error:
+            log.warning("an answer could not be noted", extra={"action": "begin", "why": str(error)})
 
     async def _show(self, kept: PostedAnswer, events: AsyncGenerator[ReplyEvent], scene: Scene, board: Board) -> object:
         live = LiveAnswer(

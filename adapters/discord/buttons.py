@@ -20,6 +20,9 @@ V = TypeVar("V", discord.ui.View, discord.ui.LayoutView)
 class Presses(Protocol):
     """Who is told of a press: `adapters.discord.client.PotluckClient`."""
 
+    standing_by: bool
+    """Somebody else does what is pressed."""
+
     async def pressed(self, action: Action, interaction: discord.Interaction[Any]) -> None: ...
 
 
@@ -45,6 +48,8 @@ class AnswerButton(
         return cls(cast(Action, match["action"]), int(match["owner"]))
 
     async def interaction_check(self, interaction: discord.Interaction[Any]) -> bool:
+        if cast(Presses, interaction.client).standing_by:
+            return False
         if interaction.user.id == self.owner:
             return True
         said = tongue(str(interaction.locale)).say(chatting.ONLY_WHO_ASKED)

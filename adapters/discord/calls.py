@@ -188,6 +188,8 @@ class NextButton(
         return cls(int(match["owner"]), tuple(match["path"].split()), values, match["danger"] == "1", label)
 
     async def interaction_check(self, interaction: discord.Interaction[Any]) -> bool:
+        if cast("PotluckClient", interaction.client).standing_by:
+            return False
         if interaction.user.id == self.owner:
             return True
         await _whisper(interaction, chatting.ONLY_WHO_ASKED)

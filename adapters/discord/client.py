@@ -6,6 +6,7 @@ One client for all shards. Answers live in `Answers`, which this one's reconnect
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -42,6 +43,9 @@ log = logger(__name__)
 
 HINT_EVERY = 300.0
 """Seconds until the same hint is given to the same person in the same place again."""
+_MISSED_SECONDS, _MISSED = 20.0, 1000
+"""For how long, and how many at most, messages are kept that another process may not have heard any more. One that was
+killed is taken for dead after eight seconds."""
 HINT_STANDS = 60.0
 """Seconds until a hint goes that only helps to ask once more."""
 
@@ -61,6 +65,7 @@ class PotluckClient(discord.AutoShardedClient):
         gateway: str | None = None,
         registry: Registry | None = None,
         pacing: Pacing | None = None,
+        standing_by: bool = False,
     ) -> None:
         self.invalid, callbacks = InvalidRequests(clock), Callbacks()
         super().__init__(
@@ -103,7 +108,10 @@ class PotluckClient(discord.AutoShardedClient):
         """What is wrong with the connection, for whoever runs Potluck."""
         self.on_first_ready: Callable[[], None] = lambda: None
         self.on_new_session: Callable[[], None] = lambda: None
-        self._taken_up = False
+        self.standing_by = standing_by
+        """Another process is connected, too, and hears what people do. Until it does no longer, nothing is done."""
+        self._missed: deque[tuple[float, discord.Message]] = deque(maxlen=_MISSED)
+        self._was_ready = False
         self._hinted: dict[tuple[int, int, str], float] = {}
         add_own(self.tree, self)
         self.calls = None if registry is None else Calls(self, registry, clock)
@@ -128,11 +136,20 @@ class PotluckClient(discord.AutoShardedClient):
 
     async def on_ready(self) -> None:
         # It comes again after every session that could not be resumed.
-        if not self._taken_up:
-            self._taken_up = True
+        if not self._was_ready:
+            self._was_ready = True
             log.info("connected to Discord", extra={"action": "ready", "servers": len(self.guilds)})
             self.on_first_ready()
-            await self.answers.take_up()
+
+    async def hear_from_now_on(self) -> None:
+        """Stand by no longer. What the other process has not heard any more is heard now."""
+        self.standing_by = False
+        since = self._clock.monotonic() - _MISSED_SECONDS
+        while self._missed:
+            heard_at, message = self._missed[0]
+            if heard_at >= since and not await self._store.known(MessageId(f"{talk.PLATFORM}:{message.id}")):
+                self.dispatch("message", message)
+            self._missed.popleft()
 
     async def on_error(self, event_method: str, /, *args: Any, **kwargs: Any) -> None:
         # The arguments hold what people wrote: only the name is logged, the rest at DEBUG.
@@ -145,6 +162,9 @@ class PotluckClient(discord.AutoShardedClient):
         assert self.user is not None
         if message.author.id == self.user.id:
             self._is_it_ours(message)
+            return
+        if self.standing_by:
+            self._missed.append((self._clock.monotonic(), message))
             return
         await self._find_channel(message)
         match await self.talk.hear(message, self.user.id):

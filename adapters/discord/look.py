@@ -20,7 +20,7 @@ from adapters.rendering.chatting import Action
 from adapters.rendering.saying import ENGLISH, Tongue
 from adapters.rendering.split import Limits, split
 from bot.clock import Instant
-from bot.errors import AnswerFailed, AttachmentRefused, Refused
+from bot.errors import AttachmentRefused, Refused
 from bot.messages import (
     Ending,
     Failed,
@@ -232,7 +232,7 @@ def _failed(scene: Scene, ending: Failed, shown: list[Post], at: Callable[[Insta
         again=at(error.resets_at) if error.resets_at is not None else None,
         limit=error.limit,
         partial=ending.partial,
-        reason=error.reason if isinstance(error, AnswerFailed) else None,
+        reason=error.reason,
         shut_for=ending.shut_for,
         why_not=error.why if isinstance(error, Refused) else None,
         offer=error.offer if isinstance(error, Refused) else None,

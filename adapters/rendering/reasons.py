@@ -19,6 +19,11 @@ class Reason:
 
 
 REASONS: Mapping[FailureReason, Reason] = {
+    "database": Reason(
+        what=say("Potluck cannot write anything down right now, so it asks no model."),
+        why=say("It never sends a question that it has not noted. Nothing was taken from your share."),
+        advice=say("Try again in a few minutes."),
+    ),
     "data_policy": Reason(
         what=say("No free model may take questions from this account yet."),
         why=say("Its privacy settings at OpenRouter shut them out."),

@@ -41,9 +41,10 @@ from adapters.slack.workspace import (
     clients,
     introduce,
 )
+from bot.chores import Chores
 from bot.clock import DAY, Clock, Instant
 from bot.commands.registry import Registry
-from bot.ports import Conversations
+from bot.ports import Conversations, Turns
 from bot.posts import Posts
 from bot.telemetry.logs import logger
 
@@ -55,7 +56,12 @@ _SEEN_SECONDS = 2 * DAY
 
 
 class SlackAdapter:
-    """Potluck in Slack. Satisfies `bot.ports.Adapter`. `start` before `run`."""
+    """Potluck in Slack. Satisfies `bot.ports.Platform`. `start` before `run`.
+
+    Of several processes one is connected by Socket Mode at a time: Slack gives each event to one connection only, and
+    what belongs together, a mention and its files, an answer and who stops it, would come to two of them. Requests by
+    HTTP are answered by whoever gets them: there the proxy decides, and Slack does not send everything again.
+    """
 
     name = "slack"
 
@@ -70,11 +76,13 @@ class SlackAdapter:
         installations: Installations,
         clock: Clock,
         retain_days: int = 30,
+        turns: Turns | None = None,
     ) -> None:
         self._settings, self._conversations, self._memory = settings, conversations, memory
         self._posts, self._registry = posts, registry
         self._installations, self._clock, self._retain_days = installations, clock, retain_days
-        self._now = clock.monotonic
+        self._now, self._turns = clock.monotonic, turns
+        self.state = "connecting"
         self._session: aiohttp.ClientSession | None = None
         self._transport: Transport | None = None
         self._http: Http | None = None
@@ -85,10 +93,10 @@ class SlackAdapter:
     # --- beginning and end -------------------------------------------------------------------------------
 
     async def start(self) -> None:
-        """Find out whose token it is, and let Slack reach Potluck.
+        """Find out whose token it is, and be ready for what Slack tells.
 
         Raises:
-            SlackError: a token is not accepted, or Slack cannot be reached.
+            SlackError: the token is not accepted, or Slack cannot be reached.
         """
         self._session = aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar())
         try:
@@ -147,12 +155,25 @@ class SlackAdapter:
             self._transport = Socket(app, client=client_for(""), app_token=settings.app_token, now=self._now)
         else:
             self._transport = self._http = Http(app, signing_secret=settings.signing_secret, clock=self._clock)
+
+    async def connect(self) -> None:
+        """Let Slack reach Potluck.
+
+        Raises:
+            SlackError: the app token is not accepted, or Slack cannot be reached.
+        """
+        assert self._transport is not None
         try:
             await self._transport.open()
-        except Refused as refused:
-            raise SlackError(f"SLACK_APP_TOKEN: Slack does not accept it ({refused.error}).") from None
-        except Unsure as unsure:
-            raise SlackError(f"Slack cannot be reached at {settings.api_url} ({unsure}).") from None
+        except (Refused, Unsure) as fault:
+            await self.close()
+            if isinstance(fault, Refused):
+                raise SlackError(f"SLACK_APP_TOKEN: Slack does not accept it ({fault.error}).") from None
+            raise SlackError(f"Slack cannot be reached at {self._settings.api_url} ({fault}).") from None
+        self.state = "ok"
+
+    async def take_up(self) -> None:
+        """Go on with what the last run left."""
         await self._unfinished.take_up(self._talk.ask)
 
     def _installed(self, client_for: ClientFor) -> InstalledWorkspaces:
@@ -193,16 +214,36 @@ class SlackAdapter:
         return (*http, *(() if self._install is None else self._install.routes()))
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Until cancelled.
+
+        Raises:
+            SlackError: as `start` and `connect`.
+        """
         if self._transport is None:
             await self.start()
         assert self._transport is not None
-        pruning = asyncio.create_task(self._prune())
+        chores = Chores()
+        chores.every(_PRUNE_EVERY, "Slack's pruning", self._prune)
         try:
+            if self.state != "ok":
+                chores.once("Slack's unfinished answers", self._go_on)
+                await self._let_in()
             await self._transport.run()
         finally:
-            pruning.cancel()
+            await chores.close()
             await self.close()
+
+    async def _let_in(self) -> None:
+        if self._turns is not None and self._http is None:
+            self.state = "waits for another process to hear no more"
+            await self._turns.to_hear()
+        await self.connect()
+
+    async def _go_on(self) -> None:
+        """When nobody else does, and there is a way to be told of what people do about it."""
+        if self._turns is not None:
+            await self._turns.to_go_on()
+        await self.take_up()
 
     async def pause(self) -> None:
         """Take nothing more: what comes now Slack sends again after the restart. What then ends before it was sent
@@ -210,6 +251,9 @@ class SlackAdapter:
         self._replies.pause()
         if self._transport is not None:
             await self._transport.close()
+        if self._turns is not None and self.state != "stopping":
+            await self._turns.hand_over()
+        self.state = "stopping"
 
     async def close(self) -> None:
         """Let what is under way show its last word, and let go of Slack."""
@@ -220,12 +264,10 @@ class SlackAdapter:
             self._session = None
 
     async def _prune(self) -> None:
-        while True:
-            now = self._clock.now()
-            await self._memory.prune(
-                seen_before=Instant(now - _SEEN_SECONDS), before=Instant(now - max(1, self._retain_days) * DAY)
-            )
-            await asyncio.sleep(_PRUNE_EVERY)
+        now = self._clock.now()
+        await self._memory.prune(
+            seen_before=Instant(now - _SEEN_SECONDS), before=Instant(now - max(1, self._retain_days) * DAY)
+        )
 
     def _begin(self, work: Coroutine[Any, Any, None]) -> None:
         self._replies.watch(asyncio.create_task(work))

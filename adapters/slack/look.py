@@ -10,7 +10,7 @@ from adapters.rendering import words
 from adapters.rendering.saying import Tongue
 from adapters.slack.plain_text import at, escape
 from bot.commands.saying import Say, say
-from bot.errors import AnswerFailed, AttachmentRefused, Refused
+from bot.errors import AttachmentRefused, Refused
 from bot.messages import Failed, Finished, Held, Notice, Queued, Share, Started, TicketId
 
 Block: TypeAlias = dict[str, Any]
@@ -122,7 +122,7 @@ def explained(failed: Failed, tongue: Tongue) -> words.Explained:
         limit=error.limit,
         partial=failed.partial,
         may_hold=failed.may_hold,
-        reason=error.reason if isinstance(error, AnswerFailed) else None,
+        reason=error.reason,
         shut_for=failed.shut_for,
         why_not=error.why if isinstance(error, Refused) and not isinstance(error, AttachmentRefused) else None,
         offer=error.offer if isinstance(error, Refused) and not isinstance(error, AttachmentRefused) else None,

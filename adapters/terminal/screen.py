@@ -19,7 +19,7 @@ from adapters.rendering import words
 from adapters.rendering.saying import ENGLISH, Tongue
 from adapters.terminal.inert import inert
 from bot.clock import Clock, Instant
-from bot.errors import AnswerFailed, AttachmentRefused, Refused
+from bot.errors import AttachmentRefused, Refused
 from bot.messages import Failed, Finished, Held, Notice, Queued, ReplyEvent, Started, TextDelta
 
 SPINNER = "dots"
@@ -152,7 +152,7 @@ class Screen:
             limit=error.limit,
             partial=failed.partial,
             may_hold=failed.may_hold,
-            reason=error.reason if isinstance(error, AnswerFailed) else None,
+            reason=error.reason,
             why_not=error.why if isinstance(error, Refused) else None,
             offer=error.offer if isinstance(error, Refused) else None,
             file_fault=error.fault if isinstance(error, AttachmentRefused) else None,

@@ -30,7 +30,7 @@ from bot.messages import Member, ReplyEvent
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from bot.app import Service
+    from bot.service import Service
 
 PROMPT = "> "
 QUESTION_MAX = 1_000_000

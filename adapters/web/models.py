@@ -12,7 +12,7 @@ from adapters.rendering.saying import Tongue
 from adapters.web import inbound
 from adapters.web.refusal import Refusal, bad_request
 from bot.commands.saying import say
-from bot.errors import AnswerFailed, Refused, ReplyError
+from bot.errors import Refused, ReplyError
 from bot.messages import ChosenFor, InConversation, ModelId, Who
 from bot.ports import ModelChoices, ModelOnOffer
 
@@ -81,7 +81,7 @@ def _why(error: ReplyError, tongue: Tongue) -> str:
     return str(
         words.explain(
             error.code,
-            reason=error.reason if isinstance(error, AnswerFailed) else None,
+            reason=error.reason,
             why_not=error.why if isinstance(error, Refused) else None,
             tongue=tongue,
         )

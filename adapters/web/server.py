@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from pathlib import Path
 
 from aiohttp import web
@@ -21,19 +20,11 @@ from adapters.web.security import COOKIE, SESSION_SECONDS, Guard, add_headers, i
 from bot.clock import Clock
 from bot.commands.registry import Registry
 from bot.conversation.attachments import MOST_BYTES, MOST_FILES, MOST_TOGETHER
-from bot.ports import Conversations, KeyLinks, ModelChoices
+from bot.ports import Conversations, KeyLinks, ModelChoices, Readiness
 
 HERE = Path(__file__).parent
 CLOSE_SECONDS = 2.0
 """How long open answers get to tell their clients that the server stops."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Readiness:
-    """Whether requests can be served, and the state of each part that must work: `{"database": "ok"}`."""
-
-    ready: bool
-    parts: Mapping[str, str]
 
 
 class WebAdapter:

@@ -12,7 +12,7 @@ from adapters.rendering import words
 from adapters.rendering.saying import ENGLISH, Tongue
 from adapters.rendering.why import why
 from bot.clock import Instant
-from bot.errors import AnswerFailed, AttachmentRefused, Refused
+from bot.errors import AttachmentRefused, Refused
 from bot.messages import Explanation, Failed, Finished, Held, Notice, Queued, ReplyEvent, Share, Started, TextDelta
 from bot.ports import PoolView, Turn
 
@@ -158,7 +158,7 @@ def _failed(failed: Failed, now: Instant, zone: tzinfo, tongue: Tongue) -> dict[
         limit=error.limit,
         partial=failed.partial,
         may_hold=failed.may_hold,
-        reason=error.reason if isinstance(error, AnswerFailed) else None,
+        reason=error.reason,
         shut_for=failed.shut_for,
         why_not=why_not,
         offer=offer,

@@ -18,6 +18,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import assert_never
 
+from bot.chat_model import ChatModel, ChatRequest, ModelEnd
 from bot.clock import Clock
 from bot.conversation.context import Context
 from bot.conversation.exchange import Exchange
@@ -30,9 +31,9 @@ from bot.conversation.question import TURNS, claim, fitted, needs, tell_first
 from bot.conversation.reading import read
 from bot.conversation.second_attempts import SecondAttempts
 from bot.conversation.transcripts import Transcripts
-from bot.errors import Refused, ReplyError, UpstreamFailure
+from bot.errors import DatabaseAway, Refused, ReplyError, UpstreamFailure
 from bot.messages import Finished, IncomingMessage, Notice, Queued, Started, Usage
-from bot.ports import ChatModel, ChatRequest, ModelEnd, Turn
+from bot.ports import Turn
 from bot.quota.ledger import AlreadyHandled, Claim, Lease, Outcome
 from bot.quota.scheduler import Place, Scheduler
 from bot.routing.router import Needs, Route
@@ -238,7 +239,10 @@ class Answering:
         except ReplyError:  # what was asked for rests now
             return None
         again = claim(exchange, self._scheduler.pool, route)
-        other = await to_the_end(self._scheduler.retry(lease, _failed(failure), again))
+        try:
+            other = await to_the_end(self._scheduler.retry(lease, _failed(failure), again))
+        except DatabaseAway:
+            return None
         if other is None:
             return None
         self._second_attempts.spend()

@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import Protocol
 from uuid import uuid4
 
+from bot.backlog import Backlog
 from bot.clock import Clock, day_of, day_start
 from bot.conversation.exchange import Exchange
 from bot.conversation.held import Ended, HeldQuestion, HeldQuestions
@@ -83,7 +84,7 @@ class OneLine:
 
 
 class Holding:
-    """See the module. `open` before use, `close` after."""
+    """See the module. `open` before use, then `watch` in a task of its own; `close` after."""
 
     def __init__(
         self,
@@ -92,11 +93,12 @@ class Holding:
         questions: HeldQuestions,
         clock: Clock,
         answer: Answer,
+        backlog: Backlog,
         taken_up: Callable[[IncomingMessage], IncomingMessage] = lambda message: message,
     ) -> None:
         """`taken_up` is told of each question that waited when the service last ended, and gives it as it goes on."""
         self._lines, self._questions, self._clock, self._answer = lines, questions, clock, answer
-        self._taken_up = taken_up
+        self._taken_up, self._backlog = taken_up, backlog
         self._waiting: dict[TicketId, HeldQuestion] = {}
         self._exchanges: dict[TicketId, Exchange] = {}
         """Of every ticket that has not ended, for whoever follows it."""
@@ -109,10 +111,9 @@ class Holding:
         for held in await self._questions.waiting():
             await self._lines.line(held.message.community)
             self._take(replace(held, message=self._taken_up(held.message)))
-        self._start(self._look_again())
 
     async def close(self) -> None:
-        """Stop looking, and stop the answers under way. What waits goes on waiting in the database."""
+        """Let nothing more through, and stop the answers under way. What waits goes on waiting in the database."""
         self._closing = True
         tasks = list(self._tasks)
         for task in tasks:
@@ -214,9 +215,11 @@ class Holding:
         message = held.message
         self._line(message).unhold(message.author, message.community, day=day_of(held.held_at))
 
-    async def _look_again(self) -> None:
+    async def watch(self) -> None:
+        """Look for room whenever it is time, until cancelled."""
         while True:
-            await self._look()
+            if not self._closing:
+                await self._look()
             now = self._clock.now()
             rest = day_start(day_of(now) + 1) - now
             with suppress(TimeoutError):
@@ -258,8 +261,7 @@ class Holding:
     async def _let_through(self, held: HeldQuestion) -> None:
         exchange = self._exchanges[held.ticket]
         ending = await self._answer(exchange)
-        if isinstance(ending, Failed) and ending.error.code in ("daily_share_spent", "pool_paused"):
-            # Somebody was quicker, or the pool was just shut: it waits on, where it was.
+        if isinstance(ending, Failed) and _not_yet(ending.error):
             self._take(held)
             return
         if self._closing and not exchange.sealed:
@@ -270,7 +272,7 @@ class Holding:
         ending = ending or self._failed(held, InternalError())
         self._waiting.pop(held.ticket, None)
         code: Ended = ending.error.code if isinstance(ending, Failed) else "finished"
-        await asyncio.shield(self._questions.end(held.ticket, code))
+        await asyncio.shield(self._backlog.write(lambda: self._questions.end(held.ticket, code)))
         self._exchanges.pop(held.ticket).end(ending)
 
     def _failed(self, held: HeldQuestion, error: ReplyError) -> Failed:
@@ -293,3 +295,8 @@ class Holding:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _not_yet(error: ReplyError) -> bool:
+    """Somebody was quicker, the pool was just shut, or the database takes nothing: it waits on, where it was."""
+    return error.code in ("daily_share_spent", "pool_paused") or error.reason == "database"

@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Protocol
 
+from bot.backlog import Backlog
+from bot.chat_model import ChatModel, ChatRequest, ModelEnd
 from bot.clock import Clock, day_of, day_start
 from bot.conversation.context import Context
 from bot.conversation.exchange import Exchange
@@ -24,7 +26,6 @@ from bot.conversation.reading import read
 from bot.conversation.transcripts import Transcripts
 from bot.errors import AnswerFailed, FailureKind, Refused, UpstreamFailure
 from bot.messages import Finished, IncomingMessage, Member, Started, Usage
-from bot.ports import ChatModel, ChatRequest, ModelEnd
 from bot.quota.ledger import AlreadyHandled, Claim, Lease, Ledger, Outcome
 from bot.quota.scheduler import Scheduler
 from bot.routing.own import own_route
@@ -76,6 +77,7 @@ class OwnLane:
         *,
         accounts: Accounts,
         ledger: Ledger,
+        backlog: Backlog,
         scheduler: Scheduler,
         shelf: Shelf,
         transcripts: Transcripts,
@@ -86,7 +88,7 @@ class OwnLane:
     ) -> None:
         self._accounts, self._ledger, self._scheduler, self._shelf = accounts, ledger, scheduler, shelf
         self._transcripts, self._clock, self._pseudonym, self._metrics = transcripts, clock, pseudonym, metrics
-        self._under_way = under_way
+        self._under_way, self._backlog = under_way, backlog
 
     def takes(self, member: Member) -> bool:
         """The member's questions go this way, whether the key works or not: never silently back to the pool."""
@@ -200,10 +202,10 @@ class OwnLane:
                     self._metrics.attempts.labels(outcome=outcome.result).inc()
                 await self._settle(lease, replace(outcome, answer=exchange.text))
             else:
-                await to_the_end(self._ledger.release(lease))
+                await to_the_end(self._backlog.write(lambda: self._ledger.release(lease)))
 
     async def _settle(self, lease: Lease, outcome: Outcome) -> None:
         try:
-            await to_the_end(self._ledger.settle(lease, outcome))
+            await to_the_end(self._backlog.write(lambda: self._ledger.settle(lease, outcome)))
         except Exception as error:
             log.error("a lease could not be settled", extra={"action": "settle", "error": type(error).__name__})

@@ -12,6 +12,7 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 
+from bot.backlog import Backlog
 from bot.choices import Choices
 from bot.clock import Clock, day_start
 from bot.conversation.attachments import ReadFile, check_together
@@ -22,7 +23,16 @@ from bot.conversation.held import HeldQuestions
 from bot.conversation.holding import Holding
 from bot.conversation.intake import Files, Intake
 from bot.conversation.transcripts import Transcripts
-from bot.errors import AnswerFailed, InternalError, PotluckError, Refused, ReplyError, Stopped, StorageError
+from bot.errors import (
+    AnswerFailed,
+    DatabaseAway,
+    InternalError,
+    PotluckError,
+    Refused,
+    ReplyError,
+    Stopped,
+    StorageError,
+)
 from bot.messages import (
     CommunityId,
     ConversationId,
@@ -62,6 +72,7 @@ class ConversationService:
         held: HeldQuestions,
         files: Files,
         choices: Choices,
+        backlog: Backlog,
         door: Door,
         clock: Clock,
         metrics: Metrics,
@@ -70,7 +81,7 @@ class ConversationService:
     ) -> None:
         self._pools, self._transcripts, self._metrics, self._sandbox = pools, transcripts, metrics, sandbox
         self._intake, self._choices, self._people = Intake(files), choices, people
-        self._door = door
+        self._door, self._backlog = door, backlog
         self._here: Counter[Member] = Counter()
         """Whose replies are under way, from their first step on."""
         self._exchanges: dict[tuple[ConversationId, Member], list[Exchange]] = {}
@@ -80,7 +91,12 @@ class ConversationService:
         self._moving: set[Exchange] = set()
         """Those whose wait was broken off, to go on in another line."""
         self._holding = Holding(
-            lines=pools, questions=held, clock=clock, answer=self._answer_held, taken_up=self._taken_up
+            lines=pools,
+            questions=held,
+            clock=clock,
+            answer=self._answer_held,
+            backlog=backlog,
+            taken_up=self._taken_up,
         )
         self._closing = False
 
@@ -88,6 +104,10 @@ class ConversationService:
         """Take up what was held when the service last ended."""
         self._pools.serve(self)
         await self._holding.open()
+
+    async def watch(self) -> None:
+        """Look for room for what is held, until cancelled."""
+        await self._holding.watch()
 
     def _taken_up(self, message: IncomingMessage) -> IncomingMessage:
         """What is laid down for roles holds for whoever waits in one; linked accounts may be others by now."""
@@ -131,9 +151,12 @@ class ConversationService:
             except ReplyError as error:
                 yield self._failed(message, error)
                 return
+            except DatabaseAway as error:
+                yield self._failed(message, _unwritten(error))
+                return
             if notice is not None:
                 exchange.say(Notice(kind=notice))
-                await self._choices.tidy()
+                await self._backlog.write(self._choices.tidy)
             async with aclosing(exchange.told(message)) as events:
                 async for event in events:
                     yield event
@@ -236,7 +259,7 @@ class ConversationService:
         except StorageError as error:
             # Whether the member may have what they ask for cannot be told, so they may not.
             log.error("the rules cannot be read", extra={"action": "reply", "error": str(error)})
-            raise InternalError from None
+            raise InternalError("database" if isinstance(error, DatabaseAway) else None) from None
 
     # --- gathering ---------------------------------------------------------------------------------------
 
@@ -320,6 +343,8 @@ class ConversationService:
                 ending = self._failed(first, error, exchange)
         except asyncio.CancelledError:
             ending = self._failed(first, Stopped(), exchange)
+        except DatabaseAway as error:
+            ending = self._failed(first, InternalError() if exchange.sent else _unwritten(error), exchange)
         except Exception as error:
             # The message may hold what a person wrote: only its type is logged, the rest at DEBUG.
             log.error("a reply failed inside", extra={"action": "reply", "error": type(error).__name__})
@@ -332,7 +357,7 @@ class ConversationService:
         return ending
 
     async def _hold(self, exchange: Exchange) -> Ending:
-        """Write an exchange down as held. Whoever stops meanwhile, or goes away, comes too late."""
+        """Let a question that the share refuses wait for room. Whoever stops meanwhile, or goes away, comes too late."""
         exchange.sealed = True  # what comes while it is being written down is a question of its own
         message = replace(exchange.first, text=exchange.question)
         holding = asyncio.create_task(self._holding.hold(message, exchange.files, asked_in=exchange.asked_in))
@@ -378,7 +403,7 @@ class ConversationService:
             return await self._pools.of(message.community)
         except PotluckError as error:
             log.error("a community's pool cannot be opened", extra={"action": "pool", "error": str(error)})
-            raise InternalError from None
+            raise InternalError("database" if isinstance(error, DatabaseAway) else None) from None
 
     def _failed(self, message: IncomingMessage, error: ReplyError, exchange: Exchange | None = None) -> Failed:
         scheduler = self._pools.now(message.community).scheduler
@@ -390,6 +415,12 @@ class ConversationService:
             may_hold=may_hold,
             shut_for=scheduler.shut_for,
         )
+
+
+def _unwritten(error: DatabaseAway) -> InternalError:
+    """What a member is told whose question could not be written down, and so was not sent."""
+    log.warning("a question could not be written down", extra={"action": "reply", "why": str(error)})
+    return InternalError("database")
 
 
 def _images(files: Sequence[ReadFile | KeptFile]) -> int:

@@ -87,11 +87,7 @@ class Office:
         """Look every second, until cancelled: `potluck admin` changes things beside the process that runs."""
         while True:
             await asyncio.sleep(LOOK_EVERY)
-            try:
-                await self.look()
-            except Exception as error:  # what stands goes on standing, and the next look may do better
-                log.error("changes could not be looked for", extra={"action": "follow", "error": type(error).__name__})
-                log.debug("the failure", exc_info=error)
+            await self.look()
 
     async def _change(self, wish: Wish, edits: Sequence[Edit]) -> Change | None:
         async with self._lock:

@@ -7,15 +7,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
+from bot.backlog import Backlog, Writing
 from bot.clock import Clock, Instant
+from bot.errors import DatabaseAway
 from bot.messages import CommunityId, Member
 from bot.quota.events import DayEvent, EventKind
 from bot.quota.ledger import Lease, Ledger, PoolId
 from bot.quota.line import Line, Ticket
 from bot.quota.today import Today
+from bot.telemetry.logs import logger
 
+log = logger(__name__)
 T = TypeVar("T")
 
 _TELLS_APART = 1e-6
@@ -27,8 +31,10 @@ _CLOCK_WAS_SET = 1.0
 class Book:
     """See the module."""
 
-    def __init__(self, *, pool: PoolId, today: Today, ledger: Ledger, line: Line, clock: Clock) -> None:
-        self.pool, self.today, self.ledger = pool, today, ledger
+    def __init__(
+        self, *, pool: PoolId, today: Today, ledger: Ledger, line: Line, clock: Clock, backlog: Backlog
+    ) -> None:
+        self.pool, self.today, self.ledger, self.backlog = pool, today, ledger, backlog
         self._line, self._clock = line, clock
         self._background: set[asyncio.Task[object]] = set()
         self._last_at = Instant(0)
@@ -70,8 +76,8 @@ class Book:
     def write(self, ticket: Ticket) -> None:
         """Keep what happened to a ticket that has no lease to be kept with."""
         if ticket.unwritten:
-            self.in_background(self.ledger.note(self.pool, ticket.unwritten))
-            ticket.unwritten = []
+            events, ticket.unwritten = ticket.unwritten, []
+            self.keep(lambda: self.ledger.note(self.pool, events))
 
     def after(self, lease: Lease, kinds: Sequence[EventKind], *, promise: bool = False) -> list[DayEvent]:
         """What comes of a lease, applied; with `promise`, what can be set aside for its member afterwards."""
@@ -91,15 +97,24 @@ class Book:
     def now(self) -> Instant:
         return self._clock.now()
 
+    def keep(self, writing: Writing) -> None:
+        """Have something written down that has happened already."""
+        self.in_background(self.backlog.write(writing))
+
     def in_background(self, work: Coroutine[None, None, T]) -> asyncio.Task[T]:
         """Run something to its end, whoever is cancelled meanwhile."""
         task = asyncio.create_task(work)
         self._background.add(task)
-        task.add_done_callback(self._background.discard)
+        task.add_done_callback(self._done)
         return task
 
+    def _done(self, task: asyncio.Task[Any]) -> None:
+        self._background.discard(task)
+        if not task.cancelled() and isinstance(error := task.exception(), DatabaseAway):
+            log.info("something was not done", extra={"action": "book", "pool": self.pool, "why": str(error)})
+
     async def caught_up(self) -> None:
-        """Wait until all that has happened by now is kept."""
+        """Wait until all that has happened by now is kept, or waits for a database that takes nothing."""
         if self._background:
             await asyncio.wait(set(self._background))
 

@@ -165,13 +165,14 @@ class Bounds:
             self._shut_here = reason
         else:
             self._found = reason
-            self._tell({"shut_for": reason})
+            self._say_shut(reason)
         self._shut_or_open()
 
     def reopen(self) -> None:
         """Go on, unless an admin has paused the pool."""
         self._shut_here = self._found = None
-        self._tell({"shut_for": None})
+        if self.others is not None:
+            self._say_shut(None)
         self._shut_or_open()
         self._starts.pump()
 
@@ -199,6 +200,11 @@ class Bounds:
 
     # --- inside ------------------------------------------------------------------------------------------
 
+    def _say_shut(self, reason: Shut | None) -> None:
+        """Said in any case: another process may have said otherwise just now."""
+        self.word = replace(self.word, shut_for=reason)
+        self._write({"shut_for": reason})
+
     @property
     def _rpm(self) -> int:
         told, most = self.word.rpm, self._most_rpm
@@ -215,13 +221,11 @@ class Bounds:
     def _write(self, said: Said) -> None:
         entry = self._today.day, said
         self._untold.append(entry)
-        self._book.in_background(self._written(entry))
+        self._book.keep(lambda: self._written(entry))
 
     async def _written(self, entry: tuple[int, Said]) -> None:
-        try:
-            word = await self._book.ledger.told(self._book.pool, *entry)
-        finally:
-            self._untold = [other for other in self._untold if other is not entry]
+        word = await self._book.ledger.told(self._book.pool, *entry)
+        self._untold = [other for other in self._untold if other is not entry]
         self.hear(word)
         self._starts.pump()
 

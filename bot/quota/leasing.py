@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
 from dataclasses import replace
 from typing import assert_never
 
+from bot.backlog import Writing
 from bot.clock import Instant
+from bot.errors import DatabaseAway
 from bot.quota.book import Book
 from bot.quota.events import DayEvent, EventKind
 from bot.quota.ledger import Caps, Claim, DaySpent, Lease, LeaseId, MinuteFull, Outcome, Reserved
@@ -64,12 +65,17 @@ class Leasing:
 
     async def _undo(self, ticket: Ticket, reserving: asyncio.Future[Reserved | Behind], sent: DayEvent) -> None:
         """The caller went away while the ledger was writing: nothing was sent."""
-        ledger, reserved = self._book.ledger, await reserving
+        ledger, backlog = self._book.ledger, self._book.backlog
+        try:
+            reserved = await reserving
+        except DatabaseAway:
+            reserved = None
         if isinstance(reserved, Lease):
             # What happened up to the lease was kept with it; the withdrawal came after.
-            await ledger.release(reserved, [replace(sent, kind=EventKind.UNSENT), *ticket.unwritten[-1:]])
+            lease, after = reserved, [replace(sent, kind=EventKind.UNSENT), *ticket.unwritten[-1:]]
+            await backlog.write(lambda: ledger.release(lease, after))
         else:
-            await ledger.note(self._book.pool, ticket.unwritten)
+            await backlog.write(lambda: ledger.note(self._book.pool, ticket.unwritten))
 
     # --- sending -----------------------------------------------------------------------------------------
 
@@ -110,12 +116,13 @@ class Leasing:
         if outcome.give_back or outcome.uncounted:
             kinds.append(EventKind.GIVEN_BACK)
         events = self._book.after(lease, kinds, promise=answered)
-        await self._close(lease, self._book.ledger.settle(lease, outcome, events))
+        await self._close(lease, lambda: self._book.ledger.settle(lease, outcome, events))
 
     async def release(self, lease: Lease) -> None:
         """Close a lease whose request was never sent: its unit is free again, and the member has theirs back."""
         self._starts.window.drop(self._sent_at.pop(lease.id), lease.member)
-        await self._close(lease, self._book.ledger.release(lease, self._unsent(lease)))
+        events = self._unsent(lease)
+        await self._close(lease, lambda: self._book.ledger.release(lease, events))
 
     def _unsent(self, lease: Lease) -> list[DayEvent]:
         # A second attempt was never let through by itself: of it the pool has its unit back, and the member theirs.
@@ -123,10 +130,10 @@ class Leasing:
         kinds = [EventKind.UNSENT, EventKind.WITHDRAWN] if first else [EventKind.UNRETRIED, EventKind.GIVEN_BACK]
         return self._book.after(lease, kinds)
 
-    async def _close(self, lease: Lease, closing: Coroutine[None, None, None]) -> None:
+    async def _close(self, lease: Lease, closing: Writing) -> None:
         async def to_the_end() -> None:
             try:
-                await closing
+                await self._book.backlog.write(closing)
             finally:
                 self._starts.no_longer_busy(lease.member)
                 self._starts.pump()
@@ -157,7 +164,10 @@ class Leasing:
 
     async def _undo_retry(self, retrying: asyncio.Task[Lease | None]) -> bool:
         """Nothing more was sent. True: the first attempt has been settled."""
-        second = await retrying
+        try:
+            second = await retrying
+        except DatabaseAway:
+            return False
         if second is not None:
             await self.release(second)
         return second is not None

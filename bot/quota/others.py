@@ -21,6 +21,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
 from bot.clock import Instant, day_of
+from bot.errors import DatabaseAway
 from bot.messages import CommunityId, Member
 from bot.quota.book import Book
 from bot.quota.events import DayEvent, EventKind
@@ -338,10 +339,15 @@ class Others:
         self, ticket: Ticket, telling: asyncio.Task[Behind | None], change: Change, events: Sequence[DayEvent]
     ) -> None:
         """The caller went away while the others were told."""
-        if await telling is None:
-            await self._board.change(self._pool, replace(change, state="left"), ticket.unwritten)
+        backlog, left = self._book.backlog, replace(change, state="left")
+        try:
+            told = await telling is None
+        except DatabaseAway:
+            told = False
+        if told:
+            await backlog.write(lambda: self._board.change(self._pool, left, ticket.unwritten))
         else:
-            await self._book.ledger.note(self._pool, [*events, *ticket.unwritten])
+            await backlog.write(lambda: self._book.ledger.note(self._pool, [*events, *ticket.unwritten]))
 
     def left(self, ticket: Ticket) -> None:
         """It waits no more, and was not started."""
@@ -349,7 +355,7 @@ class Others:
         if ticket.number is not None:
             events, ticket.unwritten = ticket.unwritten, []
             change = self._as_change(ticket, "left", ticket.number)
-            self._book.in_background(self._board.change(self._pool, change, events))
+            self._book.keep(lambda: self._board.change(self._pool, change, events))
 
     async def reserve(self, ticket: Ticket, claim: Claim, caps: Caps, events: Sequence[DayEvent]) -> Reserved | Behind:
         """As the ledger's, for a ticket whose turn has come."""

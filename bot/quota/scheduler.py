@@ -12,6 +12,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from functools import partial
 
+from bot.backlog import Backlog
 from bot.clock import Clock, Instant, day_of
 from bot.errors import Refused, Shut
 from bot.messages import CommunityId, Member, Share
@@ -43,6 +44,7 @@ class Scheduler:
         max_wait: seconds a question that may go waits for its turn.
         person: the member that an account is one of. Terms of any of a person's accounts hold for the person.
         board: where other processes tell what they do with the pool. None: there are none.
+        backlog: where what could not be written down waits. None: one of its own.
         watched: somebody asks the account for its count (`reported`), so that a new day may wait to see it reset.
         learns_rpd: the account's own cap on the day counts, as it told it before a restart, too; else that of `caps`.
     """
@@ -61,12 +63,14 @@ class Scheduler:
         learns_rpd: bool = False,
         person: Callable[[Member], Member] = lambda member: member,
         board: Board | None = None,
+        backlog: Backlog | None = None,
     ) -> None:
         self.pool, self._person = pool, person
         self._line, self._ledger, self._clock = line, ledger, clock
         self._today = today = Today(days=days, rpd=caps.rpd, clock=clock)
         self._gate, window = Gate(), Window(caps.rpm)
-        self._book = book = Book(pool=pool, today=today, ledger=ledger, line=line, clock=clock)
+        backlog = Backlog() if backlog is None else backlog
+        self._book = book = Book(pool=pool, today=today, ledger=ledger, line=line, clock=clock, backlog=backlog)
         self._starts = starts = Starts(line=line, window=window, gate=self._gate, book=book)
         self._bounds = bounds = Bounds(
             caps=caps, watched=watched, learns_rpd=learns_rpd, book=book, starts=starts, clock=clock

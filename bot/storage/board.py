@@ -19,6 +19,7 @@ from typing import Any
 from sqlalchemy import BigInteger, Connection, Delete, Select, bindparam, delete, exists, func, insert, or_, select
 
 from bot.clock import Clock, day_of
+from bot.errors import DatabaseAway
 from bot.messages import CommunityId, Member
 from bot.quota.events import DayEvent, EventKind
 from bot.quota.ledger import (
@@ -119,6 +120,11 @@ class SqlBoard:
         """There are no other processes, and have not been lately."""
         return self._clock.monotonic() - self._others_at > DEAD
 
+    @property
+    def _can_tell_the_dead(self) -> bool:
+        """This one has lived long enough without a break. While the database was away nobody could give a sign."""
+        return self._alive_since is not None and self._clock.monotonic() - self._alive_since >= DEAD
+
     # --- what a pool does --------------------------------------------------------------------------------
 
     async def open(self, pool: PoolId, day: int) -> Opened:
@@ -209,7 +215,7 @@ class SqlBoard:
         self, pool: PoolId, change: Change, events: Sequence[DayEvent], *, seen: Cursor | None = None
     ) -> Behind | None:
         def unit(connection: Connection) -> Behind | None:
-            if seen is not None and (news := self._after(connection, pool, seen)) is not None:
+            if seen is not None and (news := self._all_after(connection, pool, seen)) is not None:
                 return Behind(news)
             _ADD_CHANGE(connection, **_row(pool, change))
             self._ledger.keep(connection, pool, events)
@@ -236,8 +242,9 @@ class SqlBoard:
                         await self._bury()
                     await self._prune()
                 except Exception as error:  # the database is away: tried again, and nobody is taken for dead meanwhile
+                    if self._alive_since is not None:
+                        log.warning("other processes cannot be heard", extra={"action": "board", "error": repr(error)})
                     self._alive_since = None
-                    log.warning("other processes cannot be heard", extra={"action": "board", "error": repr(error)})
                 await self._until_next_beat()
         finally:
             listening.cancel()
@@ -245,21 +252,25 @@ class SqlBoard:
                 await listening
 
     async def part(self) -> None:
-        """Be one of them no more. Nothing is under way."""
+        """Be one of them no more. Nothing is under way. Where it cannot be said, the others take this one for dead."""
         self._claimed.clear()
         await self._forget(self.process)
         for gone in (
             delete(claims).where(claims.c.process == self.process),
             delete(processes).where(processes.c.id == self.process),
         ):
-            await self._database.write(partial(_run, gone))
+            try:
+                await self._database.write(partial(_run, gone))
+            except DatabaseAway as error:
+                log.warning("others are not told of the end", extra={"action": "part", "error": str(error)})
 
     async def claim(self, key: str) -> bool:
         """Be the one process that does something, until this one ends or `lost` says otherwise. False: another is."""
 
         def unit(connection: Connection) -> bool:
             row = upsert(claims).values(key=key, process=self.process)
-            of_nobody = or_(claims.c.process == self.process, claims.c.process.not_in(self._database.living()))
+            known = self._database.living() if self._can_tell_the_dead else select(processes.c.id)
+            of_nobody = or_(claims.c.process == self.process, claims.c.process.not_in(known))
             mine = row.on_conflict_do_update(
                 index_elements=["key"], set_={"process": self.process}, where=of_nobody
             ).returning(claims.c.key)
@@ -269,6 +280,12 @@ class SqlBoard:
         if claimed:
             self._claimed.add(key)
         return claimed
+
+    async def release(self, key: str) -> None:
+        """Let another process do it."""
+        self._claimed.discard(key)
+        mine = (claims.c.key == key) & (claims.c.process == self.process)
+        await self._database.write(partial(_run, delete(claims).where(mine)))
 
     async def _until_next_beat(self) -> None:
         """Look at pools that there is news of meanwhile."""
@@ -330,8 +347,8 @@ class SqlBoard:
                 self._news.set()
 
     async def _bury(self) -> None:
-        """Give up what the dead have left, unless the database was away itself: then nobody could give a sign."""
-        if self._alive_since is None or self._clock.monotonic() - self._alive_since < DEAD:
+        """Give up what the dead have left."""
+        if not self._can_tell_the_dead:
             return
         dead = select(processes.c.id).where(processes.c.id.not_in(self._database.living()))
         for process in await self._database.read(partial(_scalars, dead)):

@@ -20,17 +20,17 @@ from typing import Any, TypeVar
 from sqlalchemy import Select, select
 
 from bot.clock import Clock, Instant
+from bot.errors import DatabaseAway
+from bot.storage.faults import away
 from bot.storage.sqlite import SqliteSession
 from bot.storage.tables import processes
 from bot.storage.units import Job, Session, Unit, Where
-from bot.telemetry.logs import logger
+from bot.telemetry.units import Timed, UnitTimes
 
-log = logger(__name__)
 T = TypeVar("T")
 
 _SHARED = 64
 """Units that may share a transaction. More would make the first of them wait for the last."""
-_SLOW_SECONDS = 1.0
 DEAD = 8.0
 """Seconds without a sign of life after which a process is taken to be dead."""
 
@@ -50,6 +50,11 @@ class Database:
         """This one's name among several. Of a file there is one alone."""
         self._writer, self._reader = (_session(where, clock, keeps_time=keeps_time) for _ in range(2))
         self._waiting: deque[Job[Any]] = deque()
+        self.times = UnitTimes(clock)
+        self.wrote_at = clock.monotonic()
+        """When something was written last, by the monotonic clock."""
+        self.trouble: DatabaseAway | None = None
+        """Why nothing could be since; None: nothing says so."""
         self._at_work = 0
         self._left_behind: set[asyncio.Task[None]] = set()
 
@@ -96,20 +101,33 @@ class Database:
         without it a unit must be right by its statements alone.
 
         A unit whose caller is cancelled still runs: whoever cannot lose the result shields the call.
+
+        Raises:
+            DatabaseAway: nothing can be written for now; nothing of the unit has happened.
         """
-        job = Job(unit, of)
+        job = Job(Timed(unit, self._clock), of)
         self._waiting.append(job)
         await self._hop(self._writer, self._drain)
-        if job.error is not None:
-            raise job.error
-        return job.value
+        if job.error is None:
+            return job.value
+        if (cause := away(job.error)) is not None:
+            raise cause from job.error
+        raise job.error
 
     async def read(self, unit: Unit[T]) -> T:
-        """Run a unit that only reads, on one snapshot of the database. Waits for no writer."""
-        return await self._hop(self._reader, self._reader.read, unit)
+        """Run a unit that only reads, on one snapshot of the database. Waits for no writer.
+
+        Raises:
+            DatabaseAway: nothing can be read for now.
+        """
+        try:
+            return await self._hop(self._reader, self._look, Timed(unit, self._clock))
+        except Exception as error:
+            if (cause := away(error)) is not None:
+                raise cause from error
+            raise
 
     async def _hop(self, session: Session, work: Callable[..., T], *args: Any) -> T:
-        started = self._clock.monotonic()
         self._at_work += 1
         try:
             result = await session.run(work, *args)
@@ -123,9 +141,6 @@ class Database:
             self._at_work -= 1
             raise
         self._at_work -= 1
-        took = self._clock.monotonic() - started
-        if took > _SLOW_SECONDS:
-            log.warning("the database took long", extra={"action": "slow_unit", "seconds": round(took, 3)})
         return result
 
     def _over(self, behind: asyncio.Task[None]) -> None:
@@ -138,11 +153,26 @@ class Database:
         jobs = self._taken()
         if not jobs:
             return
+        began = self._clock.monotonic()
         try:
             self._writer.write(jobs, jobs[0].of)
+            self.wrote_at = self._clock.monotonic()
+            self.trouble = next((away(job.error) for job in jobs if job.error is not None), None)
         except BaseException as error:  # the transaction itself: every unit in it is undone
+            self.trouble = away(error) or self.trouble
             for job in jobs:
                 job.error = error
+        self.times.took("write", [job.unit for job in jobs], began, failed=self.trouble is not None)
+
+    def _look(self, unit: Timed[T]) -> T:
+        """Run a unit in the reader's thread."""
+        began, failed = self._clock.monotonic(), True
+        try:
+            value = self._reader.read(unit)
+            failed = False
+            return value
+        finally:
+            self.times.took("read", [unit], began, failed=failed)
 
     def _taken(self) -> list[Job[Any]]:
         """The first that waits, and those that may share its transaction."""

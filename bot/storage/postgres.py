@@ -2,7 +2,9 @@
 
 A lost connection is made anew, and what was under way is done again if the server did not keep it: the server says
 itself which transactions it kept (`pg_xact_status`), so that nothing happens twice and nothing is taken for lost that
-was not. Whoever waits is told after `PATIENCE` that the database cannot be reached.
+was not. So is a connection to a server that takes no changes: where several are named, or the address has come to mean
+another, the next one leads to the one that does. Whoever waits is told after `PATIENCE` that there is none, and whoever
+comes later at once.
 
 A transaction about a pool begins by taking the pool's advisory lock, and then asks what time it is: processes decide
 one after the other, by one clock.
@@ -13,12 +15,13 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
-from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from typing import Any, TypeVar
 
 import psycopg
+from psycopg.conninfo import make_conninfo
 from psycopg.errors import DeadlockDetected, LockNotAvailable, SerializationFailure
 from psycopg.types.string import StrDumper
 from sqlalchemy import Connection, create_engine, make_url
@@ -26,7 +29,8 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
 from bot.clock import Clock, Instant, SharedClock, SystemClock
-from bot.errors import StorageError
+from bot.errors import DatabaseAway, StorageError
+from bot.storage.faults import away
 from bot.storage.units import Job, Unit
 from bot.telemetry.logs import logger
 
@@ -36,6 +40,13 @@ T = TypeVar("T")
 _PAUSES = (0.05, 0.1, 0.2, 0.3, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5)
 """Seconds between tries to reach the server."""
 PATIENCE = sum(_PAUSES)
+_TRIED = 0.5
+"""Seconds for which nobody tries again what has just failed for longer than that."""
+_HOPELESS: Mapping[str, str] = {"away": "cannot be reached", "read_only": "takes no changes"}
+_BEGIN_READING = (
+    "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; "
+    "SELECT pg_is_in_recovery() OR current_setting('default_transaction_read_only')::bool"
+)
 _TRIES = 5
 """Of a transaction that others' locks were in the way of."""
 _NOTICED: dict[str, Any] = {
@@ -60,7 +71,13 @@ class _Text(StrDumper):
 
 
 class _LostError(Exception):
-    """The connection is gone, and so is all of the transaction."""
+    """The connection is gone or of no use, and so is all of the transaction."""
+
+
+class _ReadOnlyError(Exception):
+    """The server reads only, so that what it has may be old."""
+
+    sqlstate = "25006"
 
 
 class PostgresSession:
@@ -85,6 +102,10 @@ class PostgresSession:
         self._core: Connection | None = None
         self._raw: psycopg.Connection[Any]
         self._now = Instant(0)
+        self._away_since: float | None = None
+        """By the machine's clock. None: what was done last could be."""
+        self._given_up: tuple[float, DatabaseAway] | None = None
+        """When that was found last, since patience is over."""
 
     @classmethod
     def alone(cls, url: str) -> PostgresSession:
@@ -94,7 +115,7 @@ class PostgresSession:
             StorageError: the server cannot be reached.
         """
         session = cls(url, SystemClock())
-        session._connected()
+        session._patiently(lambda _: None)
         return session
 
     @property
@@ -108,7 +129,7 @@ class PostgresSession:
         return await asyncio.shield(asyncio.get_running_loop().run_in_executor(self._thread, work, *args))
 
     async def open(self) -> None:
-        await self.run(self._connected)
+        await self.run(self._patiently, lambda _: None)
 
     async def shut(self) -> None:
         await self.run(self.dropped)
@@ -118,29 +139,54 @@ class PostgresSession:
         return self._now if self._keeps_time else self._clock.now()
 
     def write(self, jobs: Sequence[Job[Any]], of: str) -> None:
-        for pause in (*_PAUSES, None):
-            self._connected()
-            try:
-                self._write_unhindered(jobs, of)
-                return
-            except _LostError as error:
-                self.dropped()
-                if pause is None:
-                    raise StorageError(f"{self._name} goes away again and again") from error
-                time.sleep(pause)
+        self._patiently(lambda _: self._write_unhindered(jobs, of))
 
     def read(self, unit: Unit[T]) -> T:
-        for pause in (*_PAUSES, None):
-            core = self._connected()
+        def work(core: Connection) -> T:
+            with self._transaction(_BEGIN_READING):
+                return unit(core)
+
+        return self._patiently(work)
+
+    def _patiently(self, work: Callable[[Connection], T]) -> T:
+        """Do it on a connection, on another one if that is lost.
+
+        Raises:
+            DatabaseAway: there has been none of use for `PATIENCE`.
+        """
+        self._be_quick_if_hopeless()
+        while True:
             try:
-                with self._transaction("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"):
-                    return unit(core)
+                done = work(self._connected())
             except _LostError as error:
                 self.dropped()
-                if pause is None:
-                    raise StorageError(f"{self._name} goes away again and again") from error
-                time.sleep(pause)
-        raise AssertionError
+                self._wait_or_give_up(error.__cause__ or error)
+            except BaseException:
+                self._away_since = None
+                raise
+            else:
+                self._away_since = None
+                return done
+
+    def _be_quick_if_hopeless(self) -> None:
+        """Nothing is tried where it was just found hopeless: others wait behind, and each try may take seconds."""
+        if self._away_since is not None and self._given_up is not None:
+            at, found = self._given_up
+            if time.monotonic() - at < _TRIED:
+                raise DatabaseAway(found.fault, str(found))
+
+    def _wait_or_give_up(self, cause: BaseException) -> None:
+        now = time.monotonic()
+        if self._away_since is None:
+            self._away_since = now
+        for_long = now - self._away_since
+        told = away(cause)
+        if for_long >= PATIENCE:
+            fault = "away" if told is None else told.fault
+            found = DatabaseAway(fault, f"{self._name} {_HOPELESS.get(fault, 'fails')}: {_first_line(cause)}")
+            self._given_up = now, found
+            raise found from cause
+        time.sleep(min(0.5, max(0.05, for_long)))
 
     # --- a transaction -----------------------------------------------------------------------------------
 
@@ -183,12 +229,15 @@ class PostgresSession:
             began = raw.execute(begin)
             while began.nextset():
                 pass
-            if began.description is not None:
-                number, now = began.fetchall()[0]
+            told: tuple[Any, ...] = () if began.description is None else began.fetchall()[0]
+            if len(told) == 2:
+                number, now = told
                 self._told(now)
+            elif told and told[0]:
+                raise _ReadOnlyError
             yield
         except BaseException as error:
-            if raw.closed:
+            if raw.closed or _reads_only(_cause(error)):
                 raise _LostError from error
             raw.execute("ROLLBACK")
             if (cause := _cause(error)) is not error:
@@ -208,10 +257,10 @@ class PostgresSession:
         """Whether the server has kept a transaction whose end the connection did not live to hear of."""
         for pause in (*_PAUSES, None):
             self.dropped()
-            self._connected()
             try:
+                self._connected()
                 row = self._raw.execute("SELECT pg_xact_status(%s::xid8)", [number]).fetchone()
-            except psycopg.OperationalError:
+            except (_LostError, psycopg.OperationalError):
                 row = ("in progress",)
             if row is None or row[0] is None:
                 break
@@ -224,26 +273,25 @@ class PostgresSession:
     # --- the connection ----------------------------------------------------------------------------------
 
     def _connected(self) -> Connection:
+        """Raises: _LostError: there is none to be had now. DatabaseAway: nor will there be, as things are."""
         if self._core is not None and not self._raw.closed:
             return self._core
         self.dropped()
-        for pause in (*_PAUSES, None):
-            try:
-                self._core = self._engine.connect()
-                raw = self._core.connection.driver_connection
-                assert isinstance(raw, psycopg.Connection)
-                raw.adapters.register_dumper(str, _Text)
-                for setting in _SETTINGS:
-                    raw.execute(setting)
-                self._raw = raw
-                self._told(raw.execute("SELECT extract(epoch FROM clock_timestamp())").fetchall()[0][0])
-                return self._core
-            except (DBAPIError, psycopg.Error) as error:
-                self.dropped()
-                if pause is None or not _passes(_cause(error)):
-                    raise StorageError(f"{self._name} cannot be reached: {_first_line(error)}") from error
-                time.sleep(pause)
-        raise AssertionError
+        try:
+            self._core = self._engine.connect()
+            raw = self._core.connection.driver_connection
+            assert isinstance(raw, psycopg.Connection)
+            raw.adapters.register_dumper(str, _Text)
+            for setting in _SETTINGS:
+                raw.execute(setting)
+            self._raw = raw
+            self._told(raw.execute("SELECT extract(epoch FROM clock_timestamp())").fetchall()[0][0])
+            return self._core
+        except (DBAPIError, psycopg.Error) as error:
+            self.dropped()
+            if not _passes(_cause(error)):
+                raise DatabaseAway("away", f"{self._name} cannot be reached: {_first_line(error)}") from error
+            raise _LostError from error
 
     def _told(self, now: object) -> None:
         """What time it is, by the server."""
@@ -271,6 +319,13 @@ def shown(url: str) -> str:
     return make_url(url).set(drivername="postgresql").render_as_string(hide_password=True)
 
 
+def libpq(url: str) -> str:
+    """An address for psycopg itself: how SQLAlchemy names several hosts is its own."""
+    known = make_url(url)
+    _, arguments = known.get_dialect()().create_connect_args(known)
+    return make_conninfo(**{name: value for name, value in arguments.items() if name != "context"})
+
+
 def _turn(of: str) -> str:
     # The time is asked for when the lock is there: who waited longer is not earlier.
     begun = "SELECT pg_current_xact_id()::text, extract(epoch FROM clock_timestamp())"
@@ -282,6 +337,10 @@ def _cause(error: BaseException) -> BaseException:
     if isinstance(error, DBAPIError) and error.orig is not None:
         return error.orig
     return error
+
+
+def _reads_only(error: BaseException) -> bool:
+    return getattr(error, "sqlstate", None) == _ReadOnlyError.sqlstate
 
 
 def _passes(error: BaseException) -> bool:
@@ -303,7 +362,7 @@ def _first_line(error: BaseException) -> str:
 async def notices(url: str, channel: str) -> AsyncGenerator[str]:
     """What is told on a channel, from when the first, which is empty, has come. What was told while the connection was
     lost is not told again: an empty one says that something may have been missed."""
-    plain = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+    plain = libpq(url)
     while True:
         try:
             with closing(await _listening(plain, channel)) as connection:

@@ -46,6 +46,10 @@ class SqlPosts:
 
         await self._database.write(unit)
 
+    async def known(self, question: MessageId) -> bool:
+        wanted = select(posted_answers.c.question).where(posted_answers.c.question == question)
+        return await self._database.read(lambda connection: connection.execute(wanted).first() is not None)
+
     async def move(
         self, question: MessageId, stage: Stage, *, ticket: TicketId | None = None, keep: bool = False
     ) -> None:

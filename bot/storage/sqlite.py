@@ -72,6 +72,8 @@ class SqliteSession(aiosqlite.Connection):
         try:
             job.value = job.unit(self.core)
         except BaseException as error:
+            if not self._conn.in_transaction:  # a full disk has ended it: nothing of any of them has happened
+                raise
             self._conn.execute("ROLLBACK TO unit")
             job.error = error
         self._conn.execute("RELEASE unit")

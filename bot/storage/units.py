@@ -9,6 +9,7 @@ from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 from sqlalchemy import Connection
 
 from bot.clock import Instant
+from bot.telemetry.units import Timed
 
 T = TypeVar("T")
 Unit = Callable[[Connection], T]
@@ -21,7 +22,7 @@ class Job(Generic[T]):
 
     __slots__ = ("error", "of", "unit", "value")
 
-    def __init__(self, unit: Unit[T], of: str = "") -> None:
+    def __init__(self, unit: Timed[T], of: str = "") -> None:
         self.unit, self.of = unit, of
         self.value: T
         self.error: BaseException | None = None

@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import get_args
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 
 from bot.messages import Lane, Usage
 from bot.ports import PoolView
+from bot.telemetry.units import Kind
 
+_UNITS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1, 5, 10)
 _WAITS = (0.01, 0.1, 0.5, 1, 2, 5, 10, 20, 40, 60, 120, 300, 900)
 
 
@@ -64,6 +67,40 @@ class Metrics:
         self.first_text = Histogram(
             "potluck_first_text_seconds", "From sending to the first text.", buckets=_WAITS, registry=self._registry
         )
+
+        self._units = {
+            kind: (
+                Histogram(
+                    f"potluck_database_{kind}_wait_seconds",
+                    f"Units that {kind}: from being asked for to their transaction.",
+                    buckets=_UNITS,
+                    registry=self._registry,
+                ),
+                Histogram(
+                    f"potluck_database_{kind}_seconds",
+                    f"Units that {kind}: with the beginning and the end of their transaction.",
+                    buckets=_UNITS,
+                    registry=self._registry,
+                ),
+            )
+            for kind in get_args(Kind)
+        }
+        self._chores = Counter(
+            "potluck_chore_failures", "Chores that failed and were begun again.", ["chore"], registry=self._registry
+        )
+
+    def unit_took(self, kind: Kind, waited: float, ran: float) -> None:
+        """A unit of work of the database's is through. Called in any thread."""
+        wait, run = self._units[kind]
+        wait.observe(max(0.0, waited))
+        run.observe(ran)
+
+    def chore_failed(self, name: str) -> None:
+        self._chores.labels(chore=name).inc()
+
+    def watch_backlog(self, length: Callable[[], int]) -> None:
+        """Show how much waits to be written down."""
+        Gauge("potluck_backlog", "What waits to be written down.", registry=self._registry).set_function(length)
 
     def watch_pools(self, pools: Callable[[], Iterable[PoolMeasures]]) -> None:
         """Show the state of the pools that are open, read whenever the metrics are."""

@@ -27,9 +27,10 @@ import alembic.config
 import alembic.runtime.migration
 import alembic.script  # noqa: F401  # see above
 
-from bot.app import Service, service
+from bot.app import service
 from bot.clock import SystemClock
 from bot.messages import CommunityId, ConversationId, Failed, Finished, IncomingMessage, Member, MessageId
+from bot.service import Service
 from bot.settings import load_settings
 
 MEMBERS = 8

@@ -17,6 +17,8 @@ from pathlib import Path
 
 POTLUCK = (str(Path(sys.executable).with_name("potluck")),)
 """The installed command."""
+_HERE = str(Path(__file__).parents[2])
+"""What is tested is what these tests lie beside, wherever another one is installed."""
 PATIENCE = 30.0
 """Seconds until something that should have happened is taken not to; a busy machine starts Python slowly."""
 
@@ -113,7 +115,7 @@ async def running(
         *program,
         *arguments,
         cwd=folder,
-        env=dict(env or {}),
+        env={"PYTHONPATH": _HERE, **(env or {})},
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,

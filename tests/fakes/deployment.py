@@ -17,7 +17,7 @@ from uuid import uuid4
 from pydantic import SecretStr
 from sqlalchemy import func, select, text
 
-from bot.app import Service, service
+from bot.app import service
 from bot.clock import Clock, day_of
 from bot.messages import (
     CommunityId,
@@ -38,6 +38,7 @@ from bot.messages import (
     TextDelta,
 )
 from bot.openrouter.sandbox import Sandbox, SandboxSettings
+from bot.service import Service
 from bot.settings import Settings
 from bot.storage.database import Database
 from bot.storage.tables import leases, member_days, pool_days

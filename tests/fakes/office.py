@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from bot.app import Service
 from bot.clock import day_of
 from bot.messages import CommunityId, Member
 from bot.office.edits import EVERYWHERE, Address, Edit, Json, Wish, to
 from bot.office.own_terms import OwnTerms
 from bot.office.roster import reserve_key
 from bot.quota.terms import Terms
+from bot.service import Service
 
 OWNER = Member("web", "owner")
 

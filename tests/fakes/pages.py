@@ -10,7 +10,8 @@ from typing import Any
 
 import aiohttp
 
-from adapters.web.server import Readiness, WebAdapter
+from adapters.web.server import WebAdapter
+from bot.ports import Readiness
 from tests.fakes.deployment import Deployment
 
 

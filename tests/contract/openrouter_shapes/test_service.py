@@ -16,12 +16,12 @@ from typing import Any, NamedTuple
 import pytest
 from sqlalchemy import select
 
-from bot.app import Service
 from bot.clock import Clock, day_of, day_start
 from bot.conversation.lessons import LONGEST_UNKNOWN
 from bot.errors import FailureKind as K
 from bot.errors import FailureReason
 from bot.messages import CommunityId, ConversationId, Failed, Finished, IncomingMessage, Member, MessageId, Started
+from bot.service import Service
 from bot.storage.tables import leases, member_days
 from tests.fakes.deployment import Heard, served
 from tests.fakes.openrouter_shapes import SHAPES, Shape

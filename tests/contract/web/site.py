@@ -12,10 +12,10 @@ from typing import Any
 
 from aiohttp import ClientSession, CookieJar
 
-from adapters.web.server import Readiness, WebAdapter
+from adapters.web.server import WebAdapter
 from bot.clock import Clock, Instant, SystemClock
 from bot.messages import Finished, IncomingMessage, ModelId, ReplyEvent, Share, Usage
-from bot.ports import Adapter
+from bot.ports import Adapter, Readiness
 from tests.fakes.conversations import ScriptedConversations
 
 TOKEN = "correct horse battery staple"

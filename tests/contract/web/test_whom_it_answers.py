@@ -8,9 +8,10 @@ import json
 import pytest
 
 from adapters.web.security import HEADERS
-from adapters.web.server import Readiness, WebAdapter
+from adapters.web.server import WebAdapter
 from bot.clock import SystemClock
 from bot.messages import TicketId
+from bot.ports import Readiness
 from tests.contract.web.site import ASK, FINISHED, TOKEN, Site, script, serving
 from tests.fakes.conversations import ScriptedConversations
 from tests.fakes.virtual import VirtualClock

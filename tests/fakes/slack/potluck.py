@@ -100,6 +100,8 @@ async def in_slack(
             **(settings or {}),
         )
         await running.start()
+        await running.connect()
+        await running.take_up()
         try:
             yield Installed(slack=slack, potluck=potluck, adapter=running)
         finally:

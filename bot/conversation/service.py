@@ -357,7 +357,7 @@ class ConversationService:
         return ending
 
     async def _hold(self, exchange: Exchange) -> Ending:
-        """Let a question that the share refuses wait for room. Whoever stops meanwhile, or goes away, comes too late."""
+        """Let a question that the share refuses wait for room. Whoever goes away meanwhile comes too late."""
         exchange.sealed = True  # what comes while it is being written down is a question of its own
         message = replace(exchange.first, text=exchange.question)
         holding = asyncio.create_task(self._holding.hold(message, exchange.files, asked_in=exchange.asked_in))

@@ -215,7 +215,7 @@ class SqlBoard:
         self, pool: PoolId, change: Change, events: Sequence[DayEvent], *, seen: Cursor | None = None
     ) -> Behind | None:
         def unit(connection: Connection) -> Behind | None:
-            if seen is not None and (news := self._after(connection, pool, seen)) is not None:
+            if seen is not None and (news := self._all_after(connection, pool, seen)) is not None:
                 return Behind(news)
             _ADD_CHANGE(connection, **_row(pool, change))
             self._ledger.keep(connection, pool, events)

@@ -128,7 +128,7 @@ class SqlBoard:
         self, pool: PoolId, change: Change, events: Sequence[DayEvent], *, seen: Cursor | None = None
     ) -> Behind | None:
         def unit(connection: Connection) -> Behind | None:
-            if seen is not None and (heard := self._after(connection, pool, seen)) is not None:
+            if seen is not None and (heard := self._all_after(connection, pool, seen)) is not None:
                 return Behind(heard)
             tickets.ADD_CHANGE(connection, **tickets.values_of(pool, change))
             self._ledger.keep(connection, pool, events)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
@@ -81,7 +81,13 @@ class Process:
 
 @asynccontextmanager
 async def process(
-    address: str, clock: VirtualClock, loop: VirtualLoop, caps: Caps, *, watched: bool = False
+    address: str,
+    clock: VirtualClock,
+    loop: VirtualLoop,
+    caps: Caps,
+    *,
+    watched: bool = False,
+    person: Callable[[Member], Member] = lambda who: who,
 ) -> AsyncIterator[Process]:
     """One that is alive."""
     async with AsyncExitStack() as stack:
@@ -101,6 +107,7 @@ async def process(
             max_wait=900,
             watched=watched,
             learns_rpd=True,
+            person=person,
             board=board,
         )
         await scheduler.open()
@@ -118,12 +125,14 @@ async def processes(
     number: int,
     caps: Caps,
     watched: bool = False,
+    person: Callable[[Member], Member] = lambda who: who,
 ) -> AsyncIterator[list[Process]]:
     """So many over one database."""
     async with AsyncExitStack() as stack:
         address = stack.enter_context(postgres.database())
         yield [
-            await stack.enter_async_context(process(address, clock, loop, caps, watched=watched)) for _ in range(number)
+            await stack.enter_async_context(process(address, clock, loop, caps, watched=watched, person=person))
+            for _ in range(number)
         ]
 
 

@@ -229,23 +229,23 @@ async def test_a_connection_is_one_processes_until_it_ends_or_is_not_heard_of(
     async with alive as (one, two), opened(one.address, clock, loop) as database:
         ending = SqlBoard(database, SqlLedger(database, clock), SqlMoney(database, clock), clock)
         await ending.join()
-        assert await ending.claim("discord")
-        assert await ending.claim("discord"), "it has it already"
-        assert not await one.board.claim("discord")
+        assert await ending.living.claim("discord")
+        assert await ending.living.claim("discord"), "it has it already"
+        assert not await one.board.living.claim("discord")
         await ending.part()
-        assert await one.board.claim("discord")
-        assert not await two.board.claim("discord")
-        assert await two.board.claim("slack"), "another one is another's"
+        assert await one.board.living.claim("discord")
+        assert not await two.board.living.claim("discord")
+        assert await two.board.living.claim("slack"), "another one is another's"
         # One that gives no sign of life for too long loses what it had, and is told when it is back.
         await ending.join()
-        assert await ending.claim("web")
-        assert not await one.board.claim("web")
+        assert await ending.living.claim("web")
+        assert not await one.board.living.claim("web")
         await asyncio.sleep(DEAD + 1)
-        assert await one.board.claim("web")
-        assert not ending.lost.is_set()
+        assert await one.board.living.claim("web")
+        assert not ending.living.lost.is_set()
         await ending.join()
-        assert ending.lost.is_set()
-        assert not one.board.lost.is_set()
+        assert ending.living.lost.is_set()
+        assert not one.board.living.lost.is_set()
 
 
 async def test_what_a_dead_process_held_is_anothers_and_of_one_alone(

@@ -41,7 +41,7 @@ from bot.telemetry.logs import logger
 
 log = logger(__name__)
 
-GRACE = 7.5
+GRACE = 4.5
 """Seconds that answers have for their last words when Potluck stops: with all else it is over within ten."""
 _TURNS = 50
 _BEGUN = 10_000

@@ -3,7 +3,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
 
-.PHONY: run setup setup-dev test coverage check format texts commands bench soak fuzz mutants
+.PHONY: run setup setup-dev test test-postgres coverage check format texts commands bench soak fuzz mutants
 .DELETE_ON_ERROR:
 
 run: $(BIN)/.installed
@@ -15,6 +15,10 @@ setup-dev: $(BIN)/.installed-dev
 
 test: $(BIN)/.installed-dev
 	@$(BIN)/pytest -n 3 $(ARGS)
+
+# All that uses a database, over PostgreSQL alone: the tests' own server, or that of TEST_POSTGRES_URL.
+test-postgres: $(BIN)/.installed-dev
+	@TEST_DATABASE=postgres $(BIN)/pytest -n 3 --timeout 600 --ignore tests/unit $(ARGS)
 
 # The same with every line of bot/ traced, which takes half as long again; fails below 90 %.
 coverage: $(BIN)/.installed-dev

@@ -202,6 +202,8 @@ async def service(
             await front.office.open()
             await asyncio.gather(own_keys.open(), choices.open(), *(pool.access.load() for pool in pools.at_hand))
             await front.moved()
+            for scheduler in pools.lines():
+                scheduler.regroup()
 
         def kept_back(member: Member) -> bool:
             now = clock.now()

@@ -131,5 +131,5 @@ async def _unless(stop: asyncio.Event, work: Coroutine[None, None, None]) -> Non
 
 async def _taken_over(board: SqlBoard, say: Callable[[str], None]) -> None:
     """End when another process does what this one had claimed."""
-    await board.lost.wait()
+    await board.living.lost.wait()
     say("Another process has taken over: this one was not heard of for too long.")

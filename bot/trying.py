@@ -69,7 +69,7 @@ def simulate(
     from rich.console import Console
 
     from adapters.terminal import simulation as shown
-    from bot.quota.simulation import POLICIES, Setting
+    from bot.quota.simulated import POLICIES, Setting
     from bot.quota.traffic import TraceError
     from bot.quota.trial import Inside, Trial
 

@@ -45,14 +45,14 @@ class Turns:
             return
         try:
             async with asyncio.timeout(_HANDING_OVER):
-                await self._board.release(f"{self._name} hears")
+                await self._board.living.release(f"{self._name} hears")
         except (DatabaseAway, TimeoutError) as error:
             log.warning("the next process hears nothing yet", extra={"action": "hand_over", "error": repr(error)})
 
     async def _claimed(self, key: str) -> None:
         while self._board is not None:
             try:
-                if await self._board.claim(key):
+                if await self._board.living.claim(key):
                     return
             except DatabaseAway as error:
                 log.warning("nobody can tell whose turn it is", extra={"action": "turn", "error": str(error)})

@@ -19,7 +19,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
 
 from bot.clock import DAY, Instant, day_start
 from bot.quota.figures import Course
-from bot.quota.simulation import Fate, Looked
+from bot.quota.simulated import Fate, Looked
 from bot.quota.trial import Inside
 
 _PAPER, _CARD, _INK, _SOFT, _LINE = "#f6f1e8", "#fffdf9", "#262019", "#6a6053", "#e3d9c8"

@@ -16,7 +16,7 @@ from rich.text import Text
 
 from adapters.terminal.inert import inert
 from bot.quota.figures import Course, Figures
-from bot.quota.simulation import Setting
+from bot.quota.simulated import Setting
 from bot.quota.trial import Trial
 
 Cell = Callable[[Figures], str]

@@ -18,6 +18,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import assert_never
 
+from bot.chat_model import ChatModel, ChatRequest, ModelEnd
 from bot.clock import Clock
 from bot.conversation.context import Context
 from bot.conversation.exchange import Exchange
@@ -32,7 +33,7 @@ from bot.conversation.second_attempts import SecondAttempts
 from bot.conversation.transcripts import Transcripts
 from bot.errors import DatabaseAway, Refused, ReplyError, UpstreamFailure
 from bot.messages import Finished, IncomingMessage, Notice, Queued, Started, Usage
-from bot.ports import ChatModel, ChatRequest, ModelEnd, Turn
+from bot.ports import Turn
 from bot.quota.ledger import AlreadyHandled, Claim, Lease, Outcome
 from bot.quota.scheduler import Place, Scheduler
 from bot.routing.router import Needs, Route

@@ -17,9 +17,10 @@ from functools import lru_cache
 from hashlib import sha256
 from typing import Literal
 
+from bot.chat_model import ImagePart, ModelMessage, TextPart
 from bot.conversation.attachments import BYTES_PER_TOKEN, MOST_FILES, MOST_TOGETHER, shortened
 from bot.messages import Member
-from bot.ports import FileId, ImagePart, KeptFile, ModelMessage, TextPart, Turn
+from bot.ports import FileId, KeptFile, Turn
 
 _PER_MESSAGE = 8
 """Tokens of a message's own frame: role, separators, a speaker's name."""

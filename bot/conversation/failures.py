@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from bot.chat_model import ModelEnd
 from bot.clock import Instant
 from bot.errors import (
     AnswerCode,
@@ -15,7 +16,6 @@ from bot.errors import (
     ReplyError,
     UpstreamFailure,
 )
-from bot.ports import ModelEnd
 
 
 class _Meaning(NamedTuple):

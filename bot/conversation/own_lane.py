@@ -15,6 +15,7 @@ from dataclasses import replace
 from typing import Protocol
 
 from bot.backlog import Backlog
+from bot.chat_model import ChatModel, ChatRequest, ModelEnd
 from bot.clock import Clock, day_of, day_start
 from bot.conversation.context import Context
 from bot.conversation.exchange import Exchange
@@ -25,7 +26,6 @@ from bot.conversation.reading import read
 from bot.conversation.transcripts import Transcripts
 from bot.errors import AnswerFailed, FailureKind, Refused, UpstreamFailure
 from bot.messages import Finished, IncomingMessage, Member, Started, Usage
-from bot.ports import ChatModel, ChatRequest, ModelEnd
 from bot.quota.ledger import AlreadyHandled, Claim, Lease, Ledger, Outcome
 from bot.quota.scheduler import Scheduler
 from bot.routing.own import own_route

@@ -12,12 +12,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from functools import partial
 from typing import assert_never
 
 from bot.backlog import Backlog
+from bot.chat_model import ChatModel, ChatRequest
 from bot.clock import Clock, Instant
 from bot.conversation.context import Context, needed
 from bot.conversation.exchange import Exchange
@@ -31,12 +33,11 @@ from bot.conversation.till import Purchase, Till
 from bot.conversation.transcripts import Transcripts
 from bot.errors import FailureKind, Refused, UpstreamFailure
 from bot.messages import Finished, IncomingMessage, Member, ModelId, Started, Usage
-from bot.ports import ChatModel, ChatRequest
 from bot.quota.aside import Aside
 from bot.quota.ledger import AlreadyHandled, Outcome
 from bot.quota.scheduler import Scheduler
 from bot.routing import paid
-from bot.routing.access import Access, NotCovered
+from bot.routing.access import Access, Covered, NotCovered, Rule, Who
 from bot.routing.budget import Budget, NoBudget, OverBudget, Pico, Spend, ends_at, pico, usd
 from bot.routing.catalogue import ModelInfo
 from bot.routing.lanes import Free, NoLane, OwnKey, Paid, PaidWay, Purse, Way, Wish, lane
@@ -57,6 +58,7 @@ _MAY_GO_ON = frozenset({FailureKind.EDGE_HTML, FailureKind.TIMEOUT, FailureKind.
 class _Order:
     """A question put together, with what it would cost."""
 
+    entry: ModelInfo
     route: Route
     sending: Context
     size: Size
@@ -234,7 +236,7 @@ class Paying:
         )
         way = paid.quote(entry, size, first.who, self._access.rules, self._clock.now())
         left = await self._till.left(self._spend(first, entry.id, Pico(0)))
-        return _Order(route=route, sending=sending, size=size, way=replace(way, purse=self._purse(left)))
+        return _Order(entry=entry, route=route, sending=sending, size=size, way=replace(way, purse=self._purse(left)))
 
     def _entry(self, model: ModelId | None) -> ModelInfo:
         entry = None if model is None else paid.entry_of(model, self._shelf.offer())
@@ -261,8 +263,9 @@ class Paying:
     async def _paid(self, exchange: Exchange, order: _Order, way: Paid) -> Finished | None:
         """Lease, set aside, send."""
         first, most = exchange.first, pico(way.most)
+        wanted = claim(exchange, self._scheduler.pool, order.route)
         opened = await to_the_end(
-            self._till.open(claim(exchange, self._scheduler.pool, order.route), self._spend(first, way.model, most))
+            self._till.open(wanted, self._spend(first, way.model, most), partial(self._covers, first.who, order))
         )
         match opened:
             case Purchase():
@@ -273,8 +276,13 @@ class Paying:
                 raise Refused("budget_spent", resets_at=opened.resets_at)
             case NoBudget():
                 raise Refused("budget_spent")
+            case NotCovered():
+                raise Refused("model_not_allowed", why=opened.reason)
             case _:
                 assert_never(opened)
+
+    def _covers(self, who: Who, order: _Order, rules: Iterable[Rule]) -> Covered | NotCovered:
+        return paid.quote(order.entry, order.size, who, rules, self._clock.now()).access
 
     async def _attempt(self, exchange: Exchange, order: _Order, way: Paid, purchase: Purchase) -> Finished:
         route, prices = order.route, max_price(way.limit)

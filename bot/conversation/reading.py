@@ -6,12 +6,12 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from typing import assert_never
 
+from bot.chat_model import ModelEnd, ModelEvent, ModelText, ModelThinking
 from bot.conversation.exchange import Exchange
 from bot.conversation.failures import VerdictOnlyError
 from bot.conversation.verdicts import is_verdict, may_become_verdict
 from bot.errors import FailureKind, UpstreamFailure
 from bot.messages import ModelId, TextDelta
-from bot.ports import ModelEnd, ModelEvent, ModelText, ModelThinking
 
 
 async def read(

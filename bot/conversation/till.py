@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 from bot.quota.ledger import AlreadyHandled, Claim, Lease, Outcome
+from bot.routing.access import Covered, NotCovered, Rule
 from bot.routing.budget import Budget, Charge, NoBudget, OverBudget, Pico, Spend
 
 
@@ -17,7 +19,9 @@ class Purchase:
     charge: Charge
 
 
-Opening: TypeAlias = Purchase | AlreadyHandled | OverBudget | NoBudget
+Opening: TypeAlias = Purchase | AlreadyHandled | OverBudget | NoBudget | NotCovered
+Covers: TypeAlias = Callable[[Iterable[Rule]], Covered | NotCovered]
+"""Whether a member may have what is to be paid for, by the rules as they stand."""
 
 
 class Till(Protocol):
@@ -27,8 +31,8 @@ class Till(Protocol):
         """The budget with least left, of those that apply; None: none applies. Only `open` decides."""
         ...
 
-    async def open(self, claim: Claim, spend: Spend) -> Opening:
-        """Lease a question and set its money aside: both or neither."""
+    async def open(self, claim: Claim, spend: Spend, covers: Covers) -> Opening:
+        """Lease a question and set its money aside: both or neither, and only if it is covered at that moment."""
         ...
 
     async def began(self, purchase: Purchase, generation: str) -> None:

@@ -24,13 +24,13 @@ import httpx
 from httpx_aiohttp import AiohttpTransport
 from pydantic import SecretStr
 
+from bot.chat_model import ChatRequest, ModelEvent, ModelThinking
 from bot.clock import Clock
 from bot.errors import FailureKind, UpstreamFailure
 from bot.openrouter import loose, wire
 from bot.openrouter.errors import Failures
 from bot.openrouter.stream import AnswerDecoder
 from bot.openrouter.wire import Generation, KeyInfo, ModelInfo
-from bot.ports import ChatRequest, ModelEvent, ModelThinking
 
 T = TypeVar("T")
 
@@ -91,7 +91,7 @@ class _Body(httpx.AsyncByteStream):
 
 
 class OpenRouter:
-    """Implements `bot.ports.ChatModel`. One per key; holds its connections until `close`.
+    """Implements `bot.chat_model.ChatModel`. One per key; holds its connections until `close`.
 
     Args:
         base_url: ends before `/chat/completions`.

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from bot.chat_model import ModelEnd, ModelText, ModelThinking
 from bot.errors import FailureKind, UpstreamFailure
 from bot.messages import ModelId, Usage
 from bot.openrouter import loose, wire
 from bot.openrouter.errors import Failures
-from bot.ports import ModelEnd, ModelText, ModelThinking
 
 LINE_MAX = 1024 * 1024
 LINES_MAX = 500_000

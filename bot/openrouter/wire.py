@@ -11,9 +11,9 @@ from typing import assert_never
 
 from pydantic import SecretStr
 
+from bot.chat_model import ChatRequest, ContentPart, ImagePart, TextPart
 from bot.messages import ModelId, Usage
 from bot.openrouter.loose import USD_MIN, Unreadable, count, encodable, mapping, moment, money, number, text
-from bot.ports import ChatRequest, ContentPart, ImagePart, TextPart
 from bot.routing.catalogue import ExtraPrice
 from bot.routing.catalogue import ModelInfo as ModelInfo
 from bot.routing.judges import judges

@@ -165,13 +165,14 @@ class Bounds:
             self._shut_here = reason
         else:
             self._found = reason
-            self._tell({"shut_for": reason})
+            self._say_shut(reason)
         self._shut_or_open()
 
     def reopen(self) -> None:
         """Go on, unless an admin has paused the pool."""
         self._shut_here = self._found = None
-        self._tell({"shut_for": None})
+        if self.others is not None:
+            self._say_shut(None)
         self._shut_or_open()
         self._starts.pump()
 
@@ -198,6 +199,11 @@ class Bounds:
         self._starts.pump()
 
     # --- inside ------------------------------------------------------------------------------------------
+
+    def _say_shut(self, reason: Shut | None) -> None:
+        """Said in any case: another process may have said otherwise just now."""
+        self.word = replace(self.word, shut_for=reason)
+        self._write({"shut_for": reason})
 
     @property
     def _rpm(self) -> int:

@@ -125,35 +125,35 @@ class Crowd:
         return max(width, *(_own(width, weight) for weight in self._groups), 0)
 
     def slopes(self, outlook: Outlook, width: int) -> Array:
-        """[day, x] for x = 0…width, then unbounded: what those here will still take, the steps apart."""
-        curve = np.zeros((len(outlook.days), width + 2))
+        """[day, level] what those here will still take at whole levels from 0 to `width`, the steps apart."""
+        curve = np.zeros((len(outlook.days), width + 1))
         for weight, group in self._groups.items():
             reach = _own(width, weight)
             wants = outlook.returning[:, :, : reach + 2]
-            unbounded, first = outlook.returning[:, :, -1], wants[:, :, 1]
             # A refused member's next unit is a step of its own: from there on, what comes after it.
-            after = np.maximum(wants[:, :, 1:] - first[..., np.newaxis], 0)
+            after = np.maximum(wants[:, :, 1:] - wants[:, :, 1:2], 0)
             rows = np.concatenate((wants[:, :, :-1], after), axis=1).reshape(len(curve), -1)
-            starts = group.starts.reshape(-1, _ENDLESS + 1)
-            own = np.empty((len(curve), reach + 2))
-            own[:, :-1] = rows @ _shifts(starts, reach)
+            own = rows @ _shifts(group.starts.reshape(-1, _ENDLESS + 1), reach)
             if group.flood:
-                own[:, 1:-1] += group.floods[:reach].cumsum().cumsum()
-            own[:, -1] = np.concatenate((unbounded, np.maximum(unbounded - first, 0)), axis=1) @ starts.sum(axis=1)
-            own[:, -1] += group.flood
+                own[:, 1:] += group.floods[:reach].cumsum().cumsum()
             curve += own if weight == 1 else _stretched(own, weight, width)
         return curve
 
-    def steps(self, outlook: Outlook, width: int) -> tuple[Array, Array, Array, Array]:
+    def steps(self, outlook: Outlook, width: int) -> tuple[Array, Array, Array]:
         """What is known to be taken, and where.
 
-        Returns [day, row] the height of a step, [row, level] how many there are, [row, level, part] in detail,
-        [day] what those at `width` and beyond take.
+        Returns [day, row] the height of a step, [row, level] how many there are, [row, level, part] in detail.
         """
-        heights = np.ones((len(outlook.days), HABITS + 1))
-        heights[:, :HABITS] = outlook.returning[:, :, 1]
-        beyond = heights @ self._steps_by_level[:, width:].sum(axis=1) + self._sure_beyond
-        return heights, self._steps_by_level[:, :width], self._steps, beyond
+        return _heights(outlook), self._steps_by_level[:, :width], self._steps
+
+    def unbounded(self, outlook: Outlook) -> Array:
+        """[day] what those here will still take if nothing holds them back, steps and all."""
+        total: Array = _heights(outlook) @ self._steps_by_level.sum(axis=1) + self._sure_beyond
+        everything, first = outlook.returning[:, :, -1], outlook.returning[:, :, 1]
+        wants = np.concatenate((everything, np.maximum(everything - first, 0)), axis=1)
+        for group in self._groups.values():
+            total += wants @ group.starts.sum(axis=2).ravel() + group.flood
+        return total
 
     def totals(self) -> Array:
         """By habit the members here, by habit those of them whose next unit is a step, by habit the steps, and then
@@ -162,6 +162,13 @@ class Crowd:
         steps = self._steps_by_level.sum(axis=1)
         sure = steps[_SURE] + self._sure_beyond + sum(group.flood for group in self._groups.values())
         return np.concatenate((starts.ravel(), steps[:HABITS], (sure,)))
+
+
+def _heights(outlook: Outlook) -> Array:
+    """[day, row] how high a step is: a member's next unit as far as it is likely, and what is sure."""
+    heights = np.ones((len(outlook.days), HABITS + 1))
+    heights[:, :HABITS] = outlook.returning[:, :, 1]
+    return heights
 
 
 def _own(width: int, weight: float) -> int:
@@ -183,11 +190,9 @@ def _shifts(starts: Array, reach: int) -> Array:
 
 def _stretched(curve: Array, weight: float, width: int) -> Array:
     """A curve over a member's own units, as one over the level: at level x the member may take weight·x."""
-    last = curve.shape[1] - 2
+    last = curve.shape[1] - 1
     at = np.minimum(np.arange(width + 1) * weight, last)
     low = at.astype(int)
     part = at - low
-    stretched = np.empty((len(curve), width + 2))
-    stretched[:, :-1] = curve[:, low] * (1 - part) + curve[:, np.minimum(low + 1, last)] * part
-    stretched[:, -1] = curve[:, -1]
+    stretched: Array = curve[:, low] * (1 - part) + curve[:, np.minimum(low + 1, last)] * part
     return stretched

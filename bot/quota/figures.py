@@ -13,7 +13,7 @@ import numpy as np
 
 from bot.clock import DAY
 from bot.quota.measure import DayMeasure, clairvoyant, community_shares, measure, satisfaction, two_level_ratio
-from bot.quota.simulation import Fate, Promises
+from bot.quota.simulated import Fate, Promises
 from bot.quota.traffic import Request
 
 _Who: TypeAlias = tuple[str, str]

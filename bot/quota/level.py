@@ -110,7 +110,11 @@ def forecast(crowd: Crowd, outlook_to: Callable[[int], Outlook], left: Array) ->
     left = np.maximum(left, 0.0)
     for width in _WIDTHS:
         outlook = outlook_to(crowd.reach(width))
-        levels = spending(curves(crowd, outlook, width), left)
+        fits = unbounded(crowd, outlook) <= left
+        if fits.all():  # then no curve is needed, as in most hours of most pools
+            levels = np.full(len(left), np.inf)
+            break
+        levels = np.where(fits, np.inf, spending(curves(crowd, outlook, width), left))
         if not np.any(levels == width):
             break
     return Forecast.of(outlook, levels)
@@ -128,25 +132,21 @@ class Curves:
     """[row, level] how many steps lie between a whole level and the next."""
     parts: Array
     """[row, level, part] where between."""
-    unbounded: Array
-    """[day] all demand, steps included."""
 
 
 def curves(crowd: Crowd, outlook: Outlook, width: int) -> Curves:
     """Today's curves for levels from 0 to `width`."""
-    slopes = crowd.slopes(outlook, width)
-    slopes[:, :-1] += outlook.newcomers[:, : width + 1]
-    slopes[:, -1] += outlook.newcomers[:, -1]
-    heights, steps, parts, beyond = crowd.steps(outlook, width)
-    total = slopes[:, -1] + heights @ steps.sum(axis=1) + beyond
-    return Curves(slopes[:, :-1], heights, steps, parts, total)
+    slopes = crowd.slopes(outlook, width) + outlook.newcomers[:, : width + 1]
+    return Curves(slopes, *crowd.steps(outlook, width))
+
+
+def unbounded(crowd: Crowd, outlook: Outlook) -> Array:
+    """[day] what the rest of today takes if nothing holds anyone back."""
+    return crowd.unbounded(outlook) + outlook.newcomers[:, -1]
 
 
 def spending(of: Curves, left: Array) -> Array:
-    """[day] the level at which each day's curve takes exactly `left`.
-
-    Infinite where even unbounded demand fits; the last level where it is not within the curves.
-    """
+    """[day] the level at which each day's curve takes exactly `left`; the last one where it is not within the curve."""
     days = np.arange(len(left))
     stepped, bound = bool(of.steps.any()), left[:, np.newaxis]
     whole = of.slopes
@@ -164,8 +164,8 @@ def spending(of: Curves, left: Array) -> Array:
     part = _last_within(fine, bound)
     below, above = fine[days, part], fine[days, part + 1]
     within = np.divide(left - below, above - below, out=np.ones_like(left), where=above > below)
-    level = low + (part + np.minimum(np.maximum(within, 0), 1)) / LOTS
-    return np.where(of.unbounded <= left, np.inf, level)
+    level: Array = low + (part + np.minimum(np.maximum(within, 0), 1)) / LOTS
+    return level
 
 
 def _last_within(curve: Array, bound: Array) -> npt.NDArray[np.intp]:

@@ -11,9 +11,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
-from dataclasses import dataclass
 from random import Random
-from typing import Literal, NamedTuple, TypeAlias, assert_never, get_args
+from typing import TypeAlias, assert_never
 
 from bot.backlog import Backlog
 from bot.clock import Clock, Instant, day_of, day_start
@@ -42,17 +41,13 @@ from bot.quota.level import HOLDING, PLAIN
 from bot.quota.line import FairLine, FirstCome
 from bot.quota.memory import MemoryLedger
 from bot.quota.others import Board
-from bot.quota.replay import Policy
 from bot.quota.ruled import RuledDays
 from bot.quota.rules import FixedShare, Pacing
 from bot.quota.scheduler import Scheduler
 from bot.quota.sharing import Days, FairDays, FirstComeDays
+from bot.quota.simulated import Event, Fate, Happened, Looked, Promises, Setting
 from bot.quota.traffic import Request
 from bot.quota.virtual_time import VirtualLoop
-
-Event: TypeAlias = Literal["asked", "queued", "held", "sent", "retried", "answered", "failed", "refused", "expired"]
-"""The last four are endings; each request has one of them."""
-POLICIES: tuple[Policy, ...] = get_args(Policy)
 
 LOOK_EVERY = 300.0
 
@@ -60,74 +55,6 @@ POOL = PoolId("simulated")
 _MODEL = ModelId("simulated")
 _PLATFORM = "trace"
 _STRANGER = Member("nobody", "stranger")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Setting:
-    """What the traffic meets."""
-
-    policy: Policy = "fair"
-    rpd: int = 50
-    rpm: int = 20
-    between_communities: bool = False
-    hold: bool = True
-    """What the share refuses waits for room in the day."""
-    promise_units: int = 0
-    seed: int = 0
-    """Which attempts fail: the same ones under every policy."""
-    failures: float = 0.0
-    """Part of the attempts that fail."""
-    patience: float = 120.0
-    """Seconds a question that may go waits for the minute."""
-    service_seconds: float = 7.4
-
-
-class Happened(NamedTuple):
-    """One event of a run."""
-
-    at: Instant
-    event: Event
-    request: Request
-
-
-class Looked(NamedTuple):
-    """How things stood at a moment of a run."""
-
-    at: Instant
-    first: float
-    """The level for a first unit of the day. As `Share` has it: never more than the pool could give."""
-    more: float | None
-    """The level for one who has had a unit today. None: nobody has yet."""
-    used: int
-    """Units of the pool."""
-
-
-@dataclass(slots=True)
-class Promises:
-    """What members were promised in a run, in units."""
-
-    given: int = 0
-    broken: int = 0
-    """The member asked in time and was not sent."""
-
-
-@dataclass(slots=True)
-class Fate:
-    """What became of a request."""
-
-    request: Request
-    sent_at: Instant | None = None
-    queued: bool = False
-    held: bool = False
-    retried: bool = False
-    ending: Event | None = None
-
-    @property
-    def given(self) -> bool:
-        """The member got something for it: it was sent, and did not fail in the end."""
-        return self.sent_at is not None and self.ending != "failed"
-
-
 Kept: TypeAlias = Callable[[Clock], AbstractAsyncContextManager[tuple[Ledger, Board | None]]]
 """Where leases are kept, and `POOL` is known; with a board, where other processes are told of tickets besides."""
 

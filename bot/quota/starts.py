@@ -74,6 +74,9 @@ class Starts:
         self._timer = None
         if not len(self.line):
             return
+        if self.shut:  # also whoever had a turn when it was shut, and could not use it
+            self.refuse_all(lambda: Refused("pool_paused"))
+            return
         if self._book.today.used >= self._book.today.rpd:
             today = self._book.today
             if self.doubt():

@@ -11,7 +11,8 @@ from bot.clock import day_of
 from bot.quota.figures import Course, course, of_the_clairvoyant
 from bot.quota.history import DAYS
 from bot.quota.replay import Policy
-from bot.quota.simulation import Fate, Happened, Looked, Promises, Setting, simulate
+from bot.quota.simulated import Fate, Happened, Looked, Promises, Setting
+from bot.quota.simulation import simulate
 from bot.quota.traffic import Request, TraceError
 
 

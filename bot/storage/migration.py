@@ -10,7 +10,9 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, create_engine, inspect
 from sqlalchemy.exc import DBAPIError
@@ -18,6 +20,10 @@ from sqlalchemy.pool import StaticPool
 
 from bot.errors import StorageError
 from bot.storage.units import Where
+
+if TYPE_CHECKING:
+    from alembic.config import Config
+    from alembic.script import ScriptDirectory
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,16 +99,9 @@ def transaction(connection: Connection, begin: str) -> Iterator[None]:
 def _upgrade(connection: Connection, name: str, to: str) -> Migrated:
     # Alembic is slow to import and needed once: not while the program's modules load.
     from alembic import command
-    from alembic.config import Config
     from alembic.runtime.migration import MigrationContext
-    from alembic.script import ScriptDirectory
 
-    import migrations
-
-    config = Config()
-    config.set_main_option("script_location", str(Path(migrations.__path__[0])))
-    config.attributes["connection"] = connection
-    scripts = ScriptDirectory.from_config(config)
+    scripts = _scripts()
     tables = set(inspect(connection).get_table_names())
     before = MigrationContext.configure(connection).get_current_revision()
     what = "file" if connection.dialect.name == "sqlite" else "database"
@@ -113,7 +112,29 @@ def _upgrade(connection: Connection, name: str, to: str) -> Migrated:
         raise StorageError(
             f"{name} was written by a newer Potluck (version {before}). Update Potluck, or restore an older {what}."
         )
+    if before is not None and before == (scripts.get_current_head() if to == "head" else to):
+        return Migrated(before=before, after=before)
+    config = _config()
+    config.attributes["connection"] = connection
     command.upgrade(config, to)
     after = MigrationContext.configure(connection).get_current_revision()
     assert after is not None
     return Migrated(before=before, after=after)
+
+
+def _config() -> Config:
+    from alembic.config import Config
+
+    import migrations
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrations.__path__[0])))
+    return config
+
+
+@cache
+def _scripts() -> ScriptDirectory:
+    """The steps there are, read once: to load them takes longer than to see that nothing is to be done."""
+    from alembic.script import ScriptDirectory
+
+    return ScriptDirectory.from_config(_config())

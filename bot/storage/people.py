@@ -11,9 +11,11 @@ from bot.messages import CommunityId, Member
 from bot.people import ERASED, Erased, Link
 from bot.quota.events import EventKind
 from bot.storage.database import Database
+from bot.storage.day_events import CHANNEL
 from bot.storage.dialects import upsert
 from bot.storage.keys import SqlKeys
 from bot.storage.moments import instant, microseconds
+from bot.storage.pool_locks import hold, pools_of, tell
 from bot.storage.tables import (
     attachments,
     budgets,
@@ -88,10 +90,13 @@ class SqlPeople:
         community: CommunityId,
         now: Instant,
     ) -> bool:
+        keys = [other.key for other in others]
+
         def unit(connection: Connection) -> bool:
+            pools = pools_of(connection, [person.key, *keys], day_of(now))
+            hold(connection, pools)
             if not _use_up(connection, code, now):
                 return False
-            keys = [other.key for other in others]
             connection.execute(delete(linked_accounts).where(linked_accounts.c.account.in_(keys)))
             rows = [{"account": key, "person": person.key, "joined_at": microseconds(now)} for key in keys]
             connection.execute(insert(linked_accounts), rows)
@@ -105,6 +110,7 @@ class SqlPeople:
             for name in spent_as:
                 move_spending(connection, name.key, payer.key)
             _join_today(connection, others[0].key, person.key, community, now, self._database.process)
+            tell(connection, CHANNEL, pools)
             return True
 
         return await self._database.write(unit)
@@ -229,6 +235,12 @@ def _join_today(
     ]
     if rows:
         connection.execute(insert(day_events), rows)
+
+
+def payer_now(connection: Connection, payer: Member) -> Member:
+    """Whom a member's spending is counted under, who may have become one with somebody in another process."""
+    person = connection.scalar(select(linked_accounts.c.person).where(linked_accounts.c.account == payer.key))
+    return payer if person is None else Member.parse(person)
 
 
 def _tidy(connection: Connection, row: Row[tuple[object, ...]], today: int) -> None:

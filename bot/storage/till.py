@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from sqlalchemy import Connection
 
 from bot.clock import Clock, Instant
-from bot.conversation.till import Opening, Purchase
+from bot.conversation.till import Covers, Opening, Purchase
 from bot.quota.ledger import AlreadyHandled, Claim, Outcome
+from bot.routing.access import NotCovered
 from bot.routing.budget import Budget, NoBudget, Pico, Spend
 from bot.storage import closing, money, opening
+from bot.storage.access import rules
 from bot.storage.database import Database
 from bot.storage.money import SqlMoney
+from bot.storage.people import payer_now
 
 FIRST_LOOK = 60.0
 """Seconds after its end for which nobody need ask what a request has cost: it is hardly known before."""
@@ -18,6 +23,13 @@ FIRST_LOOK = 60.0
 
 class _NoBudgetError(Exception):
     """Undoes the transaction."""
+
+
+class _NotCoveredError(Exception):
+    """Undoes the transaction, and says why."""
+
+    def __init__(self, why: NotCovered) -> None:
+        self.why = why
 
 
 class SqlTill:
@@ -29,11 +41,16 @@ class SqlTill:
     async def left(self, spend: Spend) -> tuple[Budget, Pico] | None:
         return await self._book.left(spend)
 
-    async def open(self, claim: Claim, spend: Spend) -> Opening:
+    async def open(self, claim: Claim, spend: Spend, covers: Covers) -> Opening:
         def unit(connection: Connection) -> Purchase:
             now = self._database.now()
+            # Another process may have changed either since it was asked.
+            why = covers(rules(connection, spend.account))
+            if isinstance(why, NotCovered):
+                raise _NotCoveredError(why)
+            payer = payer_now(connection, spend.member)
             lease = opening.open_aside(connection, claim, now, self._database.process)
-            charge = money.reserve(connection, spend, now, self._database.process)
+            charge = money.reserve(connection, replace(spend, member=payer), now, self._database.process)
             if isinstance(charge, NoBudget):
                 raise _NoBudgetError
             return Purchase(lease=lease, charge=charge)
@@ -46,6 +63,8 @@ class SqlTill:
             return refusal.reason
         except _NoBudgetError:
             return NoBudget()
+        except _NotCoveredError as refusal:
+            return refusal.why
 
     async def began(self, purchase: Purchase, generation: str) -> None:
         await self._book.began(purchase.charge, generation)

@@ -17,7 +17,8 @@ from benchmarks.processes.traffic import Asked, before, traffic, user
 from bot.clock import DAY, Instant, day_start
 from bot.openrouter.sandbox import read_log
 from bot.quota.measure import max_min_ratio
-from bot.quota.simulation import Setting, simulate
+from bot.quota.simulated import Setting
+from bot.quota.simulation import simulate
 from bot.quota.traffic import Request, of_days
 from tests.fakes.databases import PostgresServer, server
 

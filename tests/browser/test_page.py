@@ -17,6 +17,7 @@ from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Locator, Page, async_playwright, expect
 
 from tests.acceptance.processes import Running, running
+from tests.fakes.databases import HOME
 from tests.fakes.files import png
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -61,7 +62,10 @@ async def page_of(
 ) -> AsyncIterator[Opened]:
     """A fresh Potluck and a fresh browser on its page."""
     assert CHROMIUM, "no browser: .ci/run installs one"
-    async with running("run", folder=folder, env={"WEB_PORT": "0", **env}) as potluck, async_playwright() as play:
+    async with (
+        running("run", folder=folder, env={**HOME.env(folder), "WEB_PORT": "0", **env}) as potluck,
+        async_playwright() as play,
+    ):
         url = (await potluck.line("Potluck")).split()[1]
         browser = await play.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         try:
@@ -269,7 +273,7 @@ async def test_it_loses_the_server_and_finds_it_again(tmp_path: Path) -> None:
 async def test_the_page_says_why_and_a_held_question_outlives_a_reload_and_a_restart(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = str(free.getsockname()[1])
-    async with page_of(tmp_path, WEB_PORT=port, POOL_RPD="20", POOL_RPM="100") as opened:
+    async with page_of(tmp_path, WEB_PORT=port, POOL_RPD="5", POOL_RPM="100") as opened:
         page, ann = opened.page, seat(opened.page, "Ann")
         asked = refused = 0
         # Late in the day nearly all of the pool is one share: many answers, so short ones, and room in the minute.
@@ -301,7 +305,7 @@ async def test_the_page_says_why_and_a_held_question_outlives_a_reload_and_a_res
         assert (await opened.potluck.ended()).code == 0
         # With a larger pool there is room at once: the next look finds it.
         async with running(
-            "run", folder=tmp_path, env={"WEB_PORT": port, "POOL_RPD": "1000", "POOL_RPM": "100"}
+            "run", folder=tmp_path, env={**HOME.env(tmp_path), "WEB_PORT": port, "POOL_RPD": "1000", "POOL_RPM": "100"}
         ) as again:
             await again.line("Potluck")
             await expect(ann.locator(".exchange").last).to_have_attribute("data-state", "ended")

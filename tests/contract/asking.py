@@ -7,11 +7,11 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
+from bot.chat_model import ChatRequest, ModelEnd, ModelEvent, ModelMessage, ModelText
 from bot.clock import Clock, SystemClock
 from bot.errors import FailureKind, UpstreamFailure
 from bot.messages import ModelId
 from bot.openrouter.client import OpenRouter
-from bot.ports import ChatRequest, ModelEnd, ModelEvent, ModelMessage, ModelText
 from tests.fakes.upstream import Script, Upstream, delta, event, piece
 
 KEY = "sk-or-v1-0123456789abcdef"

@@ -16,10 +16,10 @@ from pathlib import Path
 import httpx
 import pytest
 
+from bot.chat_model import ChatRequest, ModelEnd
 from bot.clock import SystemClock
 from bot.messages import ModelId
 from bot.openrouter.client import OpenRouter
-from bot.ports import ChatRequest, ModelEnd
 from tests.fakes.upstream import CHUNKED, LAST, Peer, Upstream, delta, event, piece
 
 CONNECTIONS = 10

@@ -14,8 +14,10 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 import pytest
+from sqlalchemy import delete
 
 from bot.backlog import Backlog
+from bot.chat_model import ChatRequest, ModelEnd, ModelEvent, ModelText
 from bot.clock import Instant, day_of
 from bot.conversation.answering import Answering
 from bot.conversation.exchange import Exchange
@@ -36,7 +38,6 @@ from bot.messages import (
 )
 from bot.openrouter import wire
 from bot.openrouter.sandbox.catalogue import listing
-from bot.ports import ChatRequest, ModelEnd, ModelEvent, ModelText
 from bot.quota.aside import Aside
 from bot.quota.ledger import Caps, PoolId
 from bot.quota.line import FirstCome
@@ -48,9 +49,11 @@ from bot.routing.catalogue import Catalogue, is_free_id
 from bot.routing.chain import Chain
 from bot.routing.prices import Rates
 from bot.routing.shelf import Shelf
+from bot.storage.access import SqlAccess
 from bot.storage.database import Database
 from bot.storage.ledger import SqlLedger
 from bot.storage.money import SqlMoney
+from bot.storage.tables import access_rules
 from bot.storage.till import SqlTill
 from bot.storage.transcripts import SqlTranscripts
 from bot.telemetry.metrics import Metrics
@@ -152,7 +155,7 @@ class Given:
 
 
 class Answers:
-    """A model that answers at once and keeps what it was sent: `bot.ports.ChatModel`."""
+    """A model that answers at once and keeps what it was sent: `bot.chat_model.ChatModel`."""
 
     def __init__(self) -> None:
         self.sent: list[ChatRequest] = []
@@ -202,6 +205,17 @@ class Everything:
     money: SqlMoney
     scheduler: Scheduler
     clock: VirtualClock
+    database: Database
+
+    async def lay_down(self, rules: Sequence[Rule]) -> None:
+        """These hold, in memory and in the database."""
+        if rules == self.given.rules:
+            return
+        await self.database.write(lambda connection: connection.execute(delete(access_rules)) and None)
+        kept = SqlAccess(self.database, ACCOUNT)
+        for rule in rules:
+            await kept.add(allows=rule.allows, to=rule.to, reach=rule.reach, ends_at=rule.ends_at)
+        self.given.rules = rules
 
 
 @asynccontextmanager
@@ -261,7 +275,15 @@ async def everything(
         metrics=metrics,
     )
     try:
-        yield Everything(answering=answering, given=given, model=model, money=money, scheduler=scheduler, clock=clock)
+        yield Everything(
+            answering=answering,
+            given=given,
+            model=model,
+            money=money,
+            scheduler=scheduler,
+            clock=clock,
+            database=database,
+        )
     finally:
         await scheduler.close()
 
@@ -319,7 +341,8 @@ async def test_no_money_without_a_right_and_a_budget_and_no_refusal_without_a_re
             for budget in budgets:
                 await all_of_it.money.set_budget(budget)
             has = right.has & (offered or frozenset())
-            all_of_it.given.rules, all_of_it.given.habit, all_of_it.given.chosen = right.rules, habit, chosen
+            await all_of_it.lay_down(right.rules)
+            all_of_it.given.habit, all_of_it.given.chosen = habit, chosen
             for wish in WISHES if chosen is None else (None, FREE):
                 number += 1
                 all_of_it.model.sent.clear()

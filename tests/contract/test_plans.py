@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import Connection, text
 
 from bot.clock import SystemClock
-from bot.storage import attachments, board, closing, opening, transcripts
+from bot.storage import attachments, closing, news, opening, transcripts
 from bot.storage.database import Database
 from bot.storage.dialects import Prepared
 from bot.storage.units import Where
@@ -23,9 +23,9 @@ HOT: dict[str, tuple[Prepared, dict[str, Any]]] = {
         {"lease": 1, "settled_at": 1, "outcome": "answered", "generation": None, "cost_usd": None}
         | {"upstream_usd": None, "turn": 1},
     ),
-    "what others did": (board.EVENTS, OF_POOL),
-    "who waits elsewhere": (board.CHANGES, OF_POOL),
-    "whether others did anything": (board.NEWS, OF_POOL),
+    "what others did": (news.EVENTS, OF_POOL),
+    "who waits elsewhere": (news.CHANGES, OF_POOL),
+    "whether others did anything": (news.ANY, OF_POOL),
     "a message handled": (transcripts._HANDLED, {"message": "m"}),
     "a member's first": (transcripts._SPOKE_BEFORE, {"member": "web:ann"}),
     "a conversation's turns": (transcripts._TURNS, {"of": "c", "newest": 20}),

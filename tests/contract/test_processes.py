@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
@@ -81,7 +81,13 @@ class Process:
 
 @asynccontextmanager
 async def process(
-    address: str, clock: VirtualClock, loop: VirtualLoop, caps: Caps, *, watched: bool = False
+    address: str,
+    clock: VirtualClock,
+    loop: VirtualLoop,
+    caps: Caps,
+    *,
+    watched: bool = False,
+    person: Callable[[Member], Member] = lambda who: who,
 ) -> AsyncIterator[Process]:
     """One that is alive."""
     async with AsyncExitStack() as stack:
@@ -101,6 +107,7 @@ async def process(
             max_wait=900,
             watched=watched,
             learns_rpd=True,
+            person=person,
             board=board,
         )
         await scheduler.open()
@@ -118,12 +125,14 @@ async def processes(
     number: int,
     caps: Caps,
     watched: bool = False,
+    person: Callable[[Member], Member] = lambda who: who,
 ) -> AsyncIterator[list[Process]]:
     """So many over one database."""
     async with AsyncExitStack() as stack:
         address = stack.enter_context(postgres.database())
         yield [
-            await stack.enter_async_context(process(address, clock, loop, caps, watched=watched)) for _ in range(number)
+            await stack.enter_async_context(process(address, clock, loop, caps, watched=watched, person=person))
+            for _ in range(number)
         ]
 
 
@@ -344,23 +353,23 @@ async def test_a_connection_is_one_processes_until_it_ends_or_is_not_heard_of(
     async with alive as (one, two), opened(one.address, clock, loop) as database:
         ending = SqlBoard(database, SqlLedger(database, clock), SqlMoney(database, clock), clock)
         await ending.join()
-        assert await ending.claim("discord")
-        assert await ending.claim("discord"), "it has it already"
-        assert not await one.board.claim("discord")
+        assert await ending.living.claim("discord")
+        assert await ending.living.claim("discord"), "it has it already"
+        assert not await one.board.living.claim("discord")
         await ending.part()
-        assert await one.board.claim("discord")
-        assert not await two.board.claim("discord")
-        assert await two.board.claim("slack"), "another one is another's"
+        assert await one.board.living.claim("discord")
+        assert not await two.board.living.claim("discord")
+        assert await two.board.living.claim("slack"), "another one is another's"
         # One that gives no sign of life for too long loses what it had, and is told when it is back.
         await ending.join()
-        assert await ending.claim("web")
-        assert not await one.board.claim("web")
+        assert await ending.living.claim("web")
+        assert not await one.board.living.claim("web")
         await asyncio.sleep(DEAD + 1)
-        assert await one.board.claim("web")
-        assert not ending.lost.is_set()
+        assert await one.board.living.claim("web")
+        assert not ending.living.lost.is_set()
         await ending.join()
-        assert ending.lost.is_set()
-        assert not one.board.lost.is_set()
+        assert ending.living.lost.is_set()
+        assert not one.board.living.lost.is_set()
 
 
 async def test_what_a_dead_process_held_is_anothers_and_of_one_alone(

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 import aiohttp
 import pytest
 
+from bot.chat_model import ChatRequest, ModelEnd, ModelMessage, ModelText
 from bot.errors import FailureKind, UpstreamFailure
 from bot.messages import ModelId
 from bot.openrouter.client import OpenRouter
@@ -18,7 +19,6 @@ from bot.openrouter.sandbox import FAULTS, FaultRule, Faults, Sandbox, SandboxSe
 from bot.openrouter.sandbox.fault import Place, Refuses
 from bot.openrouter.sandbox.faults import by_kind, faults_of
 from bot.openrouter.sandbox.log import Outcome
-from bot.ports import ChatRequest, ModelEnd, ModelMessage, ModelText
 from tests.fakes.virtual import VirtualClock
 
 pytestmark = pytest.mark.virtual

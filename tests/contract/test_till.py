@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, func, insert, select
 
 from bot.clock import Instant, day_of
 from bot.conversation.till import Purchase
 from bot.messages import CommunityId, ConversationId, Member, MessageId, ModelId
 from bot.quota.ledger import AlreadyHandled, Claim, LeaseNotOpenError, Outcome, PoolId, Question
+from bot.routing.access import Covered, NotCovered, Reach, Rule, RuleId, ToMember
 from bot.routing.budget import Budget, NoBudget, OverBudget, Pico, Spend
+from bot.routing.prices import Rates
+from bot.storage.access import SqlAccess
 from bot.storage.database import Database
 from bot.storage.ledger import SqlLedger
 from bot.storage.money import ChargeNotOpenError, SqlMoney
-from bot.storage.tables import charges, handled_messages, leases, turns
+from bot.storage.tables import charges, handled_messages, leases, linked_accounts, turns
 from bot.storage.till import FIRST_LOOK, SqlTill
 from bot.storage.units import Where
 from tests.fakes.databases import opened
@@ -67,8 +71,17 @@ def spend(most: int) -> Spend:
     return Spend(account=ACCOUNT, member=ANN, community=WEB, model=ModelId("m/m"), most=Pico(most))
 
 
+def covers(rules: Iterable[Rule]) -> Covered | NotCovered:
+    """Whoever is not denied."""
+    found = list(rules)
+    rates = Rates(prompt=Decimal(0), completion=Decimal(0))
+    if any(not rule.allows for rule in found):
+        return NotCovered(reason="denied")
+    return Covered(grant=Rule(id=RuleId(0), allows=True, to=ToMember(ANN), reach=Reach()), limit=rates, most=rates)
+
+
 async def bought(till: SqlTill, message: str, most: int = 10) -> Purchase:
-    purchase = await till.open(claim(message), spend(most))
+    purchase = await till.open(claim(message), spend(most), covers)
     assert isinstance(purchase, Purchase), purchase
     return purchase
 
@@ -85,10 +98,10 @@ NOTHING = {"leases": 0, "turns": 0, "handled_messages": 0, "charges": 0}
 
 
 async def test_without_money_there_is_no_lease(till: SqlTill, money: SqlMoney, database: Database) -> None:
-    assert await till.open(claim("x"), spend(1)) == NoBudget()
+    assert await till.open(claim("x"), spend(1), covers) == NoBudget()
     assert await rows(database) == NOTHING
     await money.set_budget(BUDGET)
-    over = await till.open(claim("x"), spend(101))
+    over = await till.open(claim("x"), spend(101), covers)
     assert isinstance(over, OverBudget)
     assert await rows(database) == NOTHING
     assert await money.left(spend(0)) == (BUDGET, 100)
@@ -100,9 +113,33 @@ async def test_without_money_there_is_no_lease(till: SqlTill, money: SqlMoney, d
 async def test_without_a_lease_no_money_is_set_aside(till: SqlTill, money: SqlMoney, database: Database) -> None:
     await money.set_budget(BUDGET)
     await bought(till, "x")
-    assert await till.open(claim("x"), spend(10)) == AlreadyHandled()
+    assert await till.open(claim("x"), spend(10), covers) == AlreadyHandled()
     assert await money.left(spend(0)) == (BUDGET, 90)
     assert await rows(database) == dict.fromkeys(NOTHING, 1)
+
+
+async def test_who_was_denied_a_moment_ago_spends_nothing(till: SqlTill, money: SqlMoney, database: Database) -> None:
+    await money.set_budget(BUDGET)
+    await bought(till, "x")  # the control
+    await SqlAccess(database, ACCOUNT).add(allows=False, to=ToMember(ANN), reach=Reach())  # as another process does
+    refused = await till.open(claim("y"), spend(10), covers)
+    assert isinstance(refused, NotCovered)
+    assert refused.reason == "denied"
+    assert await rows(database) == dict.fromkeys(NOTHING, 1)
+    assert await money.left(spend(0)) == (BUDGET, 90)
+
+
+async def test_who_became_one_with_another_a_moment_ago_spends_as_that_one(
+    till: SqlTill, money: SqlMoney, database: Database
+) -> None:
+    bea = Member("web", "bea")
+    await money.set_budget(replace(BUDGET, member=bea, limit=Pico(15)))
+    await money.set_budget(BUDGET)
+    await bought(till, "x")
+    link = insert(linked_accounts).values(account=ANN.key, person=bea.key, joined_at=0)
+    await database.write(lambda connection: connection.execute(link) and None)
+    await bought(till, "y")
+    assert isinstance(await till.open(claim("z"), spend(10), covers), OverBudget), "of what is theirs together"
 
 
 async def test_both_are_closed_together_once(till: SqlTill, money: SqlMoney, clock: VirtualClock) -> None:

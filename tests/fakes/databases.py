@@ -15,6 +15,7 @@ import shutil
 import signal
 import tempfile
 import warnings
+from base64 import urlsafe_b64encode
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from functools import cache
@@ -155,6 +156,12 @@ class Home:
         """The same as `DATABASE_URL` has it."""
         where = self.where(folder)
         return where if isinstance(where, str) else f"sqlite+aiosqlite:///{where}"
+
+    def env(self, folder: Path) -> dict[str, str]:
+        """What a process of its own in a folder is told, so that it keeps everything there."""
+        if self.server is None:
+            return {}
+        return {"DATABASE_URL": self.address(folder), "SECRET_KEY": urlsafe_b64encode(bytes(32)).decode()}
 
     @contextmanager
     def of(self, server: PostgresServer | None) -> Iterator[None]:

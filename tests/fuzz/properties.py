@@ -7,6 +7,7 @@ from contextlib import suppress
 from itertools import pairwise
 from typing import Any
 
+from bot.chat_model import ModelEnd, ModelEvent, ModelText
 from bot.clock import Instant
 from bot.errors import FailureKind, UpstreamFailure
 from bot.messages import ModelId
@@ -14,7 +15,6 @@ from bot.openrouter import loose, wire
 from bot.openrouter.errors import DETAIL_MAX, Failures
 from bot.openrouter.retry_at import FARTHEST
 from bot.openrouter.stream import NAME_MAX, AnswerDecoder, EventReader
-from bot.ports import ModelEnd, ModelEvent, ModelText
 
 NOW = Instant(1_790_000_000.0)
 SECRET = "sk-or-v1-0123456789abcdef"

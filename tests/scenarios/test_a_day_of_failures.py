@@ -11,12 +11,12 @@ from typing import NamedTuple
 
 import pytest
 
+from bot.chat_model import ChatRequest, ModelMessage
 from bot.clock import Clock, day_of, day_start
 from bot.errors import UpstreamFailure
 from bot.messages import Failed, Finished, ModelId
 from bot.openrouter.client import OpenRouter
 from bot.openrouter.sandbox import FaultRule, Faults, Sandbox, SandboxAttempt, SandboxSettings
-from bot.ports import ChatRequest, ModelMessage
 from tests.fakes.deployment import Heard, deployment
 from tests.fakes.virtual import START, VirtualClock, VirtualLoop
 

@@ -25,7 +25,7 @@ from tests.fakes.deployment import Deployment, Heard, deployment
 from tests.fakes.linking import ADMIN, key_of
 from tests.fakes.virtual import VirtualClock, VirtualLoop
 
-pytestmark = pytest.mark.virtual
+pytestmark = [pytest.mark.virtual, pytest.mark.usefixtures("kind")]
 
 WEB, SLACK = CommunityId("web"), CommunityId("slack:T1")
 ANN, BEN = Member("web", "ann"), Member("web", "ben")

@@ -20,7 +20,7 @@ from tests.fakes.deployment import Deployment, deployment
 from tests.fakes.linking import challenge_in, key_of
 from tests.fakes.virtual import VirtualClock, VirtualLoop
 
-pytestmark = pytest.mark.virtual
+pytestmark = [pytest.mark.virtual, pytest.mark.usefixtures("kind")]
 
 OURS = CommunityId("web:ours")
 OLGA, ADA, BEN = Member("web", "olga"), Member("web", "ada"), Member("web", "ben")

@@ -20,7 +20,7 @@ from tests.fakes.slack.web_api import Fault
 from tests.fakes.slack.world import Message
 from tests.fakes.virtual import VirtualClock
 
-pytestmark = pytest.mark.virtual
+pytestmark = [pytest.mark.virtual, pytest.mark.usefixtures("kind")]
 
 SLOW = SandboxSettings(seconds_per_chunk=0.2)
 """A long answer takes a minute or two."""

@@ -11,7 +11,7 @@ from bot.openrouter.sandbox import SandboxSettings
 from tests.fakes.browsing import browsing
 from tests.fakes.virtual import VirtualClock
 
-pytestmark = pytest.mark.virtual
+pytestmark = [pytest.mark.virtual, pytest.mark.usefixtures("kind")]
 
 
 async def test_a_reply_is_the_contracts_events_and_one_ending(tmp_path: Path, clock: VirtualClock) -> None:

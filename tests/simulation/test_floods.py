@@ -12,7 +12,8 @@ import pytest
 from bot.quota.history import DAYS, Ask
 from bot.quota.measure import satisfaction
 from bot.quota.replay import Policy
-from bot.quota.simulation import Fate, Setting, simulate
+from bot.quota.simulated import Fate, Setting
+from bot.quota.simulation import simulate
 from bot.quota.traffic import of_days
 from bot.quota.workloads import make
 

@@ -19,7 +19,8 @@ from bot.quota.events import DayEvent, EventKind
 from bot.quota.history import DAYS
 from bot.quota.ledger import Ledger
 from bot.quota.others import Board
-from bot.quota.simulation import POLICIES, POOL, Setting, in_memory, simulate
+from bot.quota.simulated import POLICIES, Setting
+from bot.quota.simulation import POOL, in_memory, simulate
 from bot.quota.traffic import Request, of_days
 from bot.quota.virtual_time import VirtualLoop
 from bot.quota.workloads import KINDS, Kind, make

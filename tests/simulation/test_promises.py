@@ -18,7 +18,8 @@ from bot.quota.line import FairLine
 from bot.quota.memory import MemoryLedger
 from bot.quota.scheduler import Scheduler
 from bot.quota.sharing import Days, FairDays, FairSharing
-from bot.quota.simulation import Promises, Setting, simulate
+from bot.quota.simulated import Promises, Setting
+from bot.quota.simulation import simulate
 from bot.quota.traffic import Request, of_days
 from bot.quota.virtual_time import VirtualLoop
 from bot.quota.workloads import FIRST_DAY, Kind, make

@@ -24,7 +24,8 @@ from bot.quota.history import DAYS
 from bot.quota.ledger import PoolId
 from bot.quota.replay import Months, Policy
 from bot.quota.replay import Setting as ReplaySetting
-from bot.quota.simulation import POLICIES, Fate, Happened, Setting, simulate
+from bot.quota.simulated import POLICIES, Fate, Happened, Setting
+from bot.quota.simulation import simulate
 from bot.quota.traffic import Request, by_day, of_days
 from bot.quota.workloads import Kind, make
 from bot.storage.database import Database

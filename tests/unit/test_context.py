@@ -10,6 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from bot.chat_model import ImagePart
 from bot.clock import Instant
 from bot.conversation.context import (
     MOST_IMAGES,
@@ -22,7 +23,7 @@ from bot.conversation.context import (
     written,
 )
 from bot.messages import Member, MessageId
-from bot.ports import FileId, ImagePart, KeptFile, Turn
+from bot.ports import FileId, KeptFile, Turn
 
 ANN, BEN = Member("web", "ann"), Member("web", "ben")
 

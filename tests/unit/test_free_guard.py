@@ -12,11 +12,11 @@ from hypothesis import Phase, find, given, settings
 from hypothesis import strategies as st
 from hypothesis.errors import NoSuchExample
 
+from bot.chat_model import ChatRequest, ModelMessage
 from bot.clock import Instant
 from bot.errors import AnswerFailed, Refused
 from bot.messages import ModelId, Usage
 from bot.openrouter import wire
-from bot.ports import ChatRequest, ModelMessage
 from bot.routing.catalogue import FREE_ROUTER, Catalogue
 from bot.routing.chain import Chain
 from bot.routing.guard import FaultKind, costs, guard

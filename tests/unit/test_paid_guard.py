@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from bot.chat_model import ChatRequest, ModelMessage
 from bot.messages import ModelId
 from bot.openrouter import wire
-from bot.ports import ChatRequest, ModelMessage
 from bot.routing.guard import guard, guard_paid
 from bot.routing.offer import NOTHING_KNOWN
 from bot.routing.prices import Rates, max_price

@@ -13,13 +13,13 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from bot.chat_model import ModelEnd, ModelEvent, ModelText, ModelThinking
 from bot.clock import Instant
 from bot.errors import FailureKind, UpstreamFailure
 from bot.messages import ModelId, Usage
 from bot.openrouter import stream
 from bot.openrouter.errors import Failures
 from bot.openrouter.stream import AnswerDecoder, EventReader
-from bot.ports import ModelEnd, ModelEvent, ModelText, ModelThinking
 from tests.fakes.upstream import ANSWER, DONE, USAGE, delta, event
 
 ASKED = ModelId("acme/asked")

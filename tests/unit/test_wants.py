@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from bot.clock import DAY
 from bot.quota.demand import HEAVY, Crowd, Standing
 from bot.quota.history import Ask, DayTable, tabulate
-from bot.quota.level import curves
+from bot.quota.level import unbounded
 from bot.quota.past import History
 from bot.quota.wants import heights, wants
 
@@ -49,7 +49,7 @@ standings = st.lists(
 
 
 @given(st.sampled_from(list(WIDE)), st.lists(standings, min_size=3, max_size=3), st.floats(0, DAY, exclude_max=True))
-def test_what_all_want_at_once_is_what_each_curve_has_at_its_end(
+def test_what_all_want_at_once_is_what_each_community_wants_by_itself(
     days: int, members: list[list[Standing]], second: float
 ) -> None:
     crowds = [Crowd(TODAY) for _ in members]
@@ -59,8 +59,8 @@ def test_what_all_want_at_once_is_what_each_curve_has_at_its_end(
     seen = np.array([float(len(standing)) for standing in members])
     together = wants(NARROW[days], np.stack([crowd.totals() for crowd in crowds]), seen, second)
     for at, (own, crowd) in enumerate(zip(NARROW[days], crowds, strict=True)):
-        curve = curves(crowd, own.outlook(second, len(members[at])), 1)
-        assert together[:, at] == pytest.approx(curve.unbounded, rel=1e-5, abs=1e-5)
+        alone = unbounded(crowd, own.outlook(second, len(members[at])))
+        assert together[:, at] == pytest.approx(alone, rel=1e-5, abs=1e-5)
 
 
 rooms = st.lists(st.tuples(st.floats(0, 1e6), st.integers(0, 10_000), st.floats(0.1, 10)), min_size=1, max_size=30)

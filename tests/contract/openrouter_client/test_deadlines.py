@@ -7,9 +7,9 @@ from contextlib import suppress
 
 import pytest
 
+from bot.chat_model import ModelThinking
 from bot.errors import FailureKind
 from bot.openrouter.client import Deadlines
-from bot.ports import ModelThinking
 from tests.contract.asking import (
     COMMENT,
     HELLO,

@@ -10,9 +10,9 @@ from dataclasses import replace
 
 import pytest
 
+from bot.chat_model import ModelEvent, ModelMessage
 from bot.errors import FailureKind, UpstreamFailure
 from bot.openrouter.client import OpenRouter
-from bot.ports import ModelEvent, ModelMessage
 from tests.contract.asking import (
     COMMENT,
     HELLO,

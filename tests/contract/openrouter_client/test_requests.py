@@ -10,10 +10,10 @@ from dataclasses import replace
 
 import pytest
 
+from bot.chat_model import ContentPart, ImagePart, ModelEnd, ModelMessage, TextPart
 from bot.clock import SystemClock
 from bot.errors import FailureKind, UpstreamFailure
 from bot.openrouter.client import OpenRouter
-from bot.ports import ContentPart, ImagePart, ModelEnd, ModelMessage, TextPart
 from tests.contract.asking import (
     KEY,
     QUESTION,

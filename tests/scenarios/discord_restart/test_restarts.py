@@ -20,7 +20,7 @@ from tests.fakes.discord.house import House, house
 from tests.fakes.discord.scripts import streaming, text_of
 from tests.fakes.virtual import VirtualClock, VirtualLoop
 
-pytestmark = pytest.mark.virtual
+pytestmark = [pytest.mark.virtual, pytest.mark.usefixtures("kind")]
 
 
 async def waiting(message: IncomingMessage) -> AsyncGenerator[ReplyEvent]:

@@ -24,7 +24,7 @@ from tests.scenarios.pools.linked import (
     used,
 )
 
-pytestmark = pytest.mark.virtual
+pytestmark = [pytest.mark.virtual, pytest.mark.usefixtures("kind")]
 
 
 async def test_who_waits_while_a_key_is_linked_goes_on_in_the_new_pool(tmp_path: Path, clock: VirtualClock) -> None:

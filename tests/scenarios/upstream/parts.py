@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
 
+from bot.chat_model import ChatModel, ChatRequest, ModelEvent
 from bot.conversation.answering import Answering
 from bot.conversation.guarding import Guarding
 from bot.conversation.lessons import AccountWatch, Lessons
 from bot.errors import AccountTrouble
 from bot.openrouter.client import OpenRouter
 from bot.openrouter.sandbox import FaultRule, Faults, SandboxSettings
-from bot.ports import ChatModel, ChatRequest, ModelEvent
 from bot.quota.scheduler import Scheduler
 from bot.routing.chain import Chain
 from bot.routing.shelf import Shelf

@@ -132,7 +132,7 @@ class Answers:
         for live in self._live.values():
             live.restarting()
 
-    async def all_noted(self, seconds: float = 2.0) -> None:
+    async def all_noted(self, seconds: float = 1.0) -> None:
         """Wait, not for long, until every answer that was begun is kept: the next process knows it by that."""
         if self._noting:
             await asyncio.wait(self._noting, timeout=seconds)

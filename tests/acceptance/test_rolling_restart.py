@@ -124,7 +124,7 @@ async def test_a_second_process_takes_over_from_the_first_and_no_question_is_los
                     await asyncio.sleep(seconds)
                     assert (await parts(page))["database"] == "ok", "the page is there meanwhile"
                     old.signal(signal.SIGTERM)
-                    end = await old.ended(within=10)
+                    end = await old.ended()
                     assert (end.code, "Traceback" in end.err) == (0, False), end.err
                     await until(page, "ok")
                     await asyncio.sleep(seconds)
@@ -132,7 +132,7 @@ async def test_a_second_process_takes_over_from_the_first_and_no_question_is_los
                     await people
                     await asking.all_shown(within=20)
                     new.signal(signal.SIGTERM)
-                    end = await new.ended(within=10)
+                    end = await new.ended()
                     assert (end.code, "Traceback" in end.err) == (0, False), end.err
     await slack.close()
     assert {name: number for name, number in asking.shown().items() if number != 1} == {}

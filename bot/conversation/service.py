@@ -346,13 +346,15 @@ class ConversationService:
         first = exchange.first
         ending: Ending | None
         try:
-            ending = await self._in_its_pool(exchange, held=held)
+            try:
+                ending = await self._in_its_pool(exchange, held=held)
+            except ReplyError as error:
+                may_hold = not held and first.hold and self._holding.may_hold(first.author)
+                if error.code == "daily_share_spent" and may_hold:
+                    return await self._hold(exchange)
+                ending = self._failed(first, error, exchange)
         except asyncio.CancelledError:
             ending = self._failed(first, Stopped(), exchange)
-        except ReplyError as error:
-            if error.code == "daily_share_spent" and not held and first.hold and self._holding.may_hold(first.author):
-                return await self._hold(exchange)
-            ending = self._failed(first, error, exchange)
         except DatabaseAway as error:
             ending = self._failed(first, InternalError() if exchange.sent else _unwritten(error), exchange)
         except Exception as error:
@@ -367,13 +369,14 @@ class ConversationService:
         return ending
 
     async def _hold(self, exchange: Exchange) -> Ending:
-        """Let a question that the share refuses wait for room."""
+        """Let a question that the share refuses wait for room. Whoever goes away meanwhile comes too late."""
         exchange.sealed = True  # what comes while it is being written down is a question of its own
         message = replace(exchange.first, text=exchange.question)
+        holding = asyncio.create_task(self._holding.hold(message, exchange.files, asked_in=exchange.asked_in))
         try:
-            return await self._holding.hold(message, exchange.files, asked_in=exchange.asked_in)
-        except DatabaseAway as error:
-            return self._failed(exchange.first, _unwritten(error), exchange)
+            return await asyncio.shield(holding)
+        except asyncio.CancelledError:
+            return await holding
 
     async def _in_its_pool(self, exchange: Exchange, *, held: bool) -> Finished | None:
         """Answer in the pool the community has; in the one it has then, where that changes before it is sent.

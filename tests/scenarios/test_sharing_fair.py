@@ -337,6 +337,34 @@ async def test_what_an_admin_grants_is_there_at_once_also_for_what_is_held_and_a
         await potluck.ask("ben")
 
 
+async def test_who_goes_away_while_a_question_is_being_held_leaves_it_held_or_not_there(
+    tmp_path: Path, clock: VirtualClock
+) -> None:
+    async with deployment(tmp_path, clock, sandbox=SandboxSettings(rpd=10), env=FAIR) as potluck:
+        while (await potluck.ask("flood")).error is None:
+            pass
+        held = 0
+        for steps in range(60):
+            asking = asyncio.create_task(potluck.hear(potluck.message("flood", hold=True)))
+            for _ in range(steps):
+                await asyncio.sleep(0)
+            asking.cancel()
+            await asyncio.wait([asking])
+            for ticket in await _waiting(potluck):
+                held += 1
+                assert await potluck.running.conversations.give_up(ticket), "it waits, and nobody knows of it"
+        assert held
+        await potluck.quiet()
+
+
+async def _waiting(potluck: Deployment) -> list[TicketId]:
+    wanted = select(metadata.tables["held_questions"].c.ticket).where(
+        metadata.tables["held_questions"].c.ended.is_(None)
+    )
+    rows = await potluck.running.database.write(lambda core: core.scalars(wanted).all())
+    return [TicketId(row) for row in rows]
+
+
 async def test_an_unknown_ticket_is_no_ticket(tmp_path: Path, clock: VirtualClock) -> None:
     async with deployment(tmp_path, clock, env=FAIR) as potluck:
         with pytest.raises(KeyError):

@@ -17,7 +17,7 @@ from bot.storage.database import DEAD
 from bot.storage.ledger import SqlLedger
 from bot.storage.money import SqlMoney
 from tests.contract.ledger.claims import claim
-from tests.contract.test_processes import POOL, WEB, Process, member, process, processes
+from tests.contract.processes import POOL, WEB, Process, member, process, processes
 from tests.fakes.databases import PostgresServer, opened
 from tests.fakes.virtual import VirtualClock, VirtualLoop
 

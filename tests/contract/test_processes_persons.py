@@ -21,7 +21,7 @@ from bot.storage.people import SqlPeople
 from bot.storage.postgres import lock_of
 from bot.storage.tables import day_events, link_codes
 from bot.vault import Vault
-from tests.contract.test_processes import POOL, WEB, Process, member, processes
+from tests.contract.processes import POOL, WEB, Process, member, processes
 from tests.fakes.databases import PostgresServer, opened
 from tests.fakes.virtual import VirtualClock, VirtualLoop
 

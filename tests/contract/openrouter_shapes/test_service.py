@@ -29,6 +29,7 @@ from tests.fakes.upstream import Peer, Upstream, answers, whole
 from tests.fakes.virtual import VirtualClock, VirtualLoop
 
 pytestmark = pytest.mark.virtual
+
 HOUR = 3600.0
 APART = LONGEST_UNKNOWN + 60
 

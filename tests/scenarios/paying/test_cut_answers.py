@@ -79,6 +79,7 @@ async def test_a_restart_in_between_changes_nothing(tmp_path: Path, clock: Virtu
         await sandbox.close()
 
 
+@pytest.mark.usefixtures("kind")
 async def test_a_crash_in_the_middle_of_an_answer_is_settled_after_the_next_start(
     tmp_path: Path, clock: VirtualClock, loop: VirtualLoop
 ) -> None:

@@ -10,9 +10,9 @@ from sqlalchemy import Connection, Select, bindparam, delete, exists, insert, se
 
 from bot.clock import Instant, day_of
 from bot.messages import CommunityId, Member
+from bot.quota.board import Change
 from bot.quota.events import DayEvent, EventKind
 from bot.quota.ledger import PoolId
-from bot.quota.others import Change
 from bot.storage.day_events import TELL, keep
 from bot.storage.dialects import Prepared
 from bot.storage.moments import instant, microseconds

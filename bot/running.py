@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from bot.storage.board import SqlBoard
 
 ADAPTERS = ("web", "discord", "slack")
+_TO_END = 3.0
+"""Seconds that answers under way have to end by themselves. All is to be over within ten, or the host may kill it."""
 
 
 async def run(settings: Settings, *, say: Callable[[str], None], only: Collection[str] = ()) -> None:
@@ -68,6 +70,7 @@ async def run(settings: Settings, *, say: Callable[[str], None], only: Collectio
         # The next process hears from here on; this one has its answers to end.
         await asyncio.gather(*(one.pause() for one in (discord, slack) if one is not None))
         # First what is under way, so that each reply gets its own last word; then the adapters.
+        await running.conversations.finish(_TO_END)
         await running.conversations.close()
         for task in serving:
             task.cancel()

@@ -19,7 +19,7 @@ log = logger(__name__)
 
 _LOOK_EVERY = 0.5
 """Seconds between looks whether it is our turn."""
-_HANDING_OVER = 2.0
+_HANDING_OVER = 1.0
 """Seconds for which a process that ends tries to say that it hears no more. Else the next one waits for its end."""
 
 

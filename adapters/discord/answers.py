@@ -41,7 +41,7 @@ from bot.telemetry.logs import logger
 
 log = logger(__name__)
 
-GRACE = 7.5
+GRACE = 4.5
 """Seconds that answers have for their last words when Potluck stops: with all else it is over within ten."""
 _TURNS = 50
 _BEGUN = 10_000
@@ -132,7 +132,7 @@ class Answers:
         for live in self._live.values():
             live.restarting()
 
-    async def all_noted(self, seconds: float = 2.0) -> None:
+    async def all_noted(self, seconds: float = 1.0) -> None:
         """Wait, not for long, until every answer that was begun is kept: the next process knows it by that."""
         if self._noting:
             await asyncio.wait(self._noting, timeout=seconds)

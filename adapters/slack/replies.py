@@ -23,7 +23,7 @@ from bot.telemetry.logs import logger
 
 log = logger(__name__)
 
-CLOSE_SECONDS = 8.0
+CLOSE_SECONDS = 4.5
 """How long replies that were ended get to show their last word when Potluck stops."""
 
 _LAST_MOST = 10_000

@@ -241,6 +241,18 @@ class ConversationService:
     def held_for(self) -> set[CommunityId]:
         return self._holding.communities
 
+    async def finish(self, seconds: float) -> None:
+        """Take nothing more. What was sent has so long to end by itself; what still waits is stopped at once: another
+        process can ask it, or this one when it is started again."""
+        self._closing = True
+        exchanges = [exchange for some in self._exchanges.values() for exchange in some]
+        for exchange in reversed(exchanges):
+            if not exchange.sent:
+                await self._cancel(exchange)
+        sent = [exchange.task for exchange in exchanges if exchange.sent and exchange.task is not None]
+        if sent:
+            await asyncio.wait(sent, timeout=seconds)
+
     async def close(self) -> None:
         """Stop every answer and settle it. What is held stays held."""
         self._closing = True

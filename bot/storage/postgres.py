@@ -16,8 +16,8 @@ import asyncio
 import hashlib
 import time
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
+from functools import partial
 from typing import Any, TypeVar
 
 import psycopg
@@ -31,6 +31,7 @@ from sqlalchemy.pool import NullPool
 from bot.clock import Clock, Instant, SharedClock, SystemClock
 from bot.errors import DatabaseAway, StorageError
 from bot.storage.faults import away
+from bot.storage.thread import OwningThread
 from bot.storage.units import Job, Unit
 from bot.telemetry.logs import logger
 
@@ -98,7 +99,7 @@ class PostgresSession:
             isolation_level="AUTOCOMMIT",
             connect_args={"connect_timeout": 5, "application_name": "potluck", **_NOTICED},
         )
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="postgres")
+        self._thread = OwningThread("postgres")
         self._core: Connection | None = None
         self._raw: psycopg.Connection[Any]
         self._now = Instant(0)
@@ -125,15 +126,14 @@ class PostgresSession:
         return self._core
 
     async def run(self, work: Callable[..., T], *args: Any) -> T:
-        # Shielded: what waits for the thread is to run even if its caller goes away.
-        return await asyncio.shield(asyncio.get_running_loop().run_in_executor(self._thread, work, *args))
+        return await self._thread.run(partial(work, *args))
 
     async def open(self) -> None:
         await self.run(self._patiently, lambda _: None)
 
     async def shut(self) -> None:
         await self.run(self.dropped)
-        self._thread.shutdown(wait=False)
+        self._thread.end()
 
     def now(self) -> Instant:
         return self._now if self._keeps_time else self._clock.now()

@@ -9,9 +9,9 @@ from dataclasses import replace
 import pytest
 
 from bot.quota.ledger import Caps, PoolId
-from bot.storage import tickets
 from bot.storage.board import SqlBoard
 from bot.storage.ledger import SqlLedger
+from bot.storage.living import Living
 from bot.storage.money import SqlMoney
 from tests.contract.processes import POOL, processes
 from tests.contract.test_processes import waiting
@@ -46,14 +46,14 @@ async def test_a_ticket_is_not_another_one_of_its_number(
 async def test_what_is_claimed_while_a_sign_is_given_is_not_lost(
     postgres: PostgresServer, clock: VirtualClock, loop: VirtualLoop
 ) -> None:
-    async with processes(postgres, clock, loop, number=1, caps=CAPS) as (one,):
-        async with opened(one.address, clock, loop) as database:
-            board = SqlBoard(database, SqlLedger(database, clock), SqlMoney(database, clock), clock)
-            await board.join()
+    with postgres.database() as address:
+        async with opened(address, clock, loop) as database:
+            living = Living(database, clock)
+            await living.give_sign()
             written = threading.Event()
-            both = [asyncio.create_task(board.living.claim("discord")), asyncio.create_task(board.living.give_sign())]
+            both = [asyncio.create_task(living.claim("discord")), asyncio.create_task(living.give_sign())]
             after = asyncio.create_task(database.write(lambda connection: written.set()))
             await asyncio.sleep(0)
             assert written.wait(10), "the loop has not heard of any of it"
             await asyncio.gather(*both, after)
-            assert not board.living.lost.is_set()
+            assert not living.lost.is_set()

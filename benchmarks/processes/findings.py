@@ -25,7 +25,6 @@ class Findings:
     used: int
     """Units of the day's, those included that a kill cut off."""
     cut: int
-    kills: int
     worst_minute: int
     """The most requests the sandbox saw in any sixty seconds."""
     refused: int
@@ -41,6 +40,9 @@ class Findings:
     """Seconds by which the latest question was asked too late: those who ask were not what the play waited for."""
     endings: Mapping[str, int]
     """What the members heard."""
+    kills: int = 0
+    busy: float = 0.0
+    """Seconds of a processor that all processes together had, without PostgreSQL."""
 
 
 def findings(
@@ -50,7 +52,6 @@ def findings(
     books: Books,
     attempts: Sequence[SandboxAttempt],
     asking: Asking,
-    kills: int,
 ) -> Findings:
     """Measure a play of so many seconds, in which each member wanted so much."""
     given = Counter(lease.member for lease in books.leases if lease.outcome in ("answered", "stopped"))
@@ -61,7 +62,6 @@ def findings(
         answered=given.total(),
         used=sum(books.used.values()),
         cut=cut,
-        kills=kills,
         worst_minute=most_in_any(60, [attempt.at for attempt in attempts]),
         refused=sum(attempt.status == 429 for attempt in attempts),
         fairness=max_min_ratio(wanted, given, units - cut),

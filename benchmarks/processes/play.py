@@ -10,7 +10,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from benchmarks.processes import day
 from benchmarks.processes.asking import Asking, message_id
 from benchmarks.processes.findings import Findings, findings
 from benchmarks.processes.traffic import before, traffic, wanted
+from benchmarks.scale.proc import seconds, stat
 from bot.openrouter.sandbox import read_log
 from bot.quota.history import Ask
 from bot.quota.ledger import Caps
@@ -34,6 +35,8 @@ _CALM = 20.0
 at within twelve."""
 _LAST = 1.0
 """Seconds before the day's end at which all are told to end."""
+_PATIENCE = 60.0
+"""Seconds that processes have to end in."""
 _ANSWER = "0.5"
 """Seconds an answer takes."""
 
@@ -67,6 +70,10 @@ class _Deployment:
     def __init__(self, nursery: Running, number: int) -> None:
         self._nursery, self._started = nursery, 0
         self.pids, self.pages = [0] * number, [""] * number
+        self.busy = 0.0
+        """Seconds of a processor that those had which have ended."""
+        self.stuck = 0
+        """How many would not end."""
 
     async def start(self, *places: int) -> None:
         """Start one at each place, and wait until all serve."""
@@ -89,6 +96,7 @@ class _Deployment:
         while loop.time() + every < until:
             await asyncio.sleep(every)
             place = chance.randrange(len(self.pids))
+            self.busy += seconds(self.pids[place])
             os.kill(self.pids[place], signal.SIGKILL)
             killed += 1
             await self.start(place)
@@ -96,15 +104,21 @@ class _Deployment:
 
     async def end(self) -> None:
         for pid in self.pids:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGTERM)
-        async with asyncio.timeout(60):
-            while self.pids:
-                with suppress(ProcessLookupError):
-                    os.kill(self.pids[0], 0)
+            self.busy += seconds(pid)
+            _send(pid, signal.SIGTERM)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_PATIENCE):
+                while any(stat(pid) for pid in self.pids):  # noqa: ASYNC110  # nobody tells
                     await asyncio.sleep(0.05)
-                    continue
-                self.pids.pop(0)
+        for pid in self.pids:
+            if stat(pid) is not None:
+                self.stuck += 1
+                _send(pid, signal.SIGKILL)
+
+
+def _send(pid: int, what: signal.Signals) -> None:
+    with suppress(ProcessLookupError):
+        os.kill(pid, what)
 
 
 async def play(address: str, folder: Path, what: Play) -> Findings:
@@ -150,7 +164,9 @@ async def play(address: str, folder: Path, what: Play) -> Findings:
     attempts = read_log(log)
     books = Books.read(address, attempts, message_id=message_id)
     caps = Caps(rpm=what.rpm, rpd=what.rpd)
-    return findings(what.seconds, caps, wanted(asked), books, attempts, asking, kills)
+    found = findings(what.seconds, caps, wanted(asked), books, attempts, asking)
+    faults = [*found.faults, *["a process did not end"] * deployment.stuck]
+    return replace(found, kills=kills, busy=deployment.busy, faults=faults)
 
 
 def _past(address: str, what: Play) -> dict[int, list[Ask]]:

@@ -61,6 +61,7 @@ def table(rows: Sequence[Row]) -> Table:
         "to one process",
         "of what was answered",
         "audit",
+        "CPU, s",
     ):
         shown.add_column(title, justify="right")
     for row in rows:
@@ -80,5 +81,6 @@ def table(rows: Sequence[Row]) -> Table:
             "" if row.less_fair is None else f"{-row.less_fair:+.3f}",
             f"{found.evenness:.3f}",
             f"{len(found.faults)}" if found.faults else "clean",
+            f"{found.busy:,.0f}",
         )
     return shown

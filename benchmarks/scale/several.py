@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,9 +11,9 @@ from time import perf_counter
 import psycopg
 
 from benchmarks.scale.deployment import plain
+from benchmarks.scale.proc import TICKS, stat
 
 NUMBERS = (1, 2, 4)
-_TICKS = os.sysconf("SC_CLK_TCK")
 _CALLERS = 25
 """Of each process, at once."""
 
@@ -84,7 +83,7 @@ class _Server:
         with psycopg.connect(plain(address), autocommit=True) as connection:
             row = connection.execute("SELECT pg_backend_pid()").fetchone()
             assert row is not None
-            backend = _stat(int(row[0]))
+            backend = stat(int(row[0]))
             self._first = int(backend[1]) if backend and backend[0] == "postgres" else None
 
     def seconds(self) -> float | None:
@@ -93,23 +92,11 @@ class _Server:
             return None
         ticks = 0
         for folder in Path("/proc").iterdir():
-            found = _stat(int(folder.name)) if folder.name.isdigit() else None
+            found = stat(int(folder.name)) if folder.name.isdigit() else None
             if found is None:
                 continue
             if int(folder.name) == self._first:
                 ticks += sum(int(value) for value in found[11:15])
             elif int(found[1]) == self._first:
                 ticks += sum(int(value) for value in found[11:13])
-        return ticks / _TICKS
-
-
-def _stat(pid: int) -> list[str] | None:
-    """`/proc/PID/stat` without the number: the name, the parent, and from place 11 on the ticks, its own and its ended
-    children's. None: there is no such process here."""
-    try:
-        text = Path(f"/proc/{pid}/stat").read_text()
-    except OSError:
-        return None
-    name, _, rest = text.partition("(")[2].rpartition(")")
-    fields = rest.split()
-    return [name, fields[1], *fields[2:]]
+        return ticks / TICKS

@@ -47,7 +47,6 @@ FOUND = Findings(
     answered=991,
     used=991,
     cut=0,
-    kills=0,
     worst_minute=600,
     refused=0,
     fairness=0.966,

@@ -223,7 +223,10 @@ class Scheduler:
     def _held(self, kind: EventKind, member: Member, community: CommunityId, day: int) -> None:
         self._book.turn()
         if day == self._today.day:
-            self._today.apply(self._book.event(kind, member, community))
+            event = self._book.event(kind, member, community)
+            self._today.apply(event)
+            if self._others is not None:  # each process tells what it holds, and they take it that it ends with it
+                self._book.keep(lambda: self._ledger.note(self.pool, [event]))
 
     # --- what the account tells --------------------------------------------------------------------------
 

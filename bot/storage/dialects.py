@@ -77,8 +77,8 @@ class Chained:
     """Steps that are one statement where the database can run them so, and one round trip then.
 
     PostgreSQL can (WITH): each step sees the tables as they were before all of them, so none may need to see or change
-    a row that another has changed. SQLite runs them in turn, up to the first that gives nothing. Whoever finds that one
-    gave nothing undoes all of it.
+    a row that another has changed; what gave nothing is NULL to later ones. SQLite runs them in turn, up to the first
+    that gives nothing. Whoever finds that one did undoes all of it.
     """
 
     def __init__(self, steps: Callable[[Steps], None]) -> None:

@@ -1,10 +1,13 @@
 """One PostgreSQL connection in a thread of its own, with SQLAlchemy's Core on top of it.
 
-A lost connection is made anew, and what was under way is done again if the server did not keep it: the server says
-itself which transactions it kept (`pg_xact_status`), so that nothing happens twice and nothing is taken for lost that
-was not. So is a connection to a server that takes no changes: where several are named, or the address has come to mean
-another, the next one leads to the one that does. Whoever waits is told after `PATIENCE` that there is none, and whoever
-comes later at once.
+A lost connection is made anew, and what was under way is done again if the server did not keep it: each transaction
+leaves its number in a row of its session's own, so that nothing happens twice and nothing is taken for lost that was
+not. The server's own word (`pg_xact_status`) tells only whether there is anything to wait for: one that fell before a
+transaction was on its disk gives the number to another one.
+
+So is a connection to a server that takes no changes: where several are named, or the address has come to mean another,
+the next one leads to the one that does. Whoever waits is told after `PATIENCE` that there is none, and whoever comes
+later at once.
 
 A transaction about a pool begins by taking the pool's advisory lock, and then asks what time it is: processes decide
 one after the other, by one clock.
@@ -18,19 +21,23 @@ import time
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from functools import partial
+from secrets import token_hex
 from typing import Any, TypeVar
 
 import psycopg
 from psycopg.conninfo import make_conninfo
-from psycopg.errors import DeadlockDetected, LockNotAvailable, SerializationFailure
+from psycopg.errors import DeadlockDetected, InvalidParameterValue, LockNotAvailable, SerializationFailure
 from psycopg.types.string import StrDumper
-from sqlalchemy import Connection, create_engine, make_url
+from sqlalchemy import Connection, create_engine, literal_column, make_url
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
 from bot.clock import Clock, Instant, SharedClock, SystemClock
 from bot.errors import DatabaseAway, StorageError
+from bot.storage.dialects import upsert
 from bot.storage.faults import away
+from bot.storage.tables import adapter_notes
 from bot.storage.thread import OwningThread
 from bot.storage.units import Job, Unit
 from bot.telemetry.logs import logger
@@ -48,6 +55,9 @@ _BEGIN_READING = (
     "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; "
     "SELECT pg_is_in_recovery() OR current_setting('default_transaction_read_only')::bool"
 )
+_PLATFORM = "potluck"
+_MARKED = "SELECT value FROM adapter_notes WHERE platform = 'potluck' AND key = %s"
+_FORGOTTEN = "DELETE FROM adapter_notes WHERE platform = 'potluck' AND key = %s"
 _TRIES = 5
 """Of a transaction that others' locks were in the way of."""
 _NOTICED: dict[str, Any] = {
@@ -100,6 +110,9 @@ class PostgresSession:
             connect_args={"connect_timeout": 5, "application_name": "potluck", **_NOTICED},
         )
         self._thread = OwningThread("postgres")
+        self._mark = f"done {token_hex(8)}"
+        """Names the row of this session's own."""
+        self._marks = _marks(self._mark)
         self._core: Connection | None = None
         self._raw: psycopg.Connection[Any]
         self._now = Instant(0)
@@ -132,7 +145,7 @@ class PostgresSession:
         await self.run(self._patiently, lambda _: None)
 
     async def shut(self) -> None:
-        await self.run(self.dropped)
+        await self.run(self._over)
         self._thread.end()
 
     def now(self) -> Instant:
@@ -201,7 +214,7 @@ class PostgresSession:
                 log.info("others were in the way", extra={"action": "again", "why": type(error).__name__})
 
     def _write(self, jobs: Sequence[Job[Any]], of: str) -> None:
-        with self._transaction(f"BEGIN; {_turn(of)}"):
+        with self._transaction(f"BEGIN; {_turn(of, self._marks)}"):
             for job in jobs:
                 self._attempt(job, alone=len(jobs) == 1)
 
@@ -259,13 +272,14 @@ class PostgresSession:
             self.dropped()
             try:
                 self._connected()
-                row = self._raw.execute("SELECT pg_xact_status(%s::xid8)", [number]).fetchone()
+                status = self._raw.execute("SELECT pg_xact_status(%s::xid8)", [number]).fetchall()[0][0]
+                if status != "in progress":
+                    marked = self._raw.execute(_MARKED, [self._mark]).fetchone()
+                    return marked is not None and bool(marked[0] == number)
+            except InvalidParameterValue:  # the number is still to come: the server fell, and knows nothing of ours
+                return False
             except (_LostError, psycopg.OperationalError):
-                row = ("in progress",)
-            if row is None or row[0] is None:
-                break
-            if row[0] != "in progress":
-                return bool(row[0] == "committed")
+                pass
             if pause is not None:
                 time.sleep(pause)
         raise StorageError(f"{self._name} does not say whether it kept what it was told")
@@ -299,6 +313,12 @@ class PostgresSession:
         if isinstance(self._clock, SharedClock):
             self._clock.told(self._now)
 
+    def _over(self) -> None:
+        if self._core is not None and not self._raw.closed:
+            with suppress(psycopg.Error):
+                self._raw.execute(_FORGOTTEN, [self._mark])
+        self.dropped()
+
     def dropped(self) -> None:
         """Disconnect, however the connection is."""
         core, self._core = self._core, None
@@ -326,10 +346,22 @@ def libpq(url: str) -> str:
     return make_conninfo(**{name: value for name, value in arguments.items() if name != "context"})
 
 
-def _turn(of: str) -> str:
+def _turn(of: str, marks: str) -> str:
     # The time is asked for when the lock is there: who waited longer is not earlier.
-    begun = "SELECT pg_current_xact_id()::text, extract(epoch FROM clock_timestamp())"
-    return f"SELECT pg_advisory_xact_lock({lock_of(of)}); {begun}" if of else begun
+    lock = [f"SELECT pg_advisory_xact_lock({lock_of(of)})"] if of else []
+    return "; ".join([*lock, marks, "SELECT pg_current_xact_id()::text, extract(epoch FROM clock_timestamp())"])
+
+
+def _marks(mark: str) -> str:
+    """Leaves a transaction's number."""
+    number, now = "pg_current_xact_id()::text", "(extract(epoch FROM now()) * 1000000)::bigint"
+    row = upsert(adapter_notes).values(
+        platform=_PLATFORM, key=mark, value=literal_column(number), noted_at=literal_column(now)
+    )
+    marking = row.on_conflict_do_update(
+        index_elements=["platform", "key"], set_={name: row.excluded[name] for name in ("value", "noted_at")}
+    )
+    return str(marking.compile(dialect=postgresql.dialect(), compile_kwargs={"literal_binds": True}))
 
 
 def _cause(error: BaseException) -> BaseException:

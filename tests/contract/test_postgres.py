@@ -158,7 +158,7 @@ async def test_what_no_text_may_hold_is_replaced_and_not_an_end(address: str) ->
     async with process(address) as (database, _):
         await database.write(lambda core: core.execute(insert(adapter_notes), row) and None)
         assert (
-            await database.read(lambda core: core.scalar(select(adapter_notes.c.value)))
+            await database.read(lambda core: core.scalar(select(adapter_notes.c.value).filter_by(platform="web")))
             == "a\N{REPLACEMENT CHARACTER}b"
         )
 

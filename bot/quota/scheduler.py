@@ -17,6 +17,7 @@ from bot.clock import Clock, Instant, day_of
 from bot.errors import Refused, Shut
 from bot.messages import CommunityId, Member, Share
 from bot.quota.admission import Admission, Place
+from bot.quota.board import Board
 from bot.quota.book import Book
 from bot.quota.bounds import Bounds
 from bot.quota.day import Decision
@@ -26,7 +27,7 @@ from bot.quota.history import DAYS
 from bot.quota.leasing import Leasing
 from bot.quota.ledger import AlreadyHandled, Caps, Claim, Lease, Ledger, Outcome, PoolId
 from bot.quota.line import Line
-from bot.quota.others import Board, Others
+from bot.quota.others import Others
 from bot.quota.sharing import Days
 from bot.quota.starts import Starts
 from bot.quota.terms import NO_TERMS, Terms

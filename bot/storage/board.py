@@ -16,6 +16,7 @@ from sqlalchemy import Connection, Select
 
 from bot.clock import Clock
 from bot.errors import DatabaseAway
+from bot.quota.board import Behind, Change, Cursor, News, Opened
 from bot.quota.events import DayEvent
 from bot.quota.ledger import (
     AlreadyHandled,
@@ -28,7 +29,6 @@ from bot.quota.ledger import (
     PoolId,
     Reserved,
 )
-from bot.quota.others import Behind, Change, Cursor, News, Opened
 from bot.storage import news, tickets
 from bot.storage.database import Database
 from bot.storage.day_events import CHANNEL, TELL
@@ -49,7 +49,7 @@ _PRUNE_EVERY = 60.0
 
 
 class SqlBoard:
-    """`bot.quota.others.Board`. `join` before use, then `run` in a task of its own; `part` after."""
+    """`bot.quota.board.Board`. `join` before use, then `run` in a task of its own; `part` after."""
 
     def __init__(self, database: Database, ledger: SqlLedger, money: SqlMoney, clock: Clock) -> None:
         self.living = Living(database, clock)

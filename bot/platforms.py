@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from pydantic import SecretStr
 
 from bot.alone import StartError
+from bot.lasting_posts import LastingPosts
 from bot.service import Service
 from bot.settings import Settings
 from bot.turns import Turns
@@ -35,7 +36,7 @@ def discord_of(running: Service, only: Collection[str]) -> DiscordAdapter | None
     return DiscordAdapter(
         token=settings.discord_token.get_secret_value(),
         conversations=running.conversations,
-        store=SqlPosts(running.database, running.clock),
+        store=LastingPosts(SqlPosts(running.database, running.clock), running.backlog),
         clock=running.clock,
         registry=running.registry,
         api_url=settings.discord_api_url,
@@ -66,7 +67,7 @@ def slack_of(running: Service, only: Collection[str]) -> SlackAdapter | None:
         conversations=running.conversations,
         registry=running.registry,
         memory=SqlSlackMemory(running.database, running.clock),
-        posts=SqlPosts(running.database, running.clock),
+        posts=LastingPosts(SqlPosts(running.database, running.clock), running.backlog),
         installations=SqlInstallations(running.database, running.clock, running.secret.vault()),
         clock=running.clock,
         retain_days=settings.retain_messages_days,

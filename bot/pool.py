@@ -26,9 +26,9 @@ from bot.openrouter.models import Models
 from bot.people import People
 from bot.ports import PoolView
 from bot.quota.aside import Aside
+from bot.quota.board import Board
 from bot.quota.ledger import Caps, PoolId
 from bot.quota.line import FairLine, FirstCome
-from bot.quota.others import Board
 from bot.quota.scheduler import Scheduler
 from bot.quota.sharing import Days, FairDays, FirstComeDays
 from bot.routing.chain import Chain

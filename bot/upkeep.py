@@ -23,7 +23,7 @@ log = logger(__name__)
 
 PRUNE_EVERY = 3600.0
 """Seconds between prunings."""
-_KEEP_UP_EVERY = 3.0
+_KEEP_UP_EVERY = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +66,7 @@ class KeepingUp:
         self._before: object = None
 
     async def watch(self) -> None:
-        """Look every few seconds where there are others, until cancelled."""
+        """Look every second where there are others, until cancelled."""
         while True:
             if self._before is None or not self._board.alone:
                 await self._look()

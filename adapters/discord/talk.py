@@ -17,6 +17,7 @@ import discord
 from adapters.rendering import chatting
 from bot.clock import Clock
 from bot.commands.saying import Say
+from bot.errors import DatabaseAway
 from bot.messages import CommunityId, ConversationId, IncomingMessage, Member, MessageId, Standing
 from bot.posts import Posts
 
@@ -94,7 +95,10 @@ class Talk:
 
     async def _noted(self, thread: int) -> str | None:
         if thread not in self._threads:
-            self._keep(thread, await self._store.note(PLATFORM, f"thread:{thread}"))
+            try:
+                self._keep(thread, await self._store.note(PLATFORM, f"thread:{thread}"))
+            except DatabaseAway:  # whoever mentions Potluck is told so by the core
+                return None
         return self._threads[thread]
 
     def _keep(self, thread: int, state: str | None) -> None:

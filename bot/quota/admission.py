@@ -13,13 +13,14 @@ from typing import assert_never
 from bot.clock import Clock, Instant
 from bot.errors import Refused
 from bot.messages import CommunityId, Member
+from bot.quota.board import Behind, News
 from bot.quota.book import Book
 from bot.quota.bounds import Bounds
 from bot.quota.events import DayEvent, EventKind
 from bot.quota.leasing import Leasing
 from bot.quota.ledger import AlreadyHandled, Claim, DaySpent, Lease, MinuteFull
 from bot.quota.line import Line, Ticket
-from bot.quota.others import Behind, News, Others
+from bot.quota.others import Others
 from bot.quota.starts import Starts
 from bot.quota.terms import NO_TERMS, Terms
 

@@ -9,11 +9,12 @@ from typing import assert_never
 from bot.backlog import Writing
 from bot.clock import Instant
 from bot.errors import DatabaseAway
+from bot.quota.board import Behind
 from bot.quota.book import Book
 from bot.quota.events import DayEvent, EventKind
 from bot.quota.ledger import Caps, Claim, DaySpent, Lease, LeaseId, MinuteFull, Outcome, Reserved
 from bot.quota.line import Ticket
-from bot.quota.others import Behind, Others
+from bot.quota.others import Others
 from bot.quota.starts import Starts
 
 _FRESH = 1.0

@@ -17,6 +17,7 @@ from bot.clock import Clock, Instant, day_of
 from bot.errors import Refused, Shut
 from bot.messages import CommunityId, Member, Share
 from bot.quota.admission import Admission, Place
+from bot.quota.board import Board
 from bot.quota.book import Book
 from bot.quota.bounds import Bounds
 from bot.quota.day import Decision
@@ -26,7 +27,7 @@ from bot.quota.history import DAYS
 from bot.quota.leasing import Leasing
 from bot.quota.ledger import AlreadyHandled, Caps, Claim, Lease, Ledger, Outcome, PoolId
 from bot.quota.line import Line
-from bot.quota.others import Board, Others
+from bot.quota.others import Others
 from bot.quota.sharing import Days
 from bot.quota.starts import Starts
 from bot.quota.terms import NO_TERMS, Terms
@@ -223,7 +224,10 @@ class Scheduler:
     def _held(self, kind: EventKind, member: Member, community: CommunityId, day: int) -> None:
         self._book.turn()
         if day == self._today.day:
-            self._today.apply(self._book.event(kind, member, community))
+            event = self._book.event(kind, member, community)
+            self._today.apply(event)
+            if self._others is not None:  # each process tells what it holds, and they take it that it ends with it
+                self._book.keep(lambda: self._ledger.note(self.pool, [event]))
 
     # --- what the account tells --------------------------------------------------------------------------
 

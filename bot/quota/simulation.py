@@ -33,6 +33,7 @@ from bot.messages import (
     TicketId,
 )
 from bot.ports import Turn
+from bot.quota.board import Board
 from bot.quota.day import PROMISE_SECONDS
 from bot.quota.events import DayEvent, EventKind
 from bot.quota.gate import MIDNIGHT
@@ -40,7 +41,6 @@ from bot.quota.ledger import Caps, Claim, Lease, Ledger, Outcome, PoolId, Questi
 from bot.quota.level import HOLDING, PLAIN
 from bot.quota.line import FairLine, FirstCome
 from bot.quota.memory import MemoryLedger
-from bot.quota.others import Board
 from bot.quota.ruled import RuledDays
 from bot.quota.rules import FixedShare, Pacing
 from bot.quota.scheduler import Scheduler

@@ -15,6 +15,8 @@ from functools import partial
 from sqlalchemy import Connection, Select
 
 from bot.clock import Clock
+from bot.errors import DatabaseAway
+from bot.quota.board import Behind, Change, Cursor, News, Opened
 from bot.quota.events import DayEvent
 from bot.quota.ledger import (
     AlreadyHandled,
@@ -27,11 +29,11 @@ from bot.quota.ledger import (
     PoolId,
     Reserved,
 )
-from bot.quota.others import Behind, Change, Cursor, News, Opened
-from bot.storage import news, tickets, words
+from bot.storage import news, tickets
 from bot.storage.database import Database
 from bot.storage.day_events import CHANNEL, TELL
 from bot.storage.ledger import SqlLedger
+from bot.storage.left_behind import forget
 from bot.storage.living import Living
 from bot.storage.money import SqlMoney
 from bot.storage.opening import HandledError, NotReserved, OutdatedError
@@ -47,7 +49,7 @@ _PRUNE_EVERY = 60.0
 
 
 class SqlBoard:
-    """`bot.quota.others.Board`. `join` before use, then `run` in a task of its own; `part` after."""
+    """`bot.quota.board.Board`. `join` before use, then `run` in a task of its own; `part` after."""
 
     def __init__(self, database: Database, ledger: SqlLedger, money: SqlMoney, clock: Clock) -> None:
         self.living = Living(database, clock)
@@ -164,8 +166,12 @@ class SqlBoard:
                 await listening
 
     async def part(self) -> None:
-        """Be one of them no more. Nothing is under way."""
-        await self._forget(self.process)
+        """Be one of them no more. Nothing is under way. Where it cannot be said, the others take this one for dead."""
+        try:
+            await forget(self._database, self.process)
+        except DatabaseAway as error:
+            log.warning("others are not told of the end", extra={"action": "part", "error": str(error)})
+            return
         await self.living.end()
 
     async def _until_next_beat(self) -> None:
@@ -216,21 +222,12 @@ class SqlBoard:
                 await self._database.write(partial(self._give_up, PoolId(pool), process), of=pool)
             cut = await self._ledger.give_up()
             await self._money.recover()
-            await self._forget(process)
+            await forget(self._database, process)
             await self.living.strike_off(process)
             log.warning("a process has died", extra={"action": "buried", "buried": process, "leases": cut})
 
     def _give_up(self, pool: PoolId, process: str, connection: Connection) -> None:
         tickets.give_up(pool, process, self._database.now(), connection)
-
-    async def _forget(self, process: str) -> None:
-        """What a process had shut is open: it looks no more whether that is still right."""
-        for pool in await self._database.read(partial(words.shut_by, process)):
-            await self._database.write(partial(self._open_again, pool, process), of=pool)
-
-    def _open_again(self, pool: PoolId, process: str, connection: Connection) -> None:
-        words.open_again(connection, pool, process)
-        TELL(connection, pool=pool)
 
     async def _prune(self) -> None:
         if self._clock.monotonic() < self._prune_at:

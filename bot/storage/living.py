@@ -60,14 +60,16 @@ class Living:
     async def give_sign(self) -> None:
         """Say that this one lives, and look who else does and whether what was claimed still is."""
 
+        claimed = set(self._claimed)  # what is claimed meanwhile may have come after the look
+
         def unit(connection: Connection) -> tuple[set[str], bool]:
             alive = _LIVES(connection, process=self.process, seen_at=microseconds(self._database.now()))
-            kept = {key for (key,) in _CLAIMED.all(connection, process=self.process)} if self._claimed else set[str]()
+            kept = {key for (key,) in _CLAIMED.all(connection, process=self.process)} if claimed else set[str]()
             assert alive is not None
             return kept, alive[0]
 
         kept, others = await self._database.write(unit)
-        if not self._claimed <= kept:
+        if not claimed & self._claimed <= kept:
             self.lost.set()
         now = self._clock.monotonic()
         if self._since is None or now - self._last_sign > DEAD / 2:

@@ -9,8 +9,8 @@ from sqlalchemy import BigInteger, Connection, bindparam, exists, func, or_, sel
 
 from bot.clock import Instant, day_of
 from bot.messages import Member
+from bot.quota.board import Cursor, News, Opened
 from bot.quota.ledger import PoolId
-from bot.quota.others import Cursor, News, Opened
 from bot.storage.day_events import EVENT, event_of
 from bot.storage.dialects import Prepared
 from bot.storage.ledger import standing

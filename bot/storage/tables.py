@@ -126,7 +126,7 @@ line_changes = Table(
     Column("id", _Id, primary_key=True),
     Column("pool", Text, nullable=False),
     Column("process", Text, nullable=False),
-    Column("number", BigInteger, nullable=False, doc="Of the process's tickets."),
+    Column("number", BigInteger, nullable=False, doc="Of the process's tickets in the pool."),
     Column("state", Text, nullable=False, doc="waiting, started or left; the last change of a ticket holds."),
     Column("member", Text, nullable=False),
     Column("community", Text, nullable=False),

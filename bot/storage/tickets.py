@@ -10,9 +10,9 @@ from sqlalchemy import Connection, Select, bindparam, delete, exists, insert, se
 
 from bot.clock import Instant, day_of
 from bot.messages import CommunityId, Member
+from bot.quota.board import Change
 from bot.quota.events import DayEvent, EventKind
 from bot.quota.ledger import PoolId
-from bot.quota.others import Change
 from bot.storage.day_events import TELL, keep
 from bot.storage.dialects import Prepared
 from bot.storage.moments import instant, microseconds
@@ -31,6 +31,9 @@ ADD_CHANGE = Prepared(
 """With the values of `values_of`, which no other statement has."""
 _later = line_changes.alias("later")
 WAITS = (line_changes.c.state == "waiting") & ~exists().where(
+    # A process numbers those of each pool by themselves, and from the start when it opens the pool once more.
+    _later.c.pool == line_changes.c.pool,
+    _later.c.id > line_changes.c.id,
     _later.c.process == line_changes.c.process,
     _later.c.number == line_changes.c.number,
     _later.c.state != "waiting",

@@ -67,14 +67,3 @@ def keep_word(connection: Connection, pool: PoolId, day: int, said: Said, proces
     word = word_after(connection, pool, day, -1)
     assert word is not None, f"the pool {pool} was never added"
     return word
-
-
-def shut_by(process: str, connection: Connection) -> list[PoolId]:
-    """The pools that a process has found out should be shut."""
-    return [PoolId(pool) for pool in connection.scalars(select(pools.c.id).where(pools.c.shut_by == process))]
-
-
-def open_again(connection: Connection, pool: PoolId, process: str) -> None:
-    """What a process has found out about a pool holds no longer."""
-    mine = update(pools).where(pools.c.id == pool, pools.c.shut_by == process)
-    connection.execute(mine.values(told=pools.c.told + 1, shut_for=None, shut_by=None))

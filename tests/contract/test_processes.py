@@ -12,10 +12,10 @@ from bot.choices import Choice
 from bot.clock import Instant, day_of
 from bot.conversation.held import HeldQuestion
 from bot.messages import ConversationId, IncomingMessage, MessageId, ModelId, TicketId
+from bot.quota.board import Behind, Change, Cursor
 from bot.quota.events import DayEvent, EventKind
 from bot.quota.ledger import Caps, Lease, Outcome
 from bot.quota.measure import max_min_ratio
-from bot.quota.others import Behind, Change, Cursor
 from bot.routing.access import Reach, ToMember
 from bot.storage import tables
 from bot.storage.access import SqlAccess

@@ -15,6 +15,7 @@ from bot.quota.scheduler import Scheduler
 from bot.storage.board import SqlBoard
 from bot.storage.database import DEAD
 from bot.storage.ledger import SqlLedger
+from bot.storage.left_behind import forget
 from bot.storage.money import SqlMoney
 from tests.contract.ledger.claims import claim
 from tests.contract.processes import POOL, WEB, Process, member, process, processes
@@ -150,7 +151,7 @@ async def test_who_was_only_slow_keeps_shut_what_nobody_else_may_open(
         await asyncio.sleep(3.0)
         one.scheduler.shut("cost_seen")
         await asyncio.sleep(2.0)
-        await two.board._forget(one.board.process)  # as if it had been dead
+        await forget(two.database, one.board.process)  # as if it had been dead
         await asyncio.sleep(3.0)
         assert [found.scheduler.shut_for for found in (one, two)] == ["cost_seen"] * 2
 

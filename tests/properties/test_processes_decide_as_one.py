@@ -19,10 +19,10 @@ from hypothesis import strategies as st
 from bot.clock import Instant, day_of
 from bot.errors import Refused
 from bot.messages import CommunityId, Member
+from bot.quota.board import Behind, Change, Cursor, News
 from bot.quota.events import DayEvent
 from bot.quota.ledger import Caps, Claim, Lease, Outcome, PoolId, Reserved
 from bot.quota.line import FairLine
-from bot.quota.others import Behind, Change, Cursor, News
 from bot.quota.scheduler import Scheduler
 from bot.quota.sharing import FairDays
 from bot.storage.board import SqlBoard

@@ -15,10 +15,10 @@ import pytest
 
 from bot.clock import Clock, Instant
 from bot.messages import CommunityId, Member
+from bot.quota.board import Board
 from bot.quota.events import DayEvent, EventKind
 from bot.quota.history import DAYS
 from bot.quota.ledger import Ledger
-from bot.quota.others import Board
 from bot.quota.replay import Policy
 from bot.quota.simulated import POLICIES, Setting
 from bot.quota.simulation import POOL, in_memory, simulate

@@ -43,6 +43,24 @@ async def test_a_watched_accounts_day_opens_when_its_count_shows_the_reset(loop:
 
 
 @pytest.mark.virtual
+@pytest.mark.parametrize("watched", [True, False])
+async def test_who_waits_over_midnight_waits_for_the_reset_too(loop: VirtualLoop, watched: bool) -> None:
+    world = World(loop, Caps(rpm=1, rpd=20), watched=watched)
+    await world.ledger.add_pool(POOL)
+    await world.scheduler.open()
+    midnight = day_start(day_of(world.clock.now()) + 1)
+    await asyncio.sleep(midnight - 40 - world.clock.now())
+    await world.scheduler.settle(await lease_for(world, 1, ANN), Outcome(result="answered"))
+    asking = asyncio.create_task(lease_for(world, 2, ANN))
+    await asyncio.sleep(midnight + 40 - world.clock.now())
+    assert asking.done() is not watched, "nobody has asked anything since, and the minute has room"
+    world.scheduler.reported(0)
+    await world.scheduler.settle(await asking, Outcome(result="answered"))
+    assert world.clock.now() < midnight + 45
+    await world.scheduler.close()
+
+
+@pytest.mark.virtual
 async def test_a_watched_day_opens_by_itself_where_the_account_says_nothing(loop: VirtualLoop) -> None:
     world = World(loop, Caps(rpm=20, rpd=20), watched=True)
     await world.ledger.add_pool(POOL)

@@ -92,17 +92,17 @@ class Chained:
         if found is None:
             found = self._kept[kind] = self._compiled(kind)
         names, statements = found
-        run, given = _driver(connection), dict[str, Any]()
+        run, given, known = _driver(connection), dict[str, Any](), dict(values)
         if len(statements) < len(names):
             (row,) = run(statements[0].sql, statements[0].in_order(values)).fetchall()
             return dict(zip(names, row, strict=True))
         for name, statement in zip(names, statements, strict=True):
-            cursor = run(statement.sql, statement.in_order({**values, **given}))
+            cursor = run(statement.sql, statement.in_order(known))
             if name:
                 rows = cursor.fetchall()
                 if not rows:
                     break
-                given[name] = rows[0][0]
+                known[name] = given[name] = rows[0][0]
         return given
 
     def _compiled(self, kind: str) -> tuple[Sequence[str], Sequence[_Compiled]]:
@@ -119,12 +119,12 @@ class _Compiled:
     def __init__(self, statement: ClauseElement, kind: str) -> None:
         compiled = cast(SQLCompiler, statement.compile(dialect=_dialect(kind)))
         self.sql = str(compiled)
-        self._fixed = dict(compiled.params)
+        self._fixed = {name: bind.value for name, bind in compiled.binds.items() if not bind.required}
         self._names: Sequence[str] = compiled.positiontup or ()
 
     def in_order(self, values: Mapping[str, Any]) -> list[Any]:
-        all_values = {**self._fixed, **values}
-        return [all_values[name] for name in self._names]
+        fixed = self._fixed
+        return [fixed[name] if name in fixed else values[name] for name in self._names]
 
 
 class _Cursor(Protocol):

@@ -147,7 +147,9 @@ def take(
         HandledError: one of the messages has had its lease.
     """
     values |= _of_unit(claim.pool, caps, now) | _of_claim(claim, now, process)
-    given = _taking(len(events), also)(connection, values | values_of(claim.pool, events, process))
+    given = _taking(len(events), also, heeds=word is not None)(
+        connection, values | values_of(claim.pool, events, process)
+    )
     _check_unit(connection, given, values, word)
     return _opened(connection, claim, given, values, now)
 
@@ -188,7 +190,9 @@ def take_second(
         raise NotReserved(DaySpent())
     values = _of_unit(lease.pool, caps, now) | of_outcome(lease, outcome, now)
     values |= {"member": lease.member.key, "attempt": 2, "lane": claim.lane, "model": claim.model, "process": process}
-    given = _taking_second(len(events))(connection, values | values_of(lease.pool, events, process))
+    given = _taking_second(len(events), heeds=word is not None)(
+        connection, values | values_of(lease.pool, events, process)
+    )
     _check_unit(connection, given, values, word)
     if given.get("closed") is None:
         check_given_up(connection, lease)
@@ -197,9 +201,9 @@ def take_second(
 
 
 @cache
-def _taking(events: int, also: tuple[Prepared, ...]) -> Chained:
+def _taking(events: int, also: tuple[Prepared, ...], *, heeds: bool) -> Chained:
     def steps(chain: Steps) -> None:
-        number = _take_unit(chain)
+        number = _take_unit(chain, heeds=heeds)
         chain.does(_charge_member)
         _open(chain, number)
         _write(chain, events)
@@ -210,9 +214,9 @@ def _taking(events: int, also: tuple[Prepared, ...]) -> Chained:
 
 
 @cache
-def _taking_second(events: int) -> Chained:
+def _taking_second(events: int, *, heeds: bool) -> Chained:
     def steps(chain: Steps) -> None:
-        number = _take_unit(chain)
+        number = _take_unit(chain, heeds=heeds)
         chain.gives("closed", CLOSE.statement)
         chain.gives("opened", _add_lease.values(number=number))
         _write(chain, events)
@@ -220,9 +224,10 @@ def _taking_second(events: int) -> Chained:
     return Chained(steps)
 
 
-def _take_unit(chain: Steps) -> ColumnElement[Any]:
-    """A start of the minute and a unit of the day; the start's number."""
-    chain.gives("told", _told)
+def _take_unit(chain: Steps, *, heeds: bool) -> ColumnElement[Any]:
+    """A start of the minute and a unit of the day; the start's number. `heeds`: what the account has said matters."""
+    if heeds:
+        chain.gives("told", _told)
     number = chain.gives("number", TAKE_MINUTE.statement)
     chain.gives("used", _take_day)
     return number

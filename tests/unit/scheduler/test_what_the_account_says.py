@@ -116,6 +116,7 @@ async def test_what_the_account_said_outlasts_a_restart(world: World) -> None:
 async def test_a_unit_that_comes_back_to_a_day_that_is_spent_is_nobodys(world: World) -> None:
     lease = await lease_for(world, 1, ANN)
     world.scheduler.spend_rest(lease.day)
+    await world.scheduler.caught_up()
     await world.scheduler.release(lease)
     assert world.scheduler.share(ANN, WEB).left_now == 0
     with pytest.raises(Refused, match="pool_spent"):

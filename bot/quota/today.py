@@ -105,6 +105,8 @@ class Today:
         if event.kind is EventKind.ASKED:
             self._asks.append(Ask(event.at % DAY, event.community, event.member.key))
         self.sharing.apply(event)
+        if self.spent:
+            self._recount()  # a unit that comes back is gone all the same
         if self._learning is not None:
             self._meanwhile.append(event)
 

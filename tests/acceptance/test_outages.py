@@ -6,14 +6,16 @@ import asyncio
 import base64
 import json
 import signal
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import subprocess
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
 from typing import Any
 
 import aiohttp
+import pytest
 
 from tests.acceptance.processes import Running, running
 from tests.fakes.servers import Server, servers
@@ -126,3 +128,38 @@ async def test_a_server_that_stops_is_said_to_be_away_within_seconds_and_all_goe
             outcomes = dict(server.sql("SELECT coalesce(outcome, 'open'), count(*) FROM leases GROUP BY 1"))
             assert outcomes == {"answered": 3}, "the one that ended meanwhile was written down by itself"
             assert server.sql("SELECT sum(used) FROM pool_days") == [(3,)]
+
+
+@contextmanager
+def small_disk(folder: Path) -> Iterator[Path]:
+    """A disk of eight megabytes, where this may mount one."""
+    folder.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(folder)], capture_output=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip("no disk can be mounted here")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", str(folder)], check=False)
+
+
+@pytest.mark.soak
+async def test_a_disk_that_is_full_is_told_from_one_that_has_room_by_itself(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk") as disk:
+        async with potluck(tmp_path, f"sqlite+aiosqlite:///{disk / 'potluck.db'}") as (process, page):
+            assert (await page.asks("ann"))[0] == "finished"
+            filler = disk / "filler"
+            with filler.open("wb", buffering=0) as file, suppress(OSError):
+                while file.write(bytes(4096)):
+                    pass
+            full = await page.until(503, within=6)
+            assert "full" in full.database, full
+            name, data = await page.asks("ben", "a question that needs room of its own " * 2000)
+            assert (name, data["error"]) == ("failed", "internal")
+            assert UNWRITTEN["en"] in data["message"]
+            filler.unlink()
+            await page.until(200, within=5)
+            assert (await page.asks("ben"))[0] == "finished"
+            await ended(process)

@@ -255,7 +255,7 @@ courses = st.lists(st.one_of(asks, asks, asks, ends, ends, said), min_size=8, ma
 
 
 @given(course=courses)
-@settings(max_examples=400 if SOAK else 8, deadline=None)
+@settings(max_examples=400 if SOAK else 8, deadline=None, derandomize=not SOAK)
 def test_two_processes_decide_as_one(postgres: PostgresServer, course: Sequence[Action]) -> None:
     alone, together = both(postgres, course)
     assert together == alone

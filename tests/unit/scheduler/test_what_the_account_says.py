@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from bot.clock import day_of, day_start
+from bot.errors import Refused
 from bot.messages import Member
 from bot.quota.ledger import Caps, Outcome
 from tests.fakes.virtual import VirtualLoop
@@ -109,3 +110,14 @@ async def test_what_the_account_said_outlasts_a_restart(world: World) -> None:
     await third.open()
     assert third.used == third.caps.rpd
     await third.close()
+
+
+@pytest.mark.virtual
+async def test_a_unit_that_comes_back_to_a_day_that_is_spent_is_nobodys(world: World) -> None:
+    lease = await lease_for(world, 1, ANN)
+    world.scheduler.spend_rest(lease.day)
+    await world.scheduler.caught_up()
+    await world.scheduler.release(lease)
+    assert world.scheduler.share(ANN, WEB).left_now == 0
+    with pytest.raises(Refused, match="pool_spent"):
+        await lease_for(world, 2, ANN)

@@ -116,6 +116,9 @@ class SqlPosts:
         def unit(connection: Connection) -> int:
             gone = select(posted_answers.c.question).where(old)
             connection.execute(delete(posts).where(posts.c.question.in_(gone)))
+            # What sessions leave that ended without a word; each writes its own anew.
+            ours = adapter_notes.c.platform == "potluck"
+            connection.execute(delete(adapter_notes).where(ours, adapter_notes.c.noted_at < microseconds(before)))
             return connection.execute(delete(posted_answers).where(old)).rowcount
 
         return await self._database.write(unit)

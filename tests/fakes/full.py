@@ -56,7 +56,9 @@ def make_room(where: Where) -> None:
     """On a server."""
     if isinstance(where, str):
         with psycopg.connect(libpq(where), autocommit=True) as connection:
-            connection.execute("DROP FUNCTION disk_full CASCADE")
+            for table in metadata.sorted_tables:  # one by one: who holds one waits for no other
+                connection.execute(f"DROP TRIGGER disk_full ON {table.name}")
+            connection.execute("DROP FUNCTION disk_full")
 
 
 def _no_larger(connection: Connection) -> None:

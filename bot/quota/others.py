@@ -17,10 +17,10 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Literal
 
-from bot.clock import day_of
+from bot.clock import Instant, day_of
 from bot.errors import DatabaseAway
 from bot.messages import Member
 from bot.quota.board import Behind, Board, Change, Cursor, News, Opened
@@ -31,8 +31,20 @@ from bot.quota.line import Line, Ticket
 from bot.quota.starts import Starts
 from bot.quota.word import Word
 
-_TRIES = 5
-"""Of one ticket, before it goes by what is known: where so much happens, a moment's difference is nobody's."""
+_TRIES, _TRYING = 5, 0.5
+"""Of one ticket, and seconds of trying without a break, before it goes by what is known: where so much happens, a
+moment's difference is nobody's, and where the database is slow, trying is what keeps it so."""
+_BREAK = 0.1
+"""Seconds between two tries in which a ticket has waited for its turn."""
+
+
+@dataclass(slots=True)
+class _Trying:
+    """How often a ticket was tried, since when, and when it last turned out that others had been quicker."""
+
+    since: Instant
+    behind_at: Instant
+    times: int = 0
 
 
 class Others:
@@ -48,7 +60,7 @@ class Others:
         """Of a day that has not begun here yet."""
         self._day = 0
         self._last_number = 0
-        self._tries: Counter[Ticket] = Counter()
+        self._trying: dict[Ticket, _Trying] = {}
         self._looking: asyncio.Task[None] | None = None
         self._certain = False
         self.hear_word: Callable[[Word], None] = lambda word: None
@@ -203,8 +215,7 @@ class Others:
 
     async def wait(self, ticket: Ticket) -> News | None:
         """A ticket waits, and the others are to know. Returns what they did meanwhile, if that is why they do not."""
-        self._tries[ticket] += 1
-        seen = self.cursor if self._tries[ticket] <= _TRIES else None
+        seen = self._must_have_heard(ticket)
         number = ticket.number = self._next()
         events, ticket.unwritten = ticket.unwritten, []
         change = self._as_change(ticket, "waiting", number)
@@ -221,6 +232,7 @@ class Others:
         if behind is None:
             return None
         ticket.number, ticket.unwritten = None, [*events, *ticket.unwritten]
+        self._behind(ticket)
         return behind.news
 
     async def _left_once_told(
@@ -239,7 +251,7 @@ class Others:
 
     def left(self, ticket: Ticket) -> None:
         """It waits no more, and was not started."""
-        self._tries.pop(ticket, None)
+        self._trying.pop(ticket, None)
         if ticket.number is not None:
             events, ticket.unwritten = ticket.unwritten, []
             change = self._as_change(ticket, "left", ticket.number)
@@ -247,13 +259,14 @@ class Others:
 
     async def reserve(self, ticket: Ticket, claim: Claim, caps: Caps, events: Sequence[DayEvent]) -> Reserved | Behind:
         """As the ledger's, for a ticket whose turn has come."""
-        self._tries[ticket] += 1
-        seen = self.cursor if self._tries[ticket] <= _TRIES else None
+        seen = self._must_have_heard(ticket)
         started = self._as_change(ticket, "started", ticket.number or self._next())
         word = self.cursor.word
         reserved = await self._board.reserve(claim, caps, events, seen=seen, word=word, started=started)
         if isinstance(reserved, Lease):
-            self._tries.pop(ticket, None)
+            self._trying.pop(ticket, None)
+        elif isinstance(reserved, Behind):
+            self._behind(ticket)
         return reserved
 
     async def retry(
@@ -261,6 +274,19 @@ class Others:
     ) -> Lease | MinuteFull | DaySpent | Behind:
         """As the ledger's, by what the account has said last."""
         return await self._board.retry(lease, outcome, claim, caps, events, word=self.cursor.word)
+
+    def _must_have_heard(self, ticket: Ticket) -> Cursor | None:
+        """Up to where, for a ticket that is about to be tried; None: whatever has happened."""
+        now = self._book.now
+        trying = self._trying.setdefault(ticket, _Trying(now, now))
+        if now - trying.behind_at > _BREAK:
+            trying.since = now
+        trying.times += 1
+        return self.cursor if trying.times <= _TRIES and now - trying.since < _TRYING else None
+
+    def _behind(self, ticket: Ticket) -> None:
+        if (trying := self._trying.get(ticket)) is not None:  # it may have left meanwhile
+            trying.behind_at = self._book.now
 
     def _next(self) -> int:
         self._last_number += 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from decimal import Decimal
 from pathlib import Path
 
@@ -70,6 +71,7 @@ async def test_the_accounts_count_has_the_last_word(tmp_path: Path, clock: Virtu
     async with deployment(tmp_path, clock, sandbox=PROVIDER_KEYS) as potluck:
         await potluck.ask("ann")
         potluck.running.scheduler.reported(used=1)
+        await asyncio.sleep(1)  # the other processes are told first
         assert potluck.running.scheduler.used == 1
 
 

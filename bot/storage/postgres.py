@@ -361,7 +361,8 @@ def _marks(mark: str) -> str:
     marking = row.on_conflict_do_update(
         index_elements=["platform", "key"], set_={name: row.excluded[name] for name in ("value", "noted_at")}
     )
-    return str(marking.compile(dialect=postgresql.dialect(), compile_kwargs={"literal_binds": True}))
+    dialect: Any = postgresql.dialect
+    return str(marking.compile(dialect=dialect(), compile_kwargs={"literal_binds": True}))
 
 
 def _cause(error: BaseException) -> BaseException:

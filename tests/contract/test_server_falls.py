@@ -15,7 +15,8 @@ import pytest
 from sqlalchemy import Connection, text
 
 from bot.storage.postgres import libpq
-from tests.contract.test_postgres import POOL, one_more, process, started
+from tests.contract.ledger.claims import POOL
+from tests.contract.test_postgres import one_more, process, started
 from tests.fakes.databases import server
 
 

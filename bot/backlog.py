@@ -32,6 +32,9 @@ class Backlog:
     def __init__(self) -> None:
         self._left: deque[Writing] = deque()
         self._working: asyncio.Task[None] | None = None
+        self._trying: asyncio.Future[object] | None = None
+        """The first of it, under way. It goes on when whoever waits for it is cancelled: begun anew it would be written
+        twice."""
 
     def __len__(self) -> int:
         """How much waits to be written."""
@@ -70,6 +73,8 @@ class Backlog:
                 "the database has not taken everything: requests among it count as spent at the next start",
                 extra={"action": "backlog", "left": len(self._left)},
             )
+            if self._trying is not None:
+                self._trying.cancel()
 
     async def _work_off(self) -> None:
         tries = 0
@@ -87,10 +92,14 @@ class Backlog:
 
     async def _first(self) -> None:
         """Write the first of it, which stays where it is while it cannot be."""
+        if self._trying is None:
+            self._trying = asyncio.ensure_future(self._left[0]())
         try:
-            await self._left[0]()
+            await asyncio.shield(self._trying)
         except DatabaseAway:
+            self._trying = None
             raise
         except Exception as error:  # it was written the first time, and nobody heard of it; or it never can be
             log.warning("something was not written down", extra={"action": "backlog", "error": repr(error)})
+        self._trying = None
         self._left.popleft()

@@ -94,13 +94,25 @@ class Chores:
             try:
                 await work()
                 trouble, level = "it ended", logging.ERROR
+            except asyncio.CancelledError:
+                task = asyncio.current_task()
+                if task is None or task.cancelling():
+                    raise
+                trouble, level = "something it waited for was cancelled", logging.ERROR
             except StorageError as error:
                 trouble, level = str(error), logging.WARNING
             except Exception as error:  # whatever it is, it is tried again: nobody else does it
                 trouble, level = repr(error), logging.ERROR
                 log.debug("the failure", exc_info=error)
+            chore = self._chores.get(name)
+            if chore is None:
+                log.log(
+                    level,
+                    "a chore failed when it was stopped",
+                    extra={"action": "chore", "chore": name, "why": trouble},
+                )
+                return
             self._failed(name)
-            chore = self._chores[name]
             if name not in self.failing or chore.trouble != trouble:  # once, however long it stays so
                 log.log(
                     level,

@@ -143,3 +143,67 @@ async def test_the_end_waits_for_what_is_left_but_not_for_long(caplog: pytest.Lo
         assert paper.written == ([] if full else [1])
     levels = [record.levelname for record in caplog.records]
     assert levels.count("ERROR") == 1, "what is lost is said"
+
+
+async def test_one_that_fails_when_it_is_stopped_is_no_obstacle_to_the_end_of_the_others() -> None:
+    ended = list[str]()
+
+    async def fails_at_its_end() -> None:
+        try:
+            await asyncio.sleep(3600)
+        finally:
+            raise FULL
+
+    async def takes_a_while() -> None:
+        try:
+            await asyncio.sleep(3600)
+        finally:
+            await asyncio.sleep(1)
+            ended.append("it")
+
+    chores = Chores()
+    chores.begin("fails", fails_at_its_end)
+    chores.begin("takes a while", takes_a_while)
+    await asyncio.sleep(1)
+    await chores.close()
+    assert ended == ["it"]
+
+
+async def test_one_that_waited_for_something_that_was_cancelled_goes_on() -> None:
+    begun = 0
+
+    async def work() -> None:
+        nonlocal begun
+        begun += 1
+        waited_for = asyncio.get_running_loop().create_future()
+        waited_for.cancel()
+        await waited_for
+
+    chores = Chores()
+    chores.begin("work", work)
+    await asyncio.sleep(LONGEST_PAUSE)
+    assert begun > 3
+    await chores.close()
+
+
+async def test_what_is_being_written_at_the_end_is_not_written_once_more() -> None:
+    written, away = list[str](), True
+
+    async def in_its_thread() -> None:  # whoever waits for it
+        await asyncio.sleep(1)
+        written.append("it")
+
+    async def writing() -> None:
+        if away:
+            raise FULL
+        await asyncio.shield(asyncio.create_task(in_its_thread()))
+
+    backlog = Backlog()
+    await backlog.write(writing)
+    away = False
+    await asyncio.sleep(1)
+    assert not written, "under way"
+    await backlog.close()
+    await asyncio.sleep(5)
+    assert written == ["it"]
+    assert not len(backlog)

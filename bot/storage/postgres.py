@@ -214,7 +214,8 @@ class PostgresSession:
                 log.info("others were in the way", extra={"action": "again", "why": type(error).__name__})
 
     def _write(self, jobs: Sequence[Job[Any]], of: str) -> None:
-        with self._transaction(f"BEGIN; {_turn(of, self._marks)}"):
+        # Whatever the server's default is: what is read under the lock is as it is then.
+        with self._transaction(f"BEGIN ISOLATION LEVEL READ COMMITTED; {_turn(of, self._marks)}"):
             for job in jobs:
                 self._attempt(job, alone=len(jobs) == 1)
 

@@ -15,11 +15,12 @@ from sqlalchemy import Connection, insert, make_url, select, text, update
 from bot.clock import Instant, SystemClock
 from bot.errors import StorageError
 from bot.messages import Member
-from bot.quota.ledger import Caps, DaySpent, Lease, MinuteFull, PoolId
+from bot.quota.ledger import Caps, DaySpent, Lease, MinuteFull, Outcome, PoolId
 from bot.storage.database import Database
 from bot.storage.ledger import SqlLedger
 from bot.storage.migration import migrate
-from bot.storage.tables import adapter_notes, pools
+from bot.storage.postgres import libpq
+from bot.storage.tables import adapter_notes, pools, turns
 from tests.contract.ledger.claims import POOL, claim
 from tests.fakes.databases import PostgresServer
 
@@ -200,3 +201,32 @@ async def test_units_that_need_each_others_rows_all_happen(address: str) -> None
         await ledger.add_pool(PoolId("other"))
         await asyncio.gather(one.write(both(POOL, "other")), two.write(both("other", POOL)))
         assert await one.read(lambda core: set(core.scalars(select(pools.c.started)))) == {2}
+
+
+async def test_what_is_read_under_the_lock_is_as_it_is_then_whatever_the_servers_default(address: str) -> None:
+    with psycopg.connect(libpq(address), autocommit=True) as beside:
+        name = beside.info.dbname
+        beside.execute(f"ALTER DATABASE {name} SET default_transaction_isolation = 'repeatable read'")
+    async with process(address) as (one, _), process(address) as (two, _):
+        begun, go = threading.Event(), threading.Event()
+
+        def first(connection: Connection) -> int:
+            begun.set()
+            go.wait(10)
+            return one_more(connection)
+
+        writing = asyncio.create_task(one.write(first, of=POOL))
+        await asyncio.to_thread(begun.wait)
+        looking = asyncio.create_task(two.write(lambda core: core.scalar(select(pools.c.started)), of=POOL))
+        await asyncio.sleep(0.2)
+        go.set()
+        assert await writing == await looking
+
+
+async def test_what_a_process_answers_that_could_give_no_sign_is_kept_when_another_one_starts(address: str) -> None:
+    async with process(address) as (one, slow), process(address) as (_, starting):
+        lease = await slow.reserve(claim(Member("web", "m")), Caps(rpm=5, rpd=5))
+        assert isinstance(lease, Lease)
+        assert await starting.give_up() == 1
+        await slow.settle(lease, Outcome(result="answered", whole=True, answer="late"))
+        assert await one.read(lambda core: core.scalar(select(turns.c.answer))) == "late"

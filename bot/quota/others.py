@@ -253,7 +253,9 @@ class Others:
         """It waits no more, and was not started."""
         self._trying.pop(ticket, None)
         if ticket.number is not None:
-            events, ticket.unwritten = ticket.unwritten, []
+            events: list[DayEvent] = []
+            if not ticket.undoing:  # else what happened is kept with what is being undone
+                events, ticket.unwritten = ticket.unwritten, []
             change = self._as_change(ticket, "left", ticket.number)
             self._book.keep(lambda: self._board.change(self._pool, change, events))
 

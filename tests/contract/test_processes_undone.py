@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 
 import pytest
 
@@ -45,13 +44,6 @@ async def test_who_goes_away_in_mid_lease_having_waited_over_midnight_leaves_not
         await asyncio.gather(*going)
         await one.scheduler.caught_up()
         events = await one.ledger.events(POOL, day_of(clock.now()))
-        assert Counter(event.kind for event in events) == {
-            kind: 1
-            for kind in (
-                EventKind.ASKED,
-                EventKind.LET_THROUGH,
-                EventKind.SENT,
-                EventKind.UNSENT,
-                EventKind.WITHDRAWN,
-            )
-        }
+        assert sorted(event.kind for event in events) == sorted(
+            (EventKind.ASKED, EventKind.LET_THROUGH, EventKind.SENT, EventKind.UNSENT, EventKind.WITHDRAWN)
+        )

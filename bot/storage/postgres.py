@@ -106,6 +106,7 @@ class PostgresSession:
         self._engine = create_engine(
             url,
             poolclass=NullPool,
+            hide_parameters=True,
             isolation_level="AUTOCOMMIT",
             connect_args={"connect_timeout": 5, "application_name": "potluck", **_NOTICED},
         )
@@ -229,6 +230,7 @@ class PostgresSession:
         try:
             job.value = job.unit(self._core)
         except BaseException as error:
+            _keep_values_out(error)
             if self._raw.closed or isinstance(_cause(error), DeadlockDetected | LockNotAvailable):
                 raise
             self._raw.execute("ROLLBACK TO unit")
@@ -251,6 +253,7 @@ class PostgresSession:
                 raise _ReadOnlyError
             yield
         except BaseException as error:
+            _keep_values_out(error)
             if raw.closed or _reads_only(_cause(error)):
                 raise _LostError from error
             raw.execute("ROLLBACK")
@@ -371,6 +374,13 @@ def _cause(error: BaseException) -> BaseException:
     if isinstance(error, DBAPIError) and error.orig is not None:
         return error.orig
     return error
+
+
+def _keep_values_out(error: BaseException) -> None:
+    """The server tells of the row that it could not take, and of keys: what members wrote is nothing for a log."""
+    for one in (error, _cause(error)):
+        if isinstance(one, DBAPIError | psycopg.Error):
+            one.args = (_first_line(one),)
 
 
 def _reads_only(error: BaseException) -> bool:

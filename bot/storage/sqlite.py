@@ -44,7 +44,7 @@ class SqliteSession(aiosqlite.Connection):
             await self
         except sqlite3.Error as error:
             raise StorageError(f"{self._file}: {error}") from error
-        engine = create_engine("sqlite://", creator=lambda: self._conn, poolclass=StaticPool)
+        engine = create_engine("sqlite://", creator=lambda: self._conn, poolclass=StaticPool, hide_parameters=True)
         # SQLAlchemy stays out of transactions: `_transaction` below begins and ends them.
         self.core = await self.run(lambda: engine.connect().execution_options(isolation_level="AUTOCOMMIT"))
 

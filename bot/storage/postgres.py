@@ -114,7 +114,7 @@ class PostgresSession:
         self._mark = f"done {token_hex(8)}"
         """Names the row of this session's own."""
         self._marks = False
-        """The connection knows the statement that writes it. Read and planned anew each time it would cost much more."""
+        """The connection knows the statement that writes it: read and planned each time it costs more."""
         self._core: Connection | None = None
         self._raw: psycopg.Connection[Any]
         self._now = Instant(0)

@@ -26,8 +26,10 @@ from tests.fakes.virtual import VirtualClock
 
 pytestmark = pytest.mark.virtual
 
-_EVERY = 0.2
+_EVERY = 0.1
 """Seconds between cuts at most."""
+_ENOUGH = 8
+"""Connections cut at work, without which nothing has been tried."""
 _CUT = """
 SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
 WHERE datname = current_database() AND application_name = 'potluck' AND (state <> 'idle' OR random() < 0.1)
@@ -105,9 +107,10 @@ async def test_connections_cut_at_any_moment_change_nothing(
         async with there(address, tmp_path, clock) as potluck:
             with cutting(address, seed) as cuts:
                 heard = await asyncio.gather(*(member(potluck, number, times) for number in range(8)))
-            assert cuts.number > 5, "the test is blind"
+                while cuts.number < _ENOUGH:  # a fast machine is done before there were any
+                    heard.append(await member(potluck, 8, 1))
             assert {one.error for each in heard for one in each} == {None}
-            assert len(potluck.sandbox.log) == 8 * times
+            assert len(potluck.sandbox.log) == sum(map(len, heard))
             await straight(potluck)
 
 

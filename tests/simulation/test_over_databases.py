@@ -35,6 +35,8 @@ from tests.fakes.databases import PostgresServer, fresh
 T = TypeVar("T")
 Arguments = TypeVarTuple("Arguments")
 RPD = 50
+_FOR_OTHERS = {EventKind.HELD, EventKind.RELEASED}
+"""Written down only where there may be other processes, to whom they are told so."""
 
 
 class WaitingLoop(VirtualLoop):
@@ -70,7 +72,7 @@ class Ran(NamedTuple):
     fates: Sequence[tuple[object, ...]]
     """Of each request: who was let through, held or refused, and when."""
     counts: Sequence[tuple[object, ...]]
-    """Units of each day, by the ledger, and every event it has of them."""
+    """Units of each day, by the ledger, and every event it has of them, but for those that are only for others."""
 
 
 def run(
@@ -87,7 +89,7 @@ def run(
             yield ledger, board
             for day in sorted({request.day for request in requests}):
                 events = await ledger.events(POOL, day)
-                told = sorted((event.kind, event.member.key, event.units) for event in events)
+                told = sorted((one.kind, one.member.key, one.units) for one in events if one.kind not in _FOR_OTHERS)
                 counts.append((day, (await ledger.standing(POOL, day)).used, told))
 
     fates = simulate(setting, requests, history=history, kept=read_at_the_end, loop=WaitingLoop)

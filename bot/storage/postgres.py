@@ -113,8 +113,7 @@ class PostgresSession:
         self._thread = OwningThread("postgres")
         self._mark = f"done {token_hex(8)}"
         """Names the row of this session's own."""
-        self._marks = False
-        """The connection knows the statement that writes it: read and planned each time it costs more."""
+        self._marks = _marks(self._mark)
         self._core: Connection | None = None
         self._raw: psycopg.Connection[Any]
         self._now = Instant(0)
@@ -216,21 +215,10 @@ class PostgresSession:
                 log.info("others were in the way", extra={"action": "again", "why": type(error).__name__})
 
     def _write(self, jobs: Sequence[Job[Any]], of: str) -> None:
-        if not self._marks:
-            self._prepare()
         # Whatever the server's default is: what is read under the lock is as it is then.
-        with self._transaction(f"BEGIN ISOLATION LEVEL READ COMMITTED; {_turn(of)}"):
+        with self._transaction(f"BEGIN ISOLATION LEVEL READ COMMITTED; {_turn(of, self._marks)}"):
             for job in jobs:
                 self._attempt(job, alone=len(jobs) == 1)
-
-    def _prepare(self) -> None:
-        try:
-            self._raw.execute(f"PREPARE marks AS {_marks(self._mark)}")
-        except psycopg.Error as error:
-            if self._raw.closed:
-                raise _LostError from error
-            raise
-        self._marks = True
 
     def _attempt(self, job: Job[Any], *, alone: bool) -> None:
         assert self._core is not None
@@ -314,7 +302,7 @@ class PostgresSession:
             raw.adapters.register_dumper(str, _Text)
             for setting in _SETTINGS:
                 raw.execute(setting)
-            self._raw, self._marks = raw, False
+            self._raw = raw
             self._told(raw.execute("SELECT extract(epoch FROM clock_timestamp())").fetchall()[0][0])
             return self._core
         except (DBAPIError, psycopg.Error) as error:
@@ -362,12 +350,10 @@ def libpq(url: str) -> str:
     return make_conninfo(**{name: value for name, value in arguments.items() if name != "context"})
 
 
-def _turn(of: str) -> str:
+def _turn(of: str, marks: str) -> str:
     # The time is asked for when the lock is there: who waited longer is not earlier.
     lock = [f"SELECT pg_advisory_xact_lock({lock_of(of)})"] if of else []
-    return "; ".join(
-        [*lock, "EXECUTE marks", "SELECT pg_current_xact_id()::text, extract(epoch FROM clock_timestamp())"]
-    )
+    return "; ".join([*lock, marks, "SELECT pg_current_xact_id()::text, extract(epoch FROM clock_timestamp())"])
 
 
 def _marks(mark: str) -> str:

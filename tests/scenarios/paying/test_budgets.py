@@ -14,9 +14,10 @@ from tests.fakes.deployment import Deployment, Heard, deployment
 from tests.fakes.virtual import VirtualClock
 from tests.scenarios.paying.money import MEADOW, RICH, SUMMIT, allow, finished, fund, nothing_was_sent, refusal, spent
 
-pytestmark = [pytest.mark.virtual, pytest.mark.usefixtures("kind")]
+pytestmark = pytest.mark.virtual
 
 
+@pytest.mark.usefixtures("kind")
 async def test_without_a_budget_nothing_is_spent_and_a_spent_one_says_when_there_is_a_new_one(
     tmp_path: Path, clock: VirtualClock
 ) -> None:

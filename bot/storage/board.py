@@ -60,6 +60,8 @@ class SqlBoard:
         self._company: dict[PoolId, float] = {}
         """When others were last heard of, by pool."""
         self._news = asyncio.Event()
+        self._heard: tuple[object, News] | None = None
+        """What was last found, and where it was looked for."""
         self._prune_at = 0.0
 
     @property
@@ -238,7 +240,14 @@ class SqlBoard:
     # --- inside ------------------------------------------------------------------------------------------
 
     def _after(self, connection: Connection, pool: PoolId, seen: Cursor) -> News | None:
-        return news.after(connection, pool, seen, self._clock.now(), self.process)
+        """For a unit that writes. Those that share a transaction and are all behind are told the same: under the pool's
+        lock nothing is added that could not be heard later, and to read it for each is what keeps them behind."""
+        where = self._database.transaction, pool, seen
+        if self._heard is not None and self._heard[0] == where:
+            return self._heard[1]
+        found = news.after(connection, pool, seen, self._clock.now(), self.process)
+        self._heard = None if found is None else (where, found)
+        return found
 
     def _all_after(self, connection: Connection, pool: PoolId, seen: Cursor) -> News | None:
         return news.all_after(connection, pool, seen, self._clock.now(), self.process)

@@ -94,6 +94,11 @@ class Database:
         """For a unit that writes: the moment it happens at."""
         return self._writer.now()
 
+    @property
+    def transaction(self) -> int:
+        """For a unit that writes: which one it is in, counted from the start."""
+        return self._writer.transactions
+
     async def write(self, unit: Unit[T], *, of: str = "") -> T:
         """Run a unit in a transaction that holds the write lock from its start; durable when this returns.
 

@@ -99,6 +99,7 @@ class PostgresSession:
     """
 
     mixes = False
+    transactions = 0
 
     def __init__(self, url: str, clock: Clock, *, keeps_time: bool = True) -> None:
         self._clock, self._keeps_time = clock, keeps_time
@@ -215,6 +216,7 @@ class PostgresSession:
                 log.info("others were in the way", extra={"action": "again", "why": type(error).__name__})
 
     def _write(self, jobs: Sequence[Job[Any]], of: str) -> None:
+        self.transactions += 1
         # Whatever the server's default is: what is read under the lock is as it is then.
         with self._transaction(f"BEGIN ISOLATION LEVEL READ COMMITTED; {_turn(of, self._marks)}"):
             for job in jobs:

@@ -26,6 +26,7 @@ class SqliteSession(aiosqlite.Connection):
     """`bot.storage.units.Session` over a file."""
 
     mixes = True
+    transactions = 0
     core: Connection
 
     def __init__(self, file: Path, clock: Clock) -> None:
@@ -56,6 +57,7 @@ class SqliteSession(aiosqlite.Connection):
         return self._clock.now()
 
     def write(self, jobs: Sequence[Job[Any]], of: str) -> None:
+        self.transactions += 1
         with _transaction(self._conn, "BEGIN IMMEDIATE"):
             for job in jobs:
                 self._attempt(job, alone=len(jobs) == 1)

@@ -31,6 +31,8 @@ class Job(Generic[T]):
 class Session(Protocol):
     """One connection to a database and the thread that owns it. `write` and `read` are called in that thread."""
 
+    transactions: int
+    """How many that write were begun."""
     mixes: bool
     """Units of different pools may share a transaction: nobody else holds locks meanwhile."""
 

@@ -179,7 +179,8 @@ async def test_a_german_reads_german_and_nothing_is_cut_off(tmp_path: Path) -> N
             box = page.get_by_role("textbox", name="Als Ann fragen")
             await box.fill(text)
             await box.press("Enter")
-        await expect(ann.get_by_text("kostenlos · 1 von heute 1 verbraucht")).to_be_visible()
+            # Before the second, or the two would be one request.
+            await expect(ann.get_by_text("kostenlos · 1 von heute 1 verbraucht")).to_be_visible()
         await expect(
             ann.get_by_text("Der heutige Topf ist leer: Seine eine kostenlose Anfrage ist verbraucht.").first
         ).to_be_visible()

@@ -39,6 +39,7 @@ def fall(address: str) -> psycopg.Connection[tuple[object, ...]]:
             time.sleep(0.05)
 
 
+@pytest.mark.soak  # a server that was killed is now and then not back in time
 @pytest.mark.parametrize("given_again", [False, True])
 async def test_what_was_not_on_its_disk_happens_after_all_and_once(address: str, given_again: bool) -> None:
     async with process(address) as (database, _):
